@@ -1,1 +1,38 @@
+//! The contract between o365flow and its components: events, batches, acknowledgements, typed ports and the
+//! traits that a source, a transform and a sink implement.
+//!
+//! Nothing here reads a file, a socket or TOML, and nothing here spawns a task: a component is a value that is
+//! configured, checked, built and then run by the topology. Whoever wants to write a new component needs this
+//! crate alone.
+#![warn(missing_docs)]
 
+mod ack;
+mod batch;
+mod clock;
+mod component;
+mod dead_letter;
+mod event;
+mod metrics;
+mod port;
+mod shutdown;
+mod sink;
+mod source;
+pub mod testing;
+mod transform;
+mod verdict;
+
+pub use ack::{AckGroup, EventAck, Fates, Outcome, Receipt};
+pub use batch::Batch;
+pub use clock::{Clock, Timestamp};
+pub use component::{BuildError, ComponentId, Problem, RunError};
+pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters};
+pub use event::{Event, EventTarget, Origin};
+pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
+pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema};
+pub use shutdown::Shutdown;
+pub use sink::{Sink, SinkConfig, SinkContext, SinkInput};
+pub use source::{Outlet, OutletClosed, RunMode, Source, SourceConfig, SourceContext};
+pub use transform::{
+    Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
+};
+pub use verdict::Verdict;

@@ -1,0 +1,182 @@
+//! One record on its way, with its metadata and its acknowledgement.
+//!
+//! The representation is private: components go through the methods here, VRL through [`EventTarget`]. So a
+//! lazier representation can take its place without a change elsewhere.
+
+use std::sync::Arc;
+
+use vrl::{
+    compiler::{SecretTarget, Target},
+    path::{OwnedTargetPath, OwnedValuePath, PathPrefix},
+    value::Value,
+};
+
+use crate::{EventAck, Outcome};
+
+/// Where events came from. One is shared by all events of a blob.
+#[derive(Debug)]
+pub struct Origin {
+    name: String,
+    metadata: Value,
+}
+
+impl Origin {
+    /// `name` identifies the origin in logs and dead letters (a content id, a file name). `metadata` is an object
+    /// that programs read as `%name`: the same for all events of the origin.
+    pub fn new(name: impl Into<String>, metadata: Value) -> Arc<Origin> {
+        Arc::new(Origin { name: name.into(), metadata })
+    }
+
+    /// The origin's name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A record on its way, as a VRL value with metadata.
+#[derive(Clone, Debug)]
+pub struct Event {
+    value: Value,
+    /// The metadata where a program has changed it; the origin's otherwise.
+    own_metadata: Option<Box<Value>>,
+    origin: Arc<Origin>,
+    byte_size: usize,
+    ack: EventAck,
+}
+
+impl Event {
+    /// `byte_size` is the record's size as received, which counts in metrics and memory bounds.
+    pub fn new(value: Value, byte_size: usize, origin: Arc<Origin>, ack: EventAck) -> Event {
+        Event { value, own_metadata: None, origin, byte_size, ack }
+    }
+
+    /// The event's content.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The value at `path`, if it is there.
+    pub fn at(&self, path: &OwnedValuePath) -> Option<&Value> {
+        self.value.get(path)
+    }
+
+    /// The event's metadata, an object.
+    pub fn metadata(&self) -> &Value {
+        self.own_metadata.as_deref().unwrap_or(&self.origin.metadata)
+    }
+
+    /// Sets a metadata field for this event alone.
+    pub fn set_metadata(&mut self, path: &OwnedValuePath, value: Value) {
+        self.metadata_mut().insert(path, value);
+    }
+
+    fn metadata_mut(&mut self) -> &mut Value {
+        self.own_metadata.get_or_insert_with(|| Box::new(self.origin.metadata.clone()))
+    }
+
+    /// Where the event came from.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Size of the record as received, in bytes.
+    pub fn byte_size(&self) -> usize {
+        self.byte_size
+    }
+
+    /// Appends the event's content to `out` as one line of JSON, without a line feed.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        // A value of VRL's always has a JSON form, and a Vec takes all that is written to it.
+        serde_json::to_writer(out, &self.value).expect("a VRL value is written to memory as JSON");
+    }
+
+    /// The event as a VRL program sees it.
+    pub fn target(&mut self) -> EventTarget<'_> {
+        EventTarget(self)
+    }
+
+    /// Puts `values` in the place of the event's content: one event each, all of them sharing its metadata and its
+    /// acknowledgement. No value at all means that the event was filtered out.
+    pub fn split(self, values: Vec<Value>) -> Vec<Event> {
+        if values.is_empty() {
+            self.settle(Outcome::Filtered);
+            return Vec::new();
+        }
+        let byte_size = self.byte_size / values.len();
+        let like = |value| Event {
+            value,
+            own_metadata: self.own_metadata.clone(),
+            origin: Arc::clone(&self.origin),
+            byte_size,
+            ack: self.ack.clone(),
+        };
+        let events = values.into_iter().map(like).collect();
+        // Its shares speak for the event from here on; a drop would say that it was not delivered.
+        self.ack.leave();
+        events
+    }
+
+    /// Takes the content out, leaving an empty object, for a caller that puts something back.
+    pub fn take_value(&mut self) -> Value {
+        std::mem::replace(&mut self.value, Value::Object(vrl::value::ObjectMap::new()))
+    }
+
+    /// Says what became of the event.
+    pub fn settle(self, outcome: Outcome) {
+        self.ack.settle(outcome);
+    }
+
+    /// Frees the content and keeps the acknowledgement, for a sink that has encoded the event.
+    pub fn into_ack(self) -> EventAck {
+        self.ack
+    }
+}
+
+/// An event as the target of a VRL program: `.path` is its content, `%path` its metadata. It holds no secrets.
+#[derive(Debug)]
+pub struct EventTarget<'a>(&'a mut Event);
+
+impl Target for EventTarget<'_> {
+    fn target_insert(&mut self, path: &OwnedTargetPath, value: Value) -> Result<(), String> {
+        match path.prefix {
+            PathPrefix::Event => self.0.value.insert(&path.path, value),
+            PathPrefix::Metadata => self.0.metadata_mut().insert(&path.path, value),
+        };
+        Ok(())
+    }
+
+    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.0.value.get(&path.path),
+            PathPrefix::Metadata => self.0.metadata().get(&path.path),
+        })
+    }
+
+    fn target_get_mut(&mut self, path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.0.value.get_mut(&path.path),
+            PathPrefix::Metadata => self.0.metadata_mut().get_mut(&path.path),
+        })
+    }
+
+    fn target_remove(
+        &mut self,
+        path: &OwnedTargetPath,
+        compact: bool,
+    ) -> Result<Option<Value>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.0.value.remove(&path.path, compact),
+            PathPrefix::Metadata => self.0.metadata_mut().remove(&path.path, compact),
+        })
+    }
+}
+
+impl SecretTarget for EventTarget<'_> {
+    fn get_secret(&self, _key: &str) -> Option<&str> {
+        None
+    }
+
+    fn insert_secret(&mut self, _key: &str, _value: &str) {}
+
+    fn remove_secret(&mut self, _key: &str) {}
+}

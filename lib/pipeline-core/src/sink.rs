@@ -1,0 +1,75 @@
+//! A sink delivers events to a server or a file, and says of each what became of it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::{
+    Batch, BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Need, Problem, RunError,
+    Shutdown,
+};
+
+/// What a user declares under `[sinks.<id>]`.
+pub trait SinkConfig: Send + Sync + std::fmt::Debug {
+    /// The fields that every event has to have.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// All that is wrong and could not be seen while parsing. No I/O.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Opens what the sink needs. Starts nothing. A server that does not answer is no error: it may come up later.
+    fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>>;
+}
+
+/// What a sink is built with.
+#[derive(Clone, Debug)]
+pub struct SinkContext {
+    /// The sink's id.
+    pub id: ComponentId,
+    /// The folder in which the sink may keep its state; it exists.
+    pub data_dir: PathBuf,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For events that can never be delivered.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// The sink's counters.
+    pub metrics: ComponentMetrics,
+}
+
+/// A sink, built and ready to run.
+pub trait Sink: Send {
+    /// Delivers what arrives at `input` until the edge ends and every event has been settled. While its server is
+    /// away the sink waits and reads no further. When `shutdown` abandons, it returns at once; what it drops
+    /// counts as not delivered.
+    fn run(
+        self: Box<Self>,
+        input: SinkInput,
+        shutdown: Shutdown,
+    ) -> BoxFuture<'static, Result<(), RunError>>;
+}
+
+/// What arrives at a sink.
+#[derive(Debug)]
+pub struct SinkInput {
+    edge: mpsc::Receiver<Batch>,
+    metrics: ComponentMetrics,
+}
+
+impl SinkInput {
+    /// An input that empties `edge` and counts what passes as received by the sink.
+    pub fn new(edge: mpsc::Receiver<Batch>, metrics: ComponentMetrics) -> SinkInput {
+        SinkInput { edge, metrics }
+    }
+
+    /// The next batch, or nothing when the edge has ended. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Batch> {
+        let batch = self.edge.recv().await?;
+        self.metrics.received(batch.len(), batch.byte_size());
+        Some(batch)
+    }
+}

@@ -1,0 +1,70 @@
+//! A transform takes batches and lets events out by its ports. It keeps nothing between two batches, so that
+//! several copies of it can work side by side and neighbours can be fused.
+
+use std::{io, path::Path, sync::Arc};
+
+use crate::{Batch, Clock, ComponentId, ComponentMetrics, Event, Output, Problem, Schema};
+
+/// What a user declares under `[transforms.<id>]`.
+pub trait TransformConfig: Send + Sync + std::fmt::Debug {
+    /// Names of the ports besides the default one. Known without compiling, so that a graph can be drawn even
+    /// when a program does not compile.
+    fn ports(&self) -> Vec<String>;
+
+    /// Checks the configuration against what arrives, and makes the transform ready. All problems at once.
+    fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>>;
+}
+
+/// What a transform is prepared with.
+pub struct TransformContext<'a> {
+    /// The transform's id.
+    pub id: ComponentId,
+    /// The merged kinds of all that feeds it.
+    pub input: Schema,
+    /// Reads a file that the configuration names, relative to the configuration's folder.
+    pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+/// A transform that was checked, with all it will ever need.
+pub struct Prepared {
+    /// The outputs in the order of their port numbers: the default one first.
+    pub outputs: Vec<Output>,
+    /// Makes the workers.
+    pub factory: Arc<dyn TransformFactory>,
+    /// What is not wrong, yet deserves a look: shown, never fatal.
+    pub warnings: Vec<Problem>,
+}
+
+/// Makes as many workers of a prepared transform as there are batches at work side by side.
+pub trait TransformFactory: Send + Sync {
+    /// A worker. `metrics` are the transform's own counters.
+    fn worker(&self, metrics: &ComponentMetrics, clock: &Arc<dyn Clock>) -> Box<dyn Transform>;
+}
+
+/// One worker of a transform.
+pub trait Transform: Send {
+    /// Takes each event of the batch and puts it, or what became of it, into `outputs`, in order. An event that is
+    /// dropped on purpose is settled as [`crate::Outcome::Filtered`].
+    fn transform(&mut self, batch: Batch, outputs: &mut Outputs);
+}
+
+/// Where a transform puts its events: one list for each port.
+#[derive(Debug)]
+pub struct Outputs(Vec<Vec<Event>>);
+
+impl Outputs {
+    /// Empty lists for `ports` ports.
+    pub fn new(ports: usize) -> Outputs {
+        Outputs((0..ports).map(|_| Vec::new()).collect())
+    }
+
+    /// Lets an event out by the port with this number, 0 being the default one.
+    pub fn push(&mut self, port: usize, event: Event) {
+        self.0[port].push(event);
+    }
+
+    /// What left by each port.
+    pub fn into_batches(self) -> Vec<Batch> {
+        self.0.into_iter().map(Batch::from).collect()
+    }
+}
