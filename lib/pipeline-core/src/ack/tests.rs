@@ -100,8 +100,8 @@ fn an_event_split_into_nothing_was_filtered() {
 fn events_of_several_groups_can_travel_in_one_batch() {
     let (first, first_receipt) = testing::batch(&["{}", "{}"]);
     let (second, second_receipt) = testing::batch(&["{}"]);
-    let merged = Batch::from([first.into_events(), second.into_events()].concat());
-    merged.settle(Outcome::Delivered);
+    let merged: Vec<Event> = first.into_iter().chain(second).collect();
+    Batch::from(merged).settle(Outcome::Delivered);
     assert_eq!(first_receipt.now_or_never().map(|fates| fates.count(Outcome::Delivered)), Some(2));
     assert_eq!(second_receipt.now_or_never().map(|fates| fates.count(Outcome::Delivered)), Some(1));
 }
