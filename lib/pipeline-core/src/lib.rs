@@ -11,6 +11,7 @@ mod batch;
 mod clock;
 mod component;
 mod dead_letter;
+mod edge;
 mod event;
 mod metrics;
 mod port;
@@ -26,12 +27,13 @@ pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
 pub use component::{BuildError, ComponentId, Problem, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters};
+pub use edge::{Inlet, Outlet, OutletClosed, edge};
 pub use event::{Event, EventTarget, Origin};
 pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
 pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema};
 pub use shutdown::Shutdown;
-pub use sink::{Sink, SinkConfig, SinkContext, SinkInput};
-pub use source::{Outlet, OutletClosed, RunMode, Source, SourceConfig, SourceContext};
+pub use sink::{Sink, SinkConfig, SinkContext};
+pub use source::{RunMode, Source, SourceConfig, SourceContext};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
 };

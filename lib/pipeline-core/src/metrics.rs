@@ -1,6 +1,6 @@
 //! The counters that every component has, with the names and labels of Vector's instrumentation specification.
 
-use metrics::{Counter, counter};
+use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::ComponentId;
 
@@ -57,6 +57,9 @@ pub struct ComponentMetrics {
     sent_bytes: Counter,
     discarded_intentionally: Counter,
     discarded_unintentionally: Counter,
+    buffered_events: Gauge,
+    buffered_bytes: Gauge,
+    utilization: Gauge,
 }
 
 impl std::fmt::Debug for ComponentMetrics {
@@ -90,6 +93,9 @@ impl ComponentMetrics {
             sent_bytes: counter!("component_sent_event_bytes_total", &labels),
             discarded_intentionally: discarded("true"),
             discarded_unintentionally: discarded("false"),
+            buffered_events: gauge!("buffer_size_events", &labels),
+            buffered_bytes: gauge!("buffer_size_bytes", &labels),
+            utilization: gauge!("utilization", &labels),
             labels,
         }
     }
@@ -130,8 +136,33 @@ impl ComponentMetrics {
         counter!("component_errors_total", &labels).increment(1);
     }
 
+    /// Counts events that wait on the edge in front of the component.
+    pub(crate) fn buffered(&self, events: usize, bytes: usize) {
+        self.buffered_events.increment(to_f64(events));
+        self.buffered_bytes.increment(to_f64(bytes));
+    }
+
+    /// Counts events that were taken off that edge.
+    pub(crate) fn unbuffered(&self, events: usize, bytes: usize) {
+        self.buffered_events.decrement(to_f64(events));
+        self.buffered_bytes.decrement(to_f64(bytes));
+    }
+
+    /// Says which part of the time, 0 to 1, the component was not waiting for events.
+    pub(crate) fn utilization(&self, busy: f64) {
+        self.utilization.set(busy);
+    }
+
     /// The labels `component_id`, `component_kind`, `component_type`, for metrics of the component's own.
     pub fn labels(&self) -> &[(&'static str, String)] {
         &self.labels
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; what waits on an edge is far below 2^52"
+)]
+fn to_f64(count: usize) -> f64 {
+    count as f64
 }

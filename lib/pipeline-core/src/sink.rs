@@ -3,10 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
 
 use crate::{
-    Batch, BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Need, Problem, RunError,
+    BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Inlet, Need, Problem, RunError,
     Shutdown,
 };
 
@@ -43,33 +42,12 @@ pub struct SinkContext {
 
 /// A sink, built and ready to run.
 pub trait Sink: Send {
-    /// Delivers what arrives at `input` until the edge ends and every event has been settled. While its server is
+    /// Delivers what arrives at `inlet` until the edge ends and every event has been settled. While its server is
     /// away the sink waits and reads no further. When `shutdown` abandons, it returns at once; what it drops
     /// counts as not delivered.
     fn run(
         self: Box<Self>,
-        input: SinkInput,
+        inlet: Inlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>>;
-}
-
-/// What arrives at a sink.
-#[derive(Debug)]
-pub struct SinkInput {
-    edge: mpsc::Receiver<Batch>,
-    metrics: ComponentMetrics,
-}
-
-impl SinkInput {
-    /// An input that empties `edge` and counts what passes as received by the sink.
-    pub fn new(edge: mpsc::Receiver<Batch>, metrics: ComponentMetrics) -> SinkInput {
-        SinkInput { edge, metrics }
-    }
-
-    /// The next batch, or nothing when the edge has ended. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Batch> {
-        let batch = self.edge.recv().await?;
-        self.metrics.received(batch.len(), batch.byte_size());
-        Some(batch)
-    }
 }

@@ -3,10 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
 
 use crate::{
-    Batch, BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Output, Problem,
+    BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Outlet, Output, Problem,
     RunError, Shutdown,
 };
 
@@ -59,31 +58,4 @@ pub trait Source: Send {
         outlet: Outlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>>;
-}
-
-/// Where a source puts its events. Clones lead to the same place; the edge ends when all of them are gone.
-#[derive(Clone, Debug)]
-pub struct Outlet {
-    edge: mpsc::Sender<Batch>,
-    metrics: ComponentMetrics,
-}
-
-/// Nothing reads the source's output any more; the batch was dropped, and its events count as not delivered.
-#[derive(Debug, thiserror::Error)]
-#[error("the topology takes no more events")]
-pub struct OutletClosed;
-
-impl Outlet {
-    /// An outlet that fills `edge` and counts what passes as sent by the source.
-    pub fn new(edge: mpsc::Sender<Batch>, metrics: ComponentMetrics) -> Outlet {
-        Outlet { edge, metrics }
-    }
-
-    /// Hands a batch on. Waits while the edge is full, which is how a slow sink slows the source.
-    pub async fn send(&self, batch: Batch) -> Result<(), OutletClosed> {
-        let (events, bytes) = (batch.len(), batch.byte_size());
-        self.edge.send(batch).await.map_err(|_| OutletClosed)?;
-        self.metrics.sent(events, bytes);
-        Ok(())
-    }
 }
