@@ -1,3 +1,282 @@
-//! From TOML to a checked topology. Every mistake is reported at once, each at its line.
+//! From TOML to a declared topology. Every mistake is reported at once, each at its line.
+//!
+//! Which components there are is the caller's to say, by a [`Registry`]; how they fit together is the topology's
+//! to check. Nothing here opens anything but the configuration files.
 
+pub mod fault;
+mod interpolate;
+mod read;
+mod tree;
 pub mod units;
+
+use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use pipeline_core::{
+    ComponentId, ComponentKind, Problem, SinkConfig, SourceConfig, TransformConfig,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use self::{
+    fault::{Fault, SourceFile, Span, nearest},
+    tree::{Entry, Node, Table, Value},
+};
+pub use self::{interpolate::Variables, tree::Node as ConfigNode};
+
+/// What one configuration declares.
+#[derive(Debug)]
+pub struct Config {
+    /// What concerns the program as a whole.
+    pub global: Global,
+    /// The components, in the order in which they stand.
+    pub components: Vec<Declared>,
+}
+
+/// The options outside of any component.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Global {
+    /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
+    pub data_dir: PathBuf,
+    /// Where `/health` and `/ready` are served.
+    pub api: Option<Listener>,
+    /// Where `/metrics` is served.
+    pub metrics: Option<Listener>,
+    /// How long a drain may take before what is under way is left, to be sent again after the next start.
+    #[serde(with = "units::duration")]
+    pub shutdown_timeout: std::time::Duration,
+}
+
+impl Default for Global {
+    fn default() -> Global {
+        Global {
+            data_dir: PathBuf::from("./o365flow-data"),
+            api: None,
+            metrics: None,
+            shutdown_timeout: std::time::Duration::from_mins(1),
+        }
+    }
+}
+
+/// An address to listen at.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port, as `127.0.0.1:9598`.
+    pub address: SocketAddr,
+}
+
+/// A component as it stands in the configuration.
+#[derive(Debug)]
+pub struct Declared {
+    /// Its key.
+    pub id: ComponentId,
+    /// What it is.
+    pub kind: ComponentKind,
+    /// The value of its `type`.
+    pub component_type: String,
+    /// What feeds it, as written.
+    pub inputs: Vec<String>,
+    /// What it is set to do; nothing where that could not be read, which has been reported.
+    pub settings: Option<Settings>,
+    /// Its table, to find the line of a problem.
+    node: Node,
+    key_span: Span,
+}
+
+/// The settings of one component.
+#[derive(Debug)]
+pub enum Settings {
+    /// Of a source.
+    Source(Box<dyn SourceConfig>),
+    /// Of a transform.
+    Transform(Box<dyn TransformConfig>),
+    /// Of a sink.
+    Sink(Box<dyn SinkConfig>),
+}
+
+impl Declared {
+    /// Turns a problem of this component's into a fault at its line.
+    pub fn fault(&self, problem: Problem) -> Fault {
+        let span = match self.node.locate(&problem.key) {
+            span if problem.key.is_empty() || span == self.node.span => self.key_span.clone(),
+            span => span,
+        };
+        Fault {
+            span: Some(span),
+            message: format!("{} `{}`: {}", self.kind.as_str(), self.id, problem.message),
+            fix: problem.fix,
+            detail: problem.detail,
+        }
+    }
+}
+
+/// A type of component: the value of `type`, and how its settings are read.
+pub struct RegistryEntry {
+    /// The value of `type`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: ComponentKind,
+    /// Reads its settings.
+    pub read: fn(&Node, &mut Vec<Fault>) -> Option<Settings>,
+}
+
+/// All types of component there are.
+pub type Registry = [RegistryEntry];
+
+/// Reads the settings of a component from its table.
+pub fn read_settings<T: DeserializeOwned>(node: &Node, faults: &mut Vec<Fault>) -> Option<T> {
+    read::read(node, faults)
+}
+
+/// A configuration file could not be read at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the configuration `{}`", path.display())]
+pub struct ReadFileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Reads the files, which are taken together as one configuration.
+pub fn read_files(paths: &[PathBuf]) -> Result<Vec<Arc<SourceFile>>, ReadFileError> {
+    let read = |path: &PathBuf| match fs::read_to_string(path) {
+        Ok(text) => Ok(Arc::new(SourceFile { path: path.clone(), text })),
+        Err(source) => Err(ReadFileError { path: path.clone(), source }),
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Reads a configuration. What could be read is returned beside the faults, so that the topology can be checked
+/// as well; with any fault it must not be run.
+pub fn parse(
+    files: &[Arc<SourceFile>],
+    registry: &Registry,
+    variables: &Variables<'_>,
+) -> (Config, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let mut config = Config { global: Global::default(), components: Vec::new() };
+    let mut global = Table::default();
+    for file in files {
+        let (mut table, syntax_faults) = tree::parse(file);
+        faults.extend(syntax_faults);
+        interpolate::interpolate(&mut table, variables, &mut faults);
+        for (section, kind) in SECTIONS {
+            if let Some(entry) = table.remove(section) {
+                declare(entry, kind, registry, &mut config.components, &mut faults);
+            }
+        }
+        for entry in table.0 {
+            match global.entry(&entry.key) {
+                Some(_) => faults.push(Fault::at(
+                    &entry.key_span,
+                    format!("`{}` was set by an earlier file", entry.key),
+                )),
+                None => global.0.push(entry),
+            }
+        }
+    }
+    if let Some(file) = files.first() {
+        let node =
+            Node { span: Span::new(file, 0..0), value: Value::Table(global), has_variable: false };
+        config.global = read::read(&node, &mut faults).unwrap_or_default();
+    }
+    (config, faults)
+}
+
+/// The tables that hold components.
+const SECTIONS: [(&str, ComponentKind); 3] = [
+    ("sources", ComponentKind::Source),
+    ("transforms", ComponentKind::Transform),
+    ("sinks", ComponentKind::Sink),
+];
+
+fn declare(
+    section: Entry,
+    kind: ComponentKind,
+    registry: &Registry,
+    components: &mut Vec<Declared>,
+    faults: &mut Vec<Fault>,
+) {
+    let Value::Table(Table(entries)) = section.node.value else {
+        let fault = Fault::at(
+            &section.key_span,
+            format!("`{}` has to be a table of components", section.key),
+        );
+        faults.push(fault.fix(format!("write `[{}.name]`", section.key)));
+        return;
+    };
+    for entry in entries {
+        if let Some(earlier) = components.iter().find(|earlier| *earlier.id == *entry.key) {
+            let message =
+                format!("there is a component `{}` already, at {}", entry.key, earlier.key_span);
+            faults.push(Fault::at(&entry.key_span, message).fix("give one of them another name"));
+        } else if entry.key.is_empty() || entry.key.contains('.') {
+            let fault =
+                Fault::at(&entry.key_span, format!("`{}` can't be a component's name", entry.key));
+            faults.push(fault.fix("use a name without a dot: behind a dot stands a port"));
+        } else if let Some(declared) = declare_one(entry, kind, registry, faults) {
+            components.push(declared);
+        }
+    }
+}
+
+fn declare_one(
+    entry: Entry,
+    kind: ComponentKind,
+    registry: &Registry,
+    faults: &mut Vec<Fault>,
+) -> Option<Declared> {
+    let Entry { key, key_span, node } = entry;
+    let Value::Table(table) = &node.value else {
+        faults.push(Fault::at(&key_span, format!("{} `{key}` has to be a table", kind.as_str())));
+        return None;
+    };
+    let mut own = table.clone();
+    let inputs = match own.remove("inputs") {
+        Some(entry) if kind == ComponentKind::Source => {
+            faults
+                .push(Fault::at(&entry.key_span, "a source has no inputs").fix("remove `inputs`"));
+            Vec::new()
+        }
+        Some(entry) => read::read(&entry.node, faults).unwrap_or_default(),
+        None if kind == ComponentKind::Source => Vec::new(),
+        None => {
+            let fault = Fault::at(&key_span, format!("{} `{key}` has no inputs", kind.as_str()));
+            faults.push(
+                fault.fix("add `inputs = [\"…\"]` with the names of the components that feed it"),
+            );
+            Vec::new()
+        }
+    };
+    let type_entry = own.remove("type");
+    let component_type =
+        type_entry.as_ref().and_then(|entry| entry.node.as_str()).unwrap_or_default().to_owned();
+    let type_span = type_entry.as_ref().map_or(&key_span, |entry| &entry.node.span);
+    let registered = find(&component_type, kind, type_span, registry, faults);
+    let own = Node { span: key_span.clone(), value: Value::Table(own), has_variable: false };
+    let settings = registered.and_then(|registered| (registered.read)(&own, faults));
+    Some(Declared { id: key.into(), kind, component_type, inputs, settings, node, key_span })
+}
+
+fn find<'a>(
+    name: &str,
+    kind: ComponentKind,
+    span: &Span,
+    registry: &'a Registry,
+    faults: &mut Vec<Fault>,
+) -> Option<&'a RegistryEntry> {
+    let mut of_kind = registry.iter().filter(|entry| entry.kind == kind);
+    let found = of_kind.clone().find(|entry| entry.name == name);
+    if found.is_none() {
+        let names: Vec<&str> = of_kind.by_ref().map(|entry| entry.name).collect();
+        let kind = kind.as_str();
+        let fault = match name {
+            "" => Fault::at(span, format!("the {kind} has no `type`")),
+            name => Fault::at(span, format!("there is no {kind} of type `{name}`")),
+        };
+        faults.push(match nearest(name, names.iter().copied()) {
+            Some(meant) => fault.fix(format!("did you mean `{meant}`?")),
+            None => fault.fix(format!("the types of {kind} are: {}", names.join(", "))),
+        });
+    }
+    found
+}

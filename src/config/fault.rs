@@ -1,0 +1,107 @@
+//! A mistake in a configuration, and how it is shown: file, line, what is wrong, how to mend it.
+
+use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+
+/// A configuration file's name and text, kept to turn offsets into lines.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name as the user gave it.
+    pub path: PathBuf,
+    /// The text.
+    pub text: String,
+}
+
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    file: Arc<SourceFile>,
+    bytes: Range<usize>,
+}
+
+impl Span {
+    /// The place of `bytes` in `file`.
+    pub fn new(file: &Arc<SourceFile>, bytes: Range<usize>) -> Span {
+        Span { file: Arc::clone(file), bytes }
+    }
+
+    /// Line and column of the place's start, both from 1.
+    pub fn line_and_column(&self) -> (usize, usize) {
+        let before = &self.file.text[..self.start()];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// Where the place starts, moved back to a character's first byte.
+    fn start(&self) -> usize {
+        self.file.text.floor_char_boundary(self.bytes.start)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_and_column();
+        write!(formatter, "{}:{line}:{column}", self.file.path.display())
+    }
+}
+
+/// One mistake, at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where; nothing for what concerns no place in a file.
+    pub span: Option<Span>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+    /// A longer explanation.
+    pub detail: Option<String>,
+}
+
+impl Fault {
+    /// A fault at `span`.
+    pub fn at(span: &Span, message: impl Into<String>) -> Fault {
+        Fault { span: Some(span.clone()), message: message.into(), fix: None, detail: None }
+    }
+
+    /// A fault of no place.
+    pub fn general(message: impl Into<String>) -> Fault {
+        Fault { span: None, message: message.into(), fix: None, detail: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Fault {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The line itself is not shown: it may hold a secret.
+        match &self.span {
+            Some(span) => write!(formatter, "{span}: {}", self.message)?,
+            None => write!(formatter, "{}", self.message)?,
+        }
+        if let Some(detail) = &self.detail {
+            for line in detail.trim_end().lines() {
+                write!(formatter, "\n    {line}")?;
+            }
+        }
+        match &self.fix {
+            Some(fix) => write!(formatter, "\n  fix: {fix}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The name among `known` that `wrong` was probably meant to be.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase());
+    known
+        .into_iter()
+        .map(|name| (likeness(name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,169 @@
+//! TOML as a tree in which every key and value knows its place, so that an error found late still names its line.
+
+use std::sync::Arc;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::fault::{Fault, SourceFile, Span};
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+    /// Whether a variable was replaced in it: then it may be a secret, and is never shown.
+    pub has_variable: bool,
+}
+
+/// What a node can be.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A date or time, as it was written.
+    Datetime(String),
+    /// A list.
+    Array(Vec<Node>),
+    /// A table, in the order of its keys.
+    Table(Table),
+}
+
+/// The entries of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Table(pub Vec<Entry>);
+
+/// A key with its value.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// Its value.
+    pub node: Node,
+}
+
+impl Table {
+    /// The entry under `key`.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.key == key)
+    }
+
+    /// Takes the entry under `key` out.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        let at = self.0.iter().position(|entry| entry.key == key)?;
+        Some(self.0.remove(at))
+    }
+}
+
+impl Node {
+    /// The table that the node is, if it is one.
+    pub fn as_table(&self) -> Option<&Table> {
+        match &self.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The string that the node is, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The place of the key at `path` below this node, or of the nearest thing above it that exists.
+    pub fn locate(&self, path: &[String]) -> Span {
+        let Some((first, rest)) = path.split_first() else { return self.span.clone() };
+        match &self.value {
+            Value::Table(table) => match table.entry(first) {
+                Some(entry) if rest.is_empty() => entry.key_span.clone(),
+                Some(entry) => entry.node.locate(rest),
+                None => self.span.clone(),
+            },
+            Value::Array(items) => {
+                match first.parse().ok().and_then(|index: usize| items.get(index)) {
+                    Some(item) => item.locate(rest),
+                    None => self.span.clone(),
+                }
+            }
+            _ => self.span.clone(),
+        }
+    }
+
+    /// Visits every string below this node, this one included; `visit` says whether it replaced a variable.
+    pub fn for_each_string(&mut self, visit: &mut impl FnMut(&Span, &mut String) -> bool) {
+        match &mut self.value {
+            Value::String(text) => self.has_variable |= visit(&self.span, text),
+            Value::Array(items) => items.iter_mut().for_each(|item| item.for_each_string(visit)),
+            Value::Table(table) => {
+                for entry in &mut table.0 {
+                    entry.node.for_each_string(visit);
+                }
+            }
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+        }
+    }
+}
+
+/// Parses a file. With syntax errors, whatever could be read is returned beside them.
+pub(super) fn parse(file: &Arc<SourceFile>) -> (Table, Vec<Fault>) {
+    let (root, errors) = DeTable::parse_recoverable(&file.text);
+    let fault = |error: toml::de::Error| {
+        let span = Span::new(file, error.span().unwrap_or(0..0));
+        Fault::at(&span, format!("not valid TOML: {}", error.message().trim().replace('\n', ", ")))
+    };
+    let mut faults: Vec<Fault> = errors.into_iter().map(fault).collect();
+    let table = table(file, root.into_inner(), &mut faults);
+    (table, faults)
+}
+
+fn table(file: &Arc<SourceFile>, source: DeTable<'_>, faults: &mut Vec<Fault>) -> Table {
+    let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'_>>)| Entry {
+        key_span: Span::new(file, key.span()),
+        key: std::borrow::Cow::into_owned(key.into_inner()),
+        node: node(file, value, faults),
+    };
+    let mut entries: Vec<Entry> = source.into_iter().map(entry).collect();
+    entries.sort_by_key(|entry| entry.key_span.line_and_column());
+    Table(entries)
+}
+
+fn node(file: &Arc<SourceFile>, source: Spanned<DeValue<'_>>, faults: &mut Vec<Fault>) -> Node {
+    let span = Span::new(file, source.span());
+    let mut number = |text: &str, known: Option<Value>| {
+        known.unwrap_or_else(|| {
+            faults.push(Fault::at(&span, format!("`{text}` is out of range")));
+            Value::Integer(0)
+        })
+    };
+    let value = match source.into_inner() {
+        DeValue::String(text) => Value::String(text.into_owned()),
+        DeValue::Integer(digits) => {
+            let parsed = i64::from_str_radix(digits.as_str(), digits.radix());
+            number(digits.as_str(), parsed.ok().map(Value::Integer))
+        }
+        DeValue::Float(digits) => {
+            number(digits.as_str(), digits.as_str().parse().ok().map(Value::Float))
+        }
+        DeValue::Boolean(value) => Value::Boolean(value),
+        DeValue::Datetime(value) => Value::Datetime(value.to_string()),
+        DeValue::Array(items) => {
+            Value::Array(items.into_iter().map(|item| node(file, item, faults)).collect())
+        }
+        DeValue::Table(source) => Value::Table(table(file, source, faults)),
+    };
+    Node { span, value, has_variable: false }
+}

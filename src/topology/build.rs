@@ -1,0 +1,235 @@
+//! From a checked topology to components that are ready to run, joined by edges. Opens things; starts nothing.
+
+use std::{
+    collections::HashMap,
+    fs::DirBuilder,
+    num::NonZeroUsize,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pipeline_core::{
+    BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, Inlet, Outlet,
+    RunMode, Sink, SinkContext, Source, SourceContext, edge,
+};
+
+use super::{
+    check::{Checked, Node, PortRef},
+    dead_letter_reader::DeadLetterReader,
+    stage::{Stage, Step},
+};
+use crate::config::Settings;
+
+/// Batches that wait on one edge. Few on purpose: a slow sink must slow the source, not fill the memory.
+const EDGE_BATCHES_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+
+/// What a topology is built with.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The folder for all state.
+    pub data_dir: PathBuf,
+    /// Whether the sources end by themselves.
+    pub mode: RunMode,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where events go that can never be delivered.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// How many batches one chain of transforms works on side by side: the number of cores.
+    pub workers_max: NonZeroUsize,
+}
+
+/// A topology that is ready to run.
+pub struct Topology {
+    pub(super) sources: Vec<(ComponentId, Box<dyn Source>, Outlet)>,
+    pub(super) stages: Vec<(Stage, Inlet)>,
+    pub(super) sinks: Vec<(ComponentId, Box<dyn Sink>, Inlet)>,
+    pub(super) dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
+}
+
+impl Topology {
+    /// Builds every component of `checked`.
+    pub async fn build(
+        checked: Checked,
+        environment: &Environment,
+    ) -> Result<Topology, BuildError> {
+        create_private_dir(&environment.data_dir)?;
+        let mut builder = Builder::new(&checked.nodes, environment);
+        let mut topology = Topology {
+            sources: vec![],
+            stages: vec![],
+            sinks: vec![],
+            dead_letter_readers: vec![],
+        };
+        for (number, node) in checked.nodes.iter().enumerate() {
+            let id = node.declared.id.clone();
+            match &node.declared.settings {
+                Some(Settings::Source(config)) => {
+                    let source = config.build(builder.source_context(number)?).await?;
+                    topology.sources.push((id, source, builder.outlet(number, 0)));
+                }
+                Some(Settings::Transform(_)) => {
+                    if let Some(inlet) = builder.inlets.remove(&number) {
+                        topology.stages.push((builder.stage(number), inlet));
+                    }
+                }
+                Some(Settings::Sink(config)) => {
+                    let sink = config.build(builder.sink_context(number)?).await?;
+                    let inlet = builder
+                        .inlets
+                        .remove(&number)
+                        .expect("every sink has an edge in front of it");
+                    topology.sinks.push((id, sink, inlet));
+                }
+                None => unreachable!("a topology with unread settings is not checked"),
+            }
+        }
+        topology.dead_letter_readers = builder.dead_letter_readers;
+        Ok(topology)
+    }
+}
+
+struct Builder<'a> {
+    nodes: &'a [Node],
+    environment: &'a Environment,
+    metrics: Vec<ComponentMetrics>,
+    readers: HashMap<PortRef, Vec<usize>>,
+    /// The edge in front of each node that has one: sinks, and the first transform of every chain.
+    outlets: HashMap<usize, Outlet>,
+    inlets: HashMap<usize, Inlet>,
+    dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(nodes: &'a [Node], environment: &'a Environment) -> Builder<'a> {
+        let metrics_of = |node: &Node| {
+            let declared = &node.declared;
+            ComponentMetrics::new(declared.kind, &declared.component_type, &declared.id)
+        };
+        let mut readers: HashMap<PortRef, Vec<usize>> = HashMap::new();
+        for (number, node) in nodes.iter().enumerate() {
+            for &input in &node.inputs {
+                readers.entry(input).or_default().push(number);
+            }
+        }
+        let mut builder = Builder {
+            nodes,
+            environment,
+            metrics: nodes.iter().map(metrics_of).collect(),
+            readers,
+            outlets: HashMap::new(),
+            inlets: HashMap::new(),
+            dead_letter_readers: Vec::new(),
+        };
+        let fused: Vec<usize> =
+            (0..nodes.len()).filter_map(|number| builder.next_in_chain(number)).collect();
+        for (number, node) in nodes.iter().enumerate() {
+            if node.declared.kind != ComponentKind::Source && !fused.contains(&number) {
+                let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &builder.metrics[number]);
+                builder.outlets.insert(number, outlet);
+                builder.inlets.insert(number, inlet);
+            }
+        }
+        builder
+    }
+
+    /// The transform that can be fused behind transform `number`: the only reader of its default port, and fed by
+    /// nothing else.
+    fn next_in_chain(&self, number: usize) -> Option<usize> {
+        if self.nodes[number].declared.kind != ComponentKind::Transform {
+            return None;
+        }
+        let &[next] = self.readers.get(&PortRef { node: number, port: 0 })?.as_slice() else {
+            return None;
+        };
+        let next_node = &self.nodes[next];
+        (next_node.declared.kind == ComponentKind::Transform && next_node.inputs.len() == 1)
+            .then_some(next)
+    }
+
+    fn stage(&mut self, first: usize) -> Stage {
+        let mut steps = Vec::new();
+        let mut current = Some(first);
+        while let Some(number) = current {
+            let next = self.next_in_chain(number);
+            let ports = self.nodes[number].outputs.len();
+            let outlets = (0..ports)
+                .map(|port| {
+                    if port == 0 && next.is_some() { None } else { Some(self.outlet(number, port)) }
+                })
+                .collect();
+            let prepared =
+                self.nodes[number].prepared.as_ref().expect("a checked transform is prepared");
+            steps.push(Step {
+                id: self.nodes[number].declared.id.clone(),
+                factory: Arc::clone(&prepared.factory),
+                metrics: self.metrics[number].clone(),
+                outlets,
+            });
+            current = next;
+        }
+        Stage::new(steps, Arc::clone(&self.environment.clock), self.environment.workers_max)
+    }
+
+    /// Where a port leads. What a `dropped` port lets out goes to the dead letters if nobody reads it.
+    fn outlet(&mut self, node: usize, port: usize) -> Outlet {
+        let readers = self.readers.get(&PortRef { node, port }).cloned().unwrap_or_default();
+        let mut outlets: Vec<Outlet> =
+            readers.iter().map(|reader| self.outlets[reader].clone()).collect();
+        if outlets.is_empty() {
+            outlets.push(self.dead_letter_edge(node));
+        }
+        Outlet::fan_out(&outlets, &self.metrics[node])
+    }
+
+    fn dead_letter_edge(&mut self, node: usize) -> Outlet {
+        let id = &self.nodes[node].declared.id;
+        let reader_id: ComponentId = format!("{id}.dropped").into();
+        let reader_metrics = ComponentMetrics::new(ComponentKind::Sink, "dead_letters", &reader_id);
+        let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &reader_metrics);
+        let reader = DeadLetterReader {
+            id: id.clone(),
+            dead_letters: Arc::clone(&self.environment.dead_letters),
+            clock: Arc::clone(&self.environment.clock),
+            metrics: self.metrics[node].clone(),
+        };
+        self.dead_letter_readers.push((reader, inlet));
+        outlet
+    }
+
+    fn source_context(&self, number: usize) -> Result<SourceContext, BuildError> {
+        let id = self.nodes[number].declared.id.clone();
+        Ok(SourceContext {
+            data_dir: self.component_dir(&id)?,
+            id,
+            mode: self.environment.mode,
+            clock: Arc::clone(&self.environment.clock),
+            dead_letters: Arc::clone(&self.environment.dead_letters),
+            metrics: self.metrics[number].clone(),
+        })
+    }
+
+    fn sink_context(&self, number: usize) -> Result<SinkContext, BuildError> {
+        let id = self.nodes[number].declared.id.clone();
+        Ok(SinkContext {
+            data_dir: self.component_dir(&id)?,
+            id,
+            clock: Arc::clone(&self.environment.clock),
+            dead_letters: Arc::clone(&self.environment.dead_letters),
+            metrics: self.metrics[number].clone(),
+        })
+    }
+
+    fn component_dir(&self, id: &ComponentId) -> Result<PathBuf, BuildError> {
+        let dir = self.environment.data_dir.join(&**id);
+        create_private_dir(&dir)?;
+        Ok(dir)
+    }
+}
+
+/// Makes a folder that only the program's own user can enter: what lies in it is audit data.
+fn create_private_dir(dir: &Path) -> Result<(), BuildError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        BuildError::new(format!("cannot make the folder `{}`", dir.display()), error)
+    })
+}

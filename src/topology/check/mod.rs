@@ -1,0 +1,330 @@
+//! Is this a topology that can run? Finds all that is wrong at once, each at its line, and carries the kinds of
+//! events from the sources through every program to the sinks.
+
+use std::{collections::HashSet, io, path::Path};
+
+use pipeline_core::{
+    ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem, Schema,
+    SinkConfig, TransformConfig, TransformContext,
+};
+use vrl::value::Kind;
+
+use super::graph::Graph;
+use crate::config::{
+    Declared, Settings,
+    fault::{Fault, nearest},
+};
+
+/// Reads a file that a component's settings name.
+pub(super) type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
+
+/// A topology that was found to be right.
+pub struct Checked {
+    /// The components, in the order in which they were declared.
+    pub(super) nodes: Vec<Node>,
+    /// What deserves a look, though it can run.
+    pub warnings: Vec<Fault>,
+}
+
+/// A component in its place.
+pub(super) struct Node {
+    pub(super) declared: Declared,
+    /// Where its events come from.
+    pub(super) inputs: Vec<PortRef>,
+    /// Where its events leave.
+    pub(super) outputs: Vec<Output>,
+    /// A transform's workers-to-be.
+    pub(super) prepared: Option<Prepared>,
+}
+
+/// An output of a component, by the numbers of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PortRef {
+    pub(super) node: usize,
+    pub(super) port: usize,
+}
+
+/// Checks the declared components as one topology.
+pub fn check(components: Vec<Declared>, read_file: &ReadFile<'_>) -> Result<Checked, Vec<Fault>> {
+    let mut checker = Checker { components: &components, faults: Vec::new(), warnings: Vec::new() };
+    let ports: Vec<Vec<String>> = components.iter().map(port_names).collect();
+    let inputs: Vec<Vec<PortRef>> =
+        (0..components.len()).map(|node| checker.resolve(node, &ports)).collect();
+    checker.check_kinds_of_component();
+    checker.check_settings();
+    let walk =
+        Graph::new(inputs.iter().map(|of| of.iter().map(|port| port.node).collect()).collect())
+            .walk();
+    for cycle in &walk.cycles {
+        checker.report_cycle(cycle);
+    }
+    checker.check_readers(&inputs, &ports);
+    let mut typed: Vec<(Vec<Output>, Option<Prepared>)> =
+        components.iter().map(|_| (Vec::new(), None)).collect();
+    for node in walk.order {
+        typed[node] = checker.check_types(node, &inputs[node], &typed, read_file);
+    }
+    let Checker { faults, warnings, .. } = checker;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let nodes = components.into_iter().zip(inputs).zip(typed);
+    let node =
+        |((declared, inputs), (outputs, prepared))| Node { declared, inputs, outputs, prepared };
+    Ok(Checked { nodes: nodes.map(node).collect(), warnings })
+}
+
+/// The names of a component's ports, by number; empty where its settings could not be read.
+fn port_names(declared: &Declared) -> Vec<String> {
+    match &declared.settings {
+        Some(Settings::Source(source)) => {
+            source.outputs().into_iter().map(|output| output.port).collect()
+        }
+        Some(Settings::Transform(transform)) => {
+            std::iter::once(DEFAULT_PORT.to_owned()).chain(transform.ports()).collect()
+        }
+        Some(Settings::Sink(_)) | None => Vec::new(),
+    }
+}
+
+struct Checker<'a> {
+    components: &'a [Declared],
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, node: usize, problem: Problem) {
+        self.faults.push(self.components[node].fault(problem));
+    }
+
+    /// Finds the outputs that a component's `inputs` name.
+    fn resolve(&mut self, node: usize, ports: &[Vec<String>]) -> Vec<PortRef> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for (index, name) in self.components[node].inputs.iter().enumerate() {
+            let key = format!("inputs.{index}");
+            if !seen.insert(name) {
+                let problem = Problem::at(
+                    &key,
+                    format!("`{name}` is listed twice, so its events would arrive twice"),
+                );
+                self.report(node, problem.fix("remove one of them"));
+                continue;
+            }
+            match self.find(name, ports) {
+                Ok(port) => found.extend(port),
+                Err((message, fix)) => self.report(node, Problem::at(&key, message).fix(fix)),
+            }
+        }
+        found
+    }
+
+    /// The output of this name; nothing where the component is there, but broken.
+    fn find(&self, name: &str, ports: &[Vec<String>]) -> Result<Option<PortRef>, (String, String)> {
+        let (id, port) = name.split_once('.').unwrap_or((name, DEFAULT_PORT));
+        let Some(node) = self.components.iter().position(|declared| *declared.id == *id) else {
+            let ids =
+                self.components.iter().filter(|declared| declared.kind != ComponentKind::Sink);
+            let ids: Vec<&str> = ids.map(|declared| &*declared.id).collect();
+            let fix = match nearest(id, ids.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the components are: {}", ids.join(", ")),
+            };
+            return Err((format!("there is no component `{id}`"), fix));
+        };
+        let declared = &self.components[node];
+        if declared.kind == ComponentKind::Sink {
+            return Err((
+                format!("`{id}` is a sink; nothing leaves it"),
+                "name a source or a transform".to_owned(),
+            ));
+        }
+        if declared.settings.is_none() {
+            return Ok(None);
+        }
+        if let Some(port) = ports[node].iter().position(|known| known == port) { Ok(Some(PortRef { node, port })) } else {
+            let named: Vec<String> = ports[node]
+                .iter()
+                .filter(|port| !port.is_empty())
+                .map(|port| format!("{id}.{port}"))
+                .collect();
+            Err((
+                format!("`{id}` has no port `{port}`"),
+                format!(
+                    "its outputs are: {}",
+                    [vec![id.to_owned()], named].concat().join(", ")
+                ),
+            ))
+        }
+    }
+
+    fn check_kinds_of_component(&mut self) {
+        for (kind, section) in [(ComponentKind::Source, "sources"), (ComponentKind::Sink, "sinks")]
+        {
+            if !self.components.iter().any(|declared| declared.kind == kind) {
+                let message = format!("the configuration has no {}", kind.as_str());
+                self.faults
+                    .push(Fault::general(message).fix(format!("add a table `[{section}.name]`")));
+            }
+        }
+    }
+
+    fn check_settings(&mut self) {
+        for (node, declared) in self.components.iter().enumerate() {
+            let problems = match &declared.settings {
+                Some(Settings::Source(source)) => source.problems(),
+                Some(Settings::Sink(sink)) => sink.problems(),
+                Some(Settings::Transform(_)) | None => Vec::new(),
+            };
+            for problem in problems {
+                self.report(node, problem);
+            }
+        }
+    }
+
+    fn report_cycle(&mut self, cycle: &[usize]) {
+        let names: Vec<&str> =
+            cycle.iter().chain(cycle.first()).map(|&node| &*self.components[node].id).collect();
+        let problem = Problem::at("inputs", format!("feeds itself: {}", names.join(" → ")));
+        self.report(
+            cycle[0],
+            problem.fix("remove one of these components from the inputs of the next"),
+        );
+    }
+
+    /// Every event has to go somewhere. What a transform drops for an error goes to the dead letters by default.
+    fn check_readers(&mut self, inputs: &[Vec<PortRef>], ports: &[Vec<String>]) {
+        let read: HashSet<&PortRef> = inputs.iter().flatten().collect();
+        for (node, names) in ports.iter().enumerate() {
+            for (port, name) in names.iter().enumerate() {
+                if name == DROPPED_PORT || read.contains(&PortRef { node, port }) {
+                    continue;
+                }
+                let id = &self.components[node].id;
+                let output = if name.is_empty() { id.to_string() } else { format!("{id}.{name}") };
+                let problem = Problem::at(
+                    "",
+                    format!("nothing reads `{output}`: its events have nowhere to go"),
+                );
+                self.report(
+                    node,
+                    problem.fix(format!("add `\"{output}\"` to the inputs of a sink")),
+                );
+            }
+        }
+    }
+
+    /// Carries the kinds through one component. All that feeds it has been through already, but for a cycle.
+    fn check_types(
+        &mut self,
+        node: usize,
+        inputs: &[PortRef],
+        typed: &[(Vec<Output>, Option<Prepared>)],
+        read_file: &ReadFile<'_>,
+    ) -> (Vec<Output>, Option<Prepared>) {
+        let declared = &self.components[node];
+        let schemas: Vec<(PortRef, Schema)> = inputs
+            .iter()
+            .filter_map(|&input| Some((input, typed[input.node].0.get(input.port)?.schema.clone())))
+            .collect();
+        match &declared.settings {
+            Some(Settings::Source(source)) => (source.outputs(), None),
+            Some(Settings::Transform(transform)) => {
+                // Without a known input the program is still compiled, against events of which nothing is known.
+                let merged = schemas.into_iter().map(|(_, schema)| schema).reduce(Schema::merge);
+                self.prepare(
+                    node,
+                    transform.as_ref(),
+                    merged.unwrap_or_else(Schema::any),
+                    read_file,
+                )
+            }
+            Some(Settings::Sink(sink)) => {
+                self.check_needs(node, sink.as_ref(), &schemas);
+                (Vec::new(), None)
+            }
+            None => (Vec::new(), None),
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        node: usize,
+        transform: &dyn TransformConfig,
+        input: Schema,
+        read_file: &ReadFile<'_>,
+    ) -> (Vec<Output>, Option<Prepared>) {
+        let declared = &self.components[node];
+        let context =
+            TransformContext { id: declared.id.clone(), input, read_file: &|path| read_file(path) };
+        match transform.prepare(&context) {
+            Ok(prepared) => {
+                self.warnings.extend(
+                    prepared.warnings.iter().cloned().map(|warning| declared.fault(warning)),
+                );
+                (prepared.outputs.clone(), Some(prepared))
+            }
+            Err(problems) => {
+                for problem in problems {
+                    self.report(node, problem);
+                }
+                (Vec::new(), None)
+            }
+        }
+    }
+
+    fn check_needs(&mut self, node: usize, sink: &dyn SinkConfig, schemas: &[(PortRef, Schema)]) {
+        for need in sink.needs() {
+            for (input, schema) in schemas {
+                let feeder = &self.components[input.node].id;
+                let path = &need.path;
+                match need.fit(&schema.event) {
+                    Fit::Always => {}
+                    Fit::Sometimes => {
+                        let message = format!(
+                            "not every event of `{feeder}` has `{path}` as {}",
+                            wanted(&need)
+                        );
+                        let warning = Problem::at(need.option, message);
+                        let warning = warning.fix(
+                            "events without it will go to the dead letters; set it in a remap",
+                        );
+                        self.warnings.push(self.components[node].fault(warning));
+                    }
+                    Fit::Never => {
+                        let message = format!(
+                            "needs `{path}`, and nothing on the way through `{feeder}` sets it"
+                        );
+                        let problem = Problem::at(need.option, message);
+                        self.report(
+                            node,
+                            problem.fix(format!(
+                                "set `.{path}` in a remap, or set another `{}`",
+                                need.option
+                            )),
+                        );
+                    }
+                    Fit::WrongKind => {
+                        let message = format!(
+                            "needs `{path}` as {}, and `{feeder}` sets it as something else",
+                            wanted(&need)
+                        );
+                        let problem = Problem::at(need.option, message);
+                        self.report(
+                            node,
+                            problem.fix("convert it in a remap, as with `to_string`"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wanted(need: &Need) -> String {
+    if need.kind == Kind::bytes() { "a string".to_owned() } else { need.kind.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! The graph that a configuration declares: checked, then built, then run. Three steps, so that checking does no
+//! I/O and building starts nothing.
+//!
+//! Knows graphs, not components: which components there are, and what they do, it only sees through the traits of
+//! `pipeline-core`.
+
+mod build;
+mod check;
+mod dead_letter_reader;
+mod draw;
+mod graph;
+mod run;
+mod stage;
+
+pub use build::{Environment, Topology};
+pub use check::{Checked, check};
+pub use draw::{DrawFormat, draw};
+pub use run::run;

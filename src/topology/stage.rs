@@ -1,0 +1,132 @@
+//! A chain of transforms that runs as one: a batch passes all of its steps on one core, several batches pass side
+//! by side, and they leave in the order in which they came.
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use pipeline_core::{
+    Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Inlet, Outlet, OutletClosed, Outputs,
+    RunError, Shutdown, Transform, TransformFactory,
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::error;
+
+/// One transform of the chain.
+pub(super) struct Step {
+    pub(super) id: ComponentId,
+    pub(super) factory: Arc<dyn TransformFactory>,
+    pub(super) metrics: ComponentMetrics,
+    /// Where each port leads; the default port of all steps but the last leads to the next step instead.
+    pub(super) outlets: Vec<Option<Outlet>>,
+}
+
+/// A fused chain of transforms.
+pub(super) struct Stage {
+    steps: Arc<[Step]>,
+    clock: Arc<dyn Clock>,
+    workers_max: NonZeroUsize,
+    idle: Vec<Worker>,
+}
+
+/// One copy of every transform of the chain.
+type Worker = Vec<Box<dyn Transform>>;
+
+/// What left the chain for one batch: number of the step, number of its port, events.
+type Done = Vec<(usize, usize, Batch)>;
+
+impl Stage {
+    pub(super) fn new(steps: Vec<Step>, clock: Arc<dyn Clock>, workers_max: NonZeroUsize) -> Stage {
+        Stage { steps: steps.into(), clock, workers_max, idle: Vec::new() }
+    }
+
+    /// The ids of the chain's transforms, joined.
+    pub(super) fn name(&self) -> String {
+        self.steps.iter().map(|step| &*step.id).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// Works until the inlet ends and everything has been handed on.
+    pub(super) async fn run(
+        mut self,
+        mut inlet: Inlet,
+        shutdown: Shutdown,
+    ) -> Result<(), RunError> {
+        tokio::select! {
+            ended = self.work(&mut inlet) => ended.map_err(|closed| RunError::new("what reads a transform ended", closed)),
+            () = shutdown.abandoned() => Ok(()),
+        }
+    }
+
+    async fn work(&mut self, inlet: &mut Inlet) -> Result<(), OutletClosed> {
+        let mut at_work = FuturesOrdered::new();
+        let mut has_more = true;
+        while has_more || !at_work.is_empty() {
+            tokio::select! {
+                biased;
+                Some(finished) = at_work.next() => self.hand_on(finished).await?,
+                batch = inlet.next(), if has_more && at_work.len() < self.workers_max.get() => match batch {
+                    Some(batch) => at_work.push_back(self.start(batch)),
+                    None => has_more = false,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, batch: Batch) -> AbortOnDropHandle<(Worker, Done)> {
+        let idle = self.idle.pop();
+        let (steps, clock) = (Arc::clone(&self.steps), Arc::clone(&self.clock));
+        let work = async move {
+            let mut worker = idle.unwrap_or_else(|| {
+                steps.iter().map(|step| step.factory.worker(&step.metrics, &clock)).collect()
+            });
+            let done = pass(&steps, &mut worker, batch);
+            (worker, done)
+        };
+        #[expect(clippy::disallowed_methods, reason = "joined in order by `work`, aborted with it")]
+        AbortOnDropHandle::new(tokio::spawn(work))
+    }
+
+    async fn hand_on(
+        &mut self,
+        finished: Result<(Worker, Done), tokio::task::JoinError>,
+    ) -> Result<(), OutletClosed> {
+        let (worker, done) = match finished {
+            Ok(finished) => finished,
+            Err(failure) => {
+                // The batch went with the worker, so its events count as not delivered and will come again.
+                error!(component_id = self.name(), error = %failure, "a transform panicked");
+                self.steps[0].metrics.error("panic", ErrorStage::Processing);
+                return Ok(());
+            }
+        };
+        self.idle.push(worker);
+        for (step, port, batch) in done {
+            if let Some(outlet) = &self.steps[step].outlets[port] {
+                outlet.send(batch).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a batch through all steps.
+fn pass(steps: &[Step], worker: &mut Worker, batch: Batch) -> Done {
+    let mut done = Vec::new();
+    let mut current = batch;
+    for (number, (step, transform)) in steps.iter().zip(worker).enumerate() {
+        if number > 0 {
+            step.metrics.received(current.len(), current.byte_size());
+        }
+        let mut outputs = Outputs::new(step.outlets.len());
+        transform.transform(std::mem::take(&mut current), &mut outputs);
+        for (port, batch) in outputs.into_batches().into_iter().enumerate() {
+            if step.outlets[port].is_some() {
+                done.push((number, port, batch));
+            } else {
+                step.metrics.sent(batch.len(), batch.byte_size());
+                current = batch;
+            }
+        }
+    }
+    done
+}
