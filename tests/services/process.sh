@@ -72,17 +72,17 @@ wait_until() {
     done
 }
 
-# stop PID_FILE SECONDS: asks the process to end, and kills it when it has not after SECONDS.
+# stop PID_FILE SECONDS: asks the server to end, and kills it when it has not after SECONDS.
 stop() {
     local pid_file=$1 deadline=$((SECONDS + $2)) pid
     [[ -s $pid_file ]] || return 0
     pid=$(<"$pid_file")
     kill "$pid" 2>/dev/null || true
-    while is_alive "$pid"; do
-        # The server leads a process group, so that none of its children outlives it.
-        ((SECONDS <= deadline)) || kill -KILL -- "-$pid" 2>/dev/null || true
+    while is_alive "$pid" && ((SECONDS <= deadline)); do
         sleep 0.1
     done
+    # The server leads a process group. Whatever is left of it must not outlive it.
+    kill -KILL -- "-$pid" 2>/dev/null || true
     rm -f "$pid_file"
 }
 
