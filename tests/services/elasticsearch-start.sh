@@ -153,12 +153,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 [[ $secure == 1 ]] && write_keystore
 launch "$data_dir/pid" "$data_dir/log" "$home/bin/elasticsearch"
-wait_until "${ES_WAIT:-300}" "$data_dir/pid" "$data_dir/log" answers
-trap - EXIT
-url >"$data_dir/url"
 if [[ -n ${ES_OWNER_PID:-} ]]; then
     # shellcheck disable=SC2016 # expanded by the shell that is started later
     after_owner "$ES_OWNER_PID" bash -c '"$1" "$2" && rm -rf "$2/server"' \
         elasticsearch "$here/elasticsearch-stop.sh" "$data_dir"
 fi
+wait_until "${ES_WAIT:-300}" "$data_dir/pid" "$data_dir/log" answers
+trap - EXIT
+url >"$data_dir/url"
 cat "$data_dir/url"
