@@ -69,6 +69,7 @@ write_jvm_options() {
 -Xmx$heap
 -XX:+UseSerialGC
 -XX:TieredStopAtLevel=1
+-XX:-UsePerfData
 -Djava.io.tmpdir=$server/tmp
 -XX:+ExitOnOutOfMemoryError
 OPTIONS
@@ -146,6 +147,10 @@ own_dir "$server"
 home=$(runnable_home)
 
 export ES_JAVA_HOME ES_PATH_CONF=$config ES_TMPDIR=$server/tmp
+# Without this the launcher leaves empty folders in /tmp. It splits the value at spaces.
+if [[ $server != *[[:space:]]* ]]; then
+    export CLI_JAVA_OPTS="-Djava.io.tmpdir=$server/tmp"
+fi
 unset ES_JAVA_OPTS JAVA_HOME JAVA_TOOL_OPTIONS
 cd "$server"
 trap 'give_up $?' EXIT
