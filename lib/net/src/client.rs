@@ -46,7 +46,7 @@ impl Default for ClientSettings {
             connect_timeout: Duration::from_secs(10),
             timeouts: Timeouts::default(),
             // Under the idle limits of common front doors and firewalls, so that a kept connection is a live one.
-            pool_idle_timeout: Duration::from_secs(60),
+            pool_idle_timeout: Duration::from_mins(1),
             pool_idle_connections_max: 16,
             tls: TlsSettings::default(),
         }
@@ -90,7 +90,8 @@ impl Transport for HttpClient {
         let sent = {
             let host = host.clone();
             async move {
-                let response = exchange.await.map_err(|error| SendError::from_client(host, error))?;
+                let response =
+                    exchange.await.map_err(|error| SendError::from_client(host, error))?;
                 Ok(response.map(boxed))
             }
         };

@@ -110,7 +110,9 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<SendErrorKind> {
 fn kind_of_io(error: &io::Error) -> Option<SendErrorKind> {
     match error.kind() {
         io::ErrorKind::TimedOut => Some(SendErrorKind::Timeout),
-        _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Some(SendErrorKind::Tls),
+        _ if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) => {
+            Some(SendErrorKind::Tls)
+        }
         _ => error.get_ref().and_then(|inner| kind_of(inner)),
     }
 }

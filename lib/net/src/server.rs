@@ -79,7 +79,8 @@ pub async fn serve(
         }
     }
     drop(listener);
-    let drained = timeout(settings.drain_timeout, async { while connections.join_next().await.is_some() {} });
+    let drained =
+        timeout(settings.drain_timeout, async { while connections.join_next().await.is_some() {} });
     if drained.await.is_err() {
         debug!(connections = connections.len(), "connections cut at the end of the drain");
     }

@@ -48,10 +48,8 @@ pub(crate) async fn limit(
     timeouts: Timeouts,
 ) -> Result<Response<Body>, SendError> {
     match tokio::time::timeout(timeouts.headers, exchange).await {
-        Ok(result) => {
-            Ok(result?
-                .map(|body| IdleBody { body, idle: timeouts.idle, waiting: None }.boxed_unsync()))
-        }
+        Ok(result) => Ok(result?
+            .map(|body| IdleBody { body, idle: timeouts.idle, waiting: None }.boxed_unsync())),
         Err(elapsed) => Err(SendError::new(SendErrorKind::Timeout, host).with_source(elapsed)),
     }
 }

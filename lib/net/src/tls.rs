@@ -36,7 +36,12 @@ pub struct ClientCertificate {
 
 impl Default for TlsSettings {
     fn default() -> Self {
-        TlsSettings { ca_file: None, client_certificate: None, verify_certificate: true, verify_hostname: true }
+        TlsSettings {
+            ca_file: None,
+            client_certificate: None,
+            verify_certificate: true,
+            verify_hostname: true,
+        }
     }
 }
 
@@ -153,7 +158,13 @@ impl ServerCertVerifier for LaxVerifier {
         if let Some(roots) = &self.roots {
             let certificate = ParsedCertificate::try_from(end_entity)?;
             let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                roots,
+                intermediates,
+                now,
+                algorithms,
+            )?;
         }
         Ok(ServerCertVerified::assertion())
     }
