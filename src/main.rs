@@ -1,1 +1,24 @@
-fn main() {}
+//! Arguments in, exit code out.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use o365flow::cli::{self, Arguments};
+use pipeline_core::{Clock, Timestamp};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The machine's clock. All other code is told the time.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now()
+    }
+}
+
+fn main() -> ExitCode {
+    cli::run(Arguments::parse(), Arc::new(SystemClock))
+}

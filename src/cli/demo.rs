@@ -1,0 +1,155 @@
+//! `o365flow demo`: a whole run against a made-up tenant, and the proof that nothing is missing.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use clap::Args;
+use fake_tenant::{Clock as _, Completeness, FakeTenants, Filter, History, Server, Settings, TenantSpec, TokioClock};
+use pipeline_core::{Clock, RunMode, Timestamp};
+use tokio::time::Instant;
+
+use super::{
+    Failure,
+    execute::execute,
+    load::{self, Loaded},
+    run::runtime,
+    say,
+    summary::{Summary, Totals},
+};
+use crate::config::fault::SourceFile;
+
+/// The made-up tenant: nobody's.
+const TENANT_ID: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
+const CLIENT_ID: &str = "8d7c6b5a-4f3e-4d2c-9b1a-00112233aabb";
+const CLIENT_SECRET: &str = "a-secret-of-the-demo-that-opens-nothing";
+
+/// A blob turns up in the listing this much later than it was created, at most.
+const LATE_BY: TimeDelta = TimeDelta::hours(2);
+
+/// Show a whole run: a made-up tenant with a week of history, mapped and delivered to a file.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where to put the output and the state; what an earlier demo left there is replaced.
+    #[arg(long, value_name = "DIR", default_value = "demo-output")]
+    output: PathBuf,
+    /// What the made-up records are drawn from; the same seed gives the same history.
+    #[arg(long, default_value_t = 365)]
+    seed: u64,
+    /// Blobs that each of the five feeds gets in an hour, on average.
+    #[arg(long, default_value_t = 0.6)]
+    blobs_per_hour: f64,
+}
+
+impl Demo {
+    pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let now = clock.now();
+        runtime()?.block_on(self.run(now))
+    }
+
+    async fn run(self, now: Timestamp) -> Result<(), Failure> {
+        clear(&self.output)?;
+        let clock = Arc::new(TokioClock::new(now));
+        let tenants = Arc::new(FakeTenants::new(clock.clone(), settings(), vec![self.tenant(now)]));
+        let server = Server::start(Arc::clone(&tenants)).await?;
+        let loaded = self.load(&server.resource_url())?;
+        say("A made-up tenant with a week of history is being collected …");
+        let start = Instant::now();
+        let snapshot = execute(loaded, RunMode::Once, Arc::new(DemoClock(clock))).await?;
+        let took = start.elapsed();
+        let written = self.output.join("o365.ndjson");
+        let completeness = verify(&tenants, &written)?;
+        let totals = Totals::of(&snapshot);
+        say(Summary { totals, took });
+        say(format_args!("  {:<20}{}", "output", written.display()));
+        if let Some(url) = elasticsearch_url() {
+            say(format_args!("  {:<20}{url}, index o365flow-demo", "and"));
+        }
+        say(format_args!(
+            "\nOf {} distinct records that the tenant served, {} are missing in the file and {} are there twice.",
+            completeness.expected,
+            completeness.missing.len(),
+            completeness.repeated
+        ));
+        if completeness.is_exact() && totals.blobs_lost == 0 { Ok(()) } else { Err(Failure::Negative) }
+    }
+
+    fn tenant(&self, now: Timestamp) -> TenantSpec {
+        // The last late blob has turned up before the demo lists.
+        let end = now - LATE_BY - TimeDelta::minutes(5);
+        let mut history = History::new(self.seed, now - TimeDelta::days(7) + TimeDelta::hours(1), end)
+            .with_blobs_per_hour(self.blobs_per_hour);
+        history.duplicate_rate = 0.02;
+        history.late_rate = 0.05;
+        history.late_by = LATE_BY;
+        TenantSpec::new(TENANT_ID, "contoso.example", CLIENT_ID, CLIENT_SECRET)
+            .subscribed_to_all()
+            .with_history(history)
+    }
+
+    fn load(&self, url: &str) -> Result<Loaded, Failure> {
+        let variables = HashMap::from([
+            ("DEMO_OUTPUT", self.output.display().to_string()),
+            ("DEMO_TENANT_ID", TENANT_ID.to_owned()),
+            ("DEMO_CLIENT_ID", CLIENT_ID.to_owned()),
+            ("DEMO_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
+            ("DEMO_URL", url.to_owned()),
+        ]);
+        let mut files = vec![built_in("config/demo.toml", include_str!("../../config/demo.toml"))];
+        if elasticsearch_url().is_some() {
+            let text = include_str!("../../config/demo-elasticsearch.toml");
+            files.push(built_in("config/demo-elasticsearch.toml", text));
+        }
+        load::load(&files, &|name| variables.get(name).cloned().or_else(|| load::environment(name)))
+    }
+}
+
+fn settings() -> Settings {
+    Settings { requests_per_minute: 1_000_000, page_size: 50, ..Settings::default() }
+}
+
+fn built_in(path: &str, text: &str) -> Arc<SourceFile> {
+    Arc::new(SourceFile { path: PathBuf::from(path), text: text.to_owned() })
+}
+
+fn elasticsearch_url() -> Option<String> {
+    load::environment("ELASTICSEARCH_URL").filter(|url| !url.is_empty())
+}
+
+/// Removes what an earlier demo has left in `output`, and nothing else.
+fn clear(output: &Path) -> Result<(), io::Error> {
+    fs::create_dir_all(output)?;
+    let removed = [fs::remove_dir_all(output.join("state")), fs::remove_file(output.join("o365.ndjson"))];
+    for result in removed {
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Compares the ids in the file with those that the tenant has.
+fn verify(tenants: &FakeTenants, written: &Path) -> Result<Completeness, io::Error> {
+    let text = fs::read_to_string(written)?;
+    let id = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(event.get("Id")?.as_str()?.to_owned())
+    };
+    let ids: Vec<String> = text.lines().map(|line| id(line).unwrap_or_default()).collect();
+    Ok(tenants.verify(&Filter::default(), ids.iter().map(String::as_str)))
+}
+
+/// The made-up tenant's clock, for the source.
+#[derive(Debug)]
+struct DemoClock(Arc<TokioClock>);
+
+impl Clock for DemoClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}

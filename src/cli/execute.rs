@@ -1,0 +1,80 @@
+//! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
+
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+
+use pipeline_core::{Clock, RunMode, Shutdown};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{Failure, load::Loaded, progress};
+use crate::{
+    delivery::DeadLetterFiles,
+    telemetry::{Listeners, Metrics, Readiness, Snapshot},
+    topology::{self, Environment, Topology},
+};
+
+/// Runs `loaded` to its end, and returns what was counted.
+pub(super) async fn execute(loaded: Loaded, mode: RunMode, clock: Arc<dyn Clock>) -> Result<Snapshot, Failure> {
+    let metrics = Metrics::install()?;
+    let readiness = Readiness::default();
+    let global = loaded.global;
+    let listeners = Listeners::bind(&global, metrics.clone(), readiness.clone()).await?;
+    for address in listeners.addresses() {
+        info!(%address, "listening");
+    }
+    for warning in &loaded.topology.warnings {
+        warn!(warning = %warning, "configuration");
+    }
+    let environment = Environment {
+        dead_letters: Arc::new(DeadLetterFiles::new(&global.data_dir)),
+        data_dir: global.data_dir,
+        mode,
+        clock,
+        workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let topology = Topology::build(loaded.topology, &environment).await?;
+    let shutdown = Shutdown::new();
+    let signals = Signals::new()?;
+    readiness.set(true);
+    info!(version = env!("CARGO_PKG_VERSION"), "running");
+    let ran = tokio::select! {
+        ran = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => ran,
+        never = signals.obey(&shutdown, &readiness) => match never {},
+        never = listeners.serve() => match never {},
+        never = progress::show(&metrics, mode) => match never {},
+    };
+    readiness.set(false);
+    ran?;
+    Ok(metrics.snapshot())
+}
+
+/// The signals that end the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, std::io::Error> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The first signal orders to drain, the second to leave what is under way.
+    async fn obey(mut self, shutdown: &Shutdown, readiness: &Readiness) -> std::convert::Infallible {
+        self.next().await;
+        info!("draining: what is under way will be delivered; a second signal ends at once");
+        readiness.set(false);
+        shutdown.drain();
+        self.next().await;
+        warn!("ending at once: what was not delivered will be sent after the next start");
+        shutdown.abandon();
+        std::future::pending().await
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `o365flow graph`: a topology as text that other programs draw.
+
+use clap::Args;
+
+use super::{Failure, load, show_faults};
+use crate::{
+    components::REGISTRY,
+    config,
+    topology::{DrawFormat, draw},
+};
+
+/// Draw a topology's graph.
+#[derive(Debug, Args)]
+pub(super) struct Graph {
+    #[command(flatten)]
+    config: load::ConfigFiles,
+    /// The language to write it in.
+    #[arg(long, value_enum, default_value = "dot")]
+    format: DrawFormat,
+}
+
+impl Graph {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        // A graph can be drawn before its variables are set.
+        let variables = |name: &str| load::environment(name).or_else(|| Some(String::new()));
+        let (config, faults) = config::parse(&config::read_files(&self.config.paths)?, REGISTRY, &variables);
+        if config.components.is_empty() && !faults.is_empty() {
+            return Err(Failure::Config(faults));
+        }
+        if !faults.is_empty() {
+            show_faults(&faults);
+        }
+        super::say(draw(&config.components, self.format).trim_end());
+        Ok(())
+    }
+}

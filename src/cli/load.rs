@@ -1,0 +1,44 @@
+//! From `--config` to a checked topology, as all commands do it.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use super::Failure;
+use crate::{
+    components::REGISTRY,
+    config::{self, Config, Global, Variables, fault::SourceFile},
+    topology::{self, Checked},
+};
+
+/// Which configuration to use.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConfigFiles {
+    /// The configuration. Given several times, the files are taken together as one.
+    #[arg(short, long = "config", value_name = "FILE", env = "O365FLOW_CONFIG", value_delimiter = ',', required = true)]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+/// A configuration that can be run.
+pub(super) struct Loaded {
+    pub(super) global: Global,
+    pub(super) topology: Checked,
+}
+
+/// The variables of the environment.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads and checks a configuration. All that is wrong with it is found at once.
+pub(super) fn load(files: &[Arc<SourceFile>], variables: &Variables<'_>) -> Result<Loaded, Failure> {
+    let (Config { global, components }, mut faults) = config::parse(files, REGISTRY, variables);
+    match topology::check(components, &|path| fs::read_to_string(path)) {
+        Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology }),
+        Ok(_) => Err(Failure::Config(faults)),
+        Err(more) => {
+            faults.extend(more);
+            Err(Failure::Config(faults))
+        }
+    }
+}

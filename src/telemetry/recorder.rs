@@ -1,0 +1,82 @@
+//! The one metrics recorder, in Prometheus' text format.
+
+use metrics::{Unit, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::Snapshot;
+
+/// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
+const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// The recorder could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The exporter refuses its settings.
+    #[error("cannot set the metrics exporter up")]
+    Build(#[from] BuildError),
+    /// There is one already.
+    #[error("a metrics recorder is installed already")]
+    Installed,
+}
+
+/// What was recorded so far.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Installs the recorder. Everything that counts must be made after this.
+    pub fn install() -> Result<Metrics, InstallError> {
+        let durations = Matcher::Suffix("_duration_seconds".to_owned());
+        let recorder = PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS)?.build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| InstallError::Installed)?;
+        describe();
+        gauge!("o365flow_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(Metrics(handle))
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        // The exporter keeps durations in a queue until it is told to sort them in.
+        self.0.run_upkeep();
+        self.0.render()
+    }
+
+    /// All metrics as numbers.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::parse(&self.render())
+    }
+}
+
+fn describe() {
+    describe_counter!("component_received_events_total", Unit::Count, "Events that a component has taken in.");
+    describe_counter!(
+        "component_received_event_bytes_total",
+        Unit::Bytes,
+        "Size of the events that a component has taken in, as their source received them."
+    );
+    describe_counter!(
+        "component_sent_events_total",
+        Unit::Count,
+        "Events that a component has handed on; for a sink, events that its server has confirmed."
+    );
+    describe_counter!(
+        "component_sent_event_bytes_total",
+        Unit::Bytes,
+        "Size of the events that a component has handed on, as their source received them; for a sink, as encoded."
+    );
+    describe_counter!("component_errors_total", Unit::Count, "Errors, by type and stage.");
+    describe_counter!(
+        "component_discarded_events_total",
+        Unit::Count,
+        "Events that went no further: dropped on purpose, or kept as dead letters."
+    );
+    describe_gauge!("buffer_size_events", Unit::Count, "Events that wait in front of a component.");
+    describe_gauge!(
+        "buffer_size_bytes",
+        Unit::Bytes,
+        "Size of the events that wait in front of a component, as their source received them."
+    );
+    describe_gauge!("utilization", "Part of the time, 0 to 1, in which a component did not wait for events.");
+    describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
+}
