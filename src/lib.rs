@@ -1,5 +1,12 @@
 //! o365flow: Office 365 audit logs out of the Management Activity API, through a typed graph of VRL programs, into
 //! Elasticsearch and other sinks, with nothing lost.
 
+pub mod cli;
+pub mod components;
 pub mod config;
+pub mod delivery;
+pub mod program;
+pub mod sinks;
+pub mod telemetry;
 pub mod topology;
+pub mod transforms;

@@ -1,0 +1,156 @@
+//! From VRL source to a program with the kinds of what it leaves behind.
+//!
+//! The output kind is what VRL's compiler computes, with one correction: VRL does not follow the state of `.` along
+//! a `return`, so a program with one promises less (see [`Program::output`]).
+
+use std::{fmt, path::PathBuf};
+
+use pipeline_core::Schema;
+use vrl::{
+    compiler::{CompilationResult, CompileConfig, compile_with_external, state::ExternalEnv},
+    diagnostic::{Diagnostic, DiagnosticList, Formatter},
+    value::{Kind, kind::Collection},
+};
+
+use super::functions;
+
+/// Where a program's text stands, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of its own, named as the user named it.
+    File(PathBuf),
+    /// In an option `source` of the configuration; lines count from the start of the option's text.
+    Inline,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => path.display().fmt(formatter),
+            Place::Inline => formatter.write_str("source"),
+        }
+    }
+}
+
+/// A program ready to run.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) program: vrl::compiler::Program,
+    output: Schema,
+    warnings: Option<CompileError>,
+}
+
+impl Program {
+    /// What an event is after a run that ended well. Where the program can leave an array at the root, the kind is
+    /// that of the array's elements, for each becomes an event.
+    pub fn output(&self) -> &Schema {
+        &self.output
+    }
+
+    /// Whether a run can end in an error that the program itself raises.
+    pub fn is_fallible(&self) -> bool {
+        self.program.info().fallible
+    }
+
+    /// Whether a run can end in an `abort`.
+    pub fn is_abortable(&self) -> bool {
+        self.program.info().abortable
+    }
+
+    /// What the compiler found odd without being wrong.
+    pub fn warnings(&self) -> Option<&CompileError> {
+        self.warnings.as_ref()
+    }
+}
+
+/// What VRL's compiler says about a program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// The first finding in one line, with its place.
+    pub message: String,
+    /// All findings as the compiler draws them, with their places.
+    pub diagnostic: String,
+}
+
+/// Compiles `source` against `input`, the kinds of what will reach it.
+///
+/// # Errors
+/// All that is wrong with the program, as VRL says it.
+pub fn compile(source: &str, place: &Place, input: &Schema) -> Result<Program, CompileError> {
+    let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
+    let compiled = compile_with_external(source, &functions(), &external, CompileConfig::default());
+    let CompilationResult { program, warnings, .. } =
+        compiled.map_err(|findings| describe(source, place, findings))?;
+    let Some(output) = output(&program, input) else {
+        let message = format!("{place}: the program never leaves an object at the root");
+        let diagnostic = "an event is an object: the last value given to `.` must be one, or an \
+                          array of them"
+            .to_owned();
+        return Err(CompileError { message, diagnostic });
+    };
+    let warnings = (!warnings.is_empty()).then(|| describe(source, place, warnings));
+    Ok(Program { program, output, warnings })
+}
+
+/// The kinds after a run, or nothing where the root can never be an object.
+fn output(program: &vrl::compiler::Program, input: &Schema) -> Option<Schema> {
+    let end = program.final_type_info();
+    let mut output = Schema {
+        event: events_of(end.state.external.target_kind())?,
+        metadata: end.state.external.metadata_kind().clone(),
+    };
+    if !end.result.returns().is_never() {
+        // After a `return` the state is one between the first and the last, which VRL does not record: what either
+        // of them names can be there, and can be anything.
+        output = output.merge(input.clone());
+        output.event = loosened(&output.event);
+        output.metadata = loosened(&output.metadata);
+    }
+    Some(output)
+}
+
+/// The kind of the events that a root of kind `root` becomes: itself where it is an object, its elements where it is
+/// an array. Anything else is an error at run time.
+fn events_of(root: &Kind) -> Option<Kind> {
+    let object = |kind: &Kind| kind.as_object().map(|fields| Kind::object(fields.clone()));
+    let elements = root.as_array().and_then(|elements| object(&elements.reduced_kind()));
+    match (object(root), elements) {
+        (Some(itself), Some(element)) => Some(itself.union(element)),
+        (itself, element) => itself.or(element),
+    }
+}
+
+/// The same fields, each of which can be anything.
+fn loosened(kind: &Kind) -> Kind {
+    let known = kind.as_object().map(Collection::known).into_iter().flatten();
+    let known = known.map(|(name, _)| (name.clone(), Kind::any())).collect();
+    Kind::object(Collection::from_parts(known, Kind::any()))
+}
+
+fn describe(source: &str, place: &Place, findings: DiagnosticList) -> CompileError {
+    let first = findings.iter().find(|finding| finding.is_problem()).or(findings.iter().next());
+    let message =
+        first.map_or_else(|| place.to_string(), |finding| one_line(source, place, finding));
+    // VRL's formatter has no name for the text: it draws `┌─ :3:5`.
+    let drawn = Formatter::new(source, findings).to_string();
+    let diagnostic = drawn.trim().replace("┌─ :", &format!("┌─ {place}:"));
+    CompileError { message, diagnostic }
+}
+
+fn one_line(source: &str, place: &Place, finding: &Diagnostic) -> String {
+    let label = finding.labels().iter().find(|label| label.primary).or(finding.labels().first());
+    let offset = label.map_or(0, |label| label.span.start());
+    let before = source.get(..offset).unwrap_or(source);
+    let line = before.matches('\n').count() + 1;
+    let code = finding.code;
+    match place {
+        Place::File(path) => {
+            format!("{}:{line}: {} (E{code:03})", path.display(), finding.message())
+        }
+        Place::Inline => format!("source line {line}: {} (E{code:03})", finding.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

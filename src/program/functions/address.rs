@@ -1,0 +1,193 @@
+//! `parse_address`: the forms in which audit records write the address of a client.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use vrl::prelude::*;
+
+use super::argument::Argument;
+
+/// `parse_address(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ParseAddress;
+
+impl Function for ParseAddress {
+    fn identifier(&self) -> &'static str {
+        "parse_address"
+    }
+
+    fn summary(&self) -> &'static str {
+        "an address in any form that audit records use"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Reads an address with or without a port and brackets: `192.0.2.1`, `192.0.2.1:443`, `[192.0.2.1]:443`, \
+         `2001:db8::1`, `[2001:db8::1]:443`, `[2001:db8::1]`, a host name with or without a port, or a host name \
+         followed by its address in parentheses. Gives an object with those of `ip`, `port` and `host` that the text \
+         holds. An IPv4 address that is mapped into IPv6 (`::ffff:192.0.2.1`) becomes the IPv4 address. What is no \
+         address, such as an empty string, `null` or `<null>`, gives null."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Ip.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::OBJECT | kind::NULL
+    }
+
+    fn notices(&self) -> &'static [&'static str] {
+        &[
+            "`OriginatingServer` ends in an Exchange build number in parentheses, which can look like an IPv4 address: \
+           it is not for this function.",
+        ]
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] =
+            &[Parameter::required("value", kind::ANY, "The text to read.")];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[
+            example! {
+                title: "IPv4 with a port",
+                source: r#"parse_address("192.0.2.1:443")"#,
+                result: Ok(r#"{ "ip": "192.0.2.1", "port": 443 }"#),
+            },
+            example! {
+                title: "IPv6 with a port",
+                source: r#"parse_address("[2001:db8::1]:443")"#,
+                result: Ok(r#"{ "ip": "2001:db8::1", "port": 443 }"#),
+            },
+            example! {
+                title: "IPv6 alone",
+                source: r#"parse_address("2001:db8::1")"#,
+                result: Ok(r#"{ "ip": "2001:db8::1" }"#),
+            },
+            example! {
+                title: "IPv4 mapped into IPv6",
+                source: r#"parse_address("::ffff:192.0.2.1")"#,
+                result: Ok(r#"{ "ip": "192.0.2.1" }"#),
+            },
+            example! {
+                title: "A host name with its address",
+                source: r#"parse_address("[MAIL01 (192.0.2.1)]")"#,
+                result: Ok(r#"{ "host": "MAIL01", "ip": "192.0.2.1" }"#),
+            },
+            example! {
+                title: "A host name with a port",
+                source: r#"parse_address("[localhost]:12345")"#,
+                result: Ok(r#"{ "host": "localhost", "port": 12345 }"#),
+            },
+            example! {
+                title: "No address",
+                source: r#"parse_address("<null>")"#,
+                result: Ok("null"),
+            },
+        ]
+    }
+
+    fn compile(
+        &self,
+        _state: &TypeState,
+        _context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        Ok(ParseAddressCall(Argument::value(&arguments)).as_expr())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ParseAddressCall(Argument);
+
+impl FunctionExpression for ParseAddressCall {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        self.0.look(context, |value| {
+            value.to_str().and_then(parse_address).map_or(Value::Null, Value::from)
+        })
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        let address = Collection::empty()
+            .with_known("host", Kind::bytes().or_undefined())
+            .with_known("ip", Kind::bytes().or_undefined())
+            .with_known("port", Kind::integer().or_undefined());
+        TypeDef::object(address).or_null().infallible()
+    }
+}
+
+/// What an address text holds. Never all empty.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) host: Option<String>,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+}
+
+impl From<Address> for Value {
+    fn from(address: Address) -> Value {
+        let fields = [
+            ("host", address.host.map(Value::from)),
+            ("ip", address.ip.map(|ip| Value::from(ip.to_string()))),
+            ("port", address.port.map(Value::from)),
+        ];
+        let present = fields.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+        Value::Object(present.collect())
+    }
+}
+
+/// Reads an address with or without a port.
+pub(super) fn parse_address(text: &str) -> Option<Address> {
+    let text = text.trim();
+    if let Some(address) = host_or_ip(text) {
+        return Some(address);
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']')?,
+        None => text.split_at(text.find(':')?),
+    };
+    let port = match port {
+        "" => None,
+        port => Some(port.strip_prefix(':')?.parse().ok()?),
+    };
+    Some(Address { port, ..host_or_ip(host.trim())? })
+}
+
+/// Reads an address without a port, a host name, or `HOST (ADDRESS)`.
+fn host_or_ip(text: &str) -> Option<Address> {
+    if let Some(ip) = ip(text) {
+        return Some(Address { ip: Some(ip), ..Address::default() });
+    }
+    if let Some((host, rest)) = text.split_once('(') {
+        let ip = ip(rest.strip_suffix(')')?.trim());
+        return Some(Address { ip, ..host_name(host.trim())? });
+    }
+    host_name(text)
+}
+
+fn ip(text: &str) -> Option<IpAddr> {
+    // The zone of a link-local address (`fe80::1%eth0`) means something on one machine only.
+    let address = text.split_once('%').map_or(text, |(address, _zone)| address);
+    let ip = address.parse().ok()?;
+    Some(match ip {
+        IpAddr::V6(mapped) => unmapped(mapped),
+        IpAddr::V4(_) => ip,
+    })
+}
+
+fn unmapped(ip: Ipv6Addr) -> IpAddr {
+    ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)
+}
+
+/// Takes what can be a host name: not a number like `10.900.0.1`, and no word that stands for nothing.
+fn host_name(text: &str) -> Option<Address> {
+    let last_label = text.rsplit('.').next()?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_name = text.len() <= 253
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && !last_label.bytes().all(|byte| byte.is_ascii_digit())
+        && !text.eq_ignore_ascii_case("null");
+    is_name.then(|| Address { host: Some(text.to_owned()), ..Address::default() })
+}

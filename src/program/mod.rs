@@ -1,0 +1,18 @@
+//! VRL behind one door: compiling a program against the kinds of what reaches it, running it on an event, and the
+//! functions of our own that programs may call.
+//!
+//! Invariants: a run that does not end well leaves the event as it found it; no run outlasts its timeout; a program
+//! is compiled once and shared. What a failed event's way is, the caller decides. Nothing here reads a file, except
+//! [`golden`].
+
+mod builtin;
+mod compile;
+mod functions;
+pub mod golden;
+mod run;
+mod undo;
+
+pub use builtin::builtin;
+pub use compile::{CompileError, Place, Program, compile};
+pub use functions::functions;
+pub use run::{Failure, FailureKind, Root, Runner};

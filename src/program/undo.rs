@@ -1,0 +1,137 @@
+//! Undoing what a program did to an event, so that a failed event leaves as it came without a copy of every event
+//! being made beforehand.
+//!
+//! [`Recorded`] stands between the program and the event. Before the first write to a top-level field it puts the
+//! field's old value aside; before the first write to the root, the whole root. A program that adds fields, as
+//! mappings do, has almost nothing put aside.
+
+use pipeline_core::Event;
+use vrl::{
+    compiler::{SecretTarget, Target},
+    path::{OwnedSegment, OwnedTargetPath, OwnedValuePath, PathPrefix},
+    value::{KeyString, Value},
+};
+
+/// What has to be put back. One is reused for many events.
+#[derive(Debug, Default)]
+pub(super) struct Undo {
+    /// Top-level fields written so far, with their value before; nothing where there was none.
+    fields: Vec<(KeyString, Option<Value>)>,
+    /// The root at its first write. What `fields` holds is older.
+    root: Option<Value>,
+    metadata: Option<Value>,
+}
+
+impl Undo {
+    /// Forgets all, for a run that ended well.
+    pub(super) fn clear(&mut self) {
+        self.fields.clear();
+        self.root = None;
+        self.metadata = None;
+    }
+
+    /// Puts `event` back to what it was when recording began, and forgets all.
+    pub(super) fn apply(&mut self, event: &mut Event) {
+        if let Some(metadata) = self.metadata.take() {
+            event.set_metadata(&OwnedValuePath::root(), metadata);
+        }
+        if let Some(root) = self.root.take() {
+            put(event, &OwnedTargetPath::event_root(), root);
+        }
+        for (name, before) in self.fields.drain(..) {
+            let path = OwnedTargetPath::event(OwnedValuePath {
+                segments: vec![OwnedSegment::Field(name)],
+            });
+            match before {
+                Some(value) => put(event, &path, value),
+                // The target of an event has no removal that fails.
+                None => drop(event.target().target_remove(&path, false)),
+            }
+        }
+    }
+}
+
+fn put(event: &mut Event, path: &OwnedTargetPath, value: Value) {
+    // The target of an event has no insertion that fails.
+    drop(event.target().target_insert(path, value));
+}
+
+/// An event as a program's target, with what the program changes on record.
+#[derive(Debug)]
+pub(super) struct Recorded<'a> {
+    pub(super) event: &'a mut Event,
+    pub(super) undo: &'a mut Undo,
+}
+
+impl Recorded<'_> {
+    /// Puts aside what a write at `path` is about to change.
+    fn record(&mut self, path: &OwnedTargetPath) {
+        match (path.prefix, path.path.segments.first()) {
+            (PathPrefix::Metadata, _) => {
+                let metadata = || self.event.metadata().clone();
+                self.undo.metadata.get_or_insert_with(metadata);
+            }
+            (PathPrefix::Event, _) if self.undo.root.is_some() => {}
+            (PathPrefix::Event, Some(OwnedSegment::Field(name))) => self.record_field(name),
+            (PathPrefix::Event, Some(OwnedSegment::Index(_)) | None) => {
+                self.undo.root = Some(self.event.value().clone());
+            }
+        }
+    }
+
+    fn record_field(&mut self, name: &KeyString) {
+        match self.event.value() {
+            Value::Object(fields) => {
+                if self.undo.fields.iter().all(|(other, _)| other != name) {
+                    self.undo.fields.push((name.clone(), fields.get(name).cloned()));
+                }
+            }
+            // A field of what is no object: the write makes an object of the root.
+            other => self.undo.root = Some(other.clone()),
+        }
+    }
+}
+
+impl Target for Recorded<'_> {
+    fn target_insert(&mut self, path: &OwnedTargetPath, value: Value) -> Result<(), String> {
+        if path.prefix == PathPrefix::Event && path.path.is_root() && self.undo.root.is_none() {
+            // The old root is moved, not copied.
+            self.undo.root = Some(self.event.take_value());
+        } else {
+            self.record(path);
+        }
+        self.event.target().target_insert(path, value)
+    }
+
+    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
+        let root = match path.prefix {
+            PathPrefix::Event => self.event.value(),
+            PathPrefix::Metadata => self.event.metadata(),
+        };
+        Ok(root.get(&path.path))
+    }
+
+    fn target_get_mut(&mut self, path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
+        // VRL asks for this nowhere, and a reference into the event would outlive its `EventTarget`.
+        Err(format!("`{path}` cannot be changed in place"))
+    }
+
+    fn target_remove(
+        &mut self,
+        path: &OwnedTargetPath,
+        compact: bool,
+    ) -> Result<Option<Value>, String> {
+        self.record(path);
+        self.event.target().target_remove(path, compact)
+    }
+}
+
+impl SecretTarget for Recorded<'_> {
+    fn get_secret(&self, _key: &str) -> Option<&str> {
+        None
+    }
+
+    fn insert_secret(&mut self, _key: &str, _value: &str) {}
+
+    fn remove_secret(&mut self, _key: &str) {}
+}

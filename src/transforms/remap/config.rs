@@ -1,0 +1,141 @@
+//! What a user writes under `[transforms.<id>]` with `type = "remap"`, and its check.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use pipeline_core::{
+    DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
+};
+use serde::{Deserialize, Serialize};
+use vrl::{
+    owned_value_path,
+    value::{Kind, kind::Collection},
+};
+
+use super::{Fate, Fates, Remap};
+use crate::{
+    config::units,
+    program::{self, CompileError, Place, Program},
+};
+
+/// A VRL program applied to every event. Give `file` or `source`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The file with the VRL program, relative to the configuration's folder. `vrl/o365beat.vrl` and
+    /// `vrl/flatten.vrl` come with the binary: where no such file exists, the built-in one runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// The VRL program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether an event on which the program fails leaves by the port `dropped`, as it came and with the reason under
+    /// `%dropped`. Where nothing reads that port, it becomes a dead letter. With `false`, the event goes on as it came.
+    pub drop_on_error: bool,
+    /// Whether an event on which the program calls `abort` is filtered out, which counts as delivered. With `false`,
+    /// the event goes on as it came.
+    pub drop_on_abort: bool,
+    /// How long the program may work on one event; then it fails on that event.
+    #[serde(with = "units::duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            file: None,
+            source: None,
+            drop_on_error: true,
+            drop_on_abort: true,
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+impl TransformConfig for Config {
+    fn ports(&self) -> Vec<String> {
+        if self.drop_on_error { vec![DROPPED_PORT.to_owned()] } else { Vec::new() }
+    }
+
+    fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
+        let (key, place, text) = self.text(context.read_file).map_err(|problem| vec![problem])?;
+        let program = program::compile(&text, &place, &context.input)
+            .map_err(|error| vec![problem(key, error)])?;
+        let outputs = self.outputs(&program, &context.input);
+        let warnings = program.warnings().cloned().map(|warning| problem(key, warning));
+        let warnings = warnings.into_iter().collect();
+        let fate = |drop| if drop { Fate::Drop } else { Fate::Pass };
+        let factory = Remap {
+            id: Arc::clone(&context.id),
+            program: Arc::new(program),
+            timeout: self.timeout,
+            fates: Fates { on_error: fate(self.drop_on_error), on_abort: fate(self.drop_on_abort) },
+        };
+        Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+    }
+}
+
+impl Config {
+    /// The program's text, with the option that gave it.
+    fn text(
+        &self,
+        read_file: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<(&'static str, Place, String), Problem> {
+        let both = "give either `file` or `source`";
+        match (&self.file, &self.source) {
+            (Some(_), Some(_)) => {
+                Err(Problem::at("source", "there is both a `file` and a `source`").fix(both))
+            }
+            (None, None) => Err(Problem::at("", "there is no program").fix(both)),
+            (None, Some(source)) => Ok(("source", Place::Inline, source.clone())),
+            (Some(path), None) => match read(path, read_file) {
+                Ok(text) => Ok(("file", Place::File(path.clone()), text)),
+                Err(error) => {
+                    let path = path.display();
+                    Err(Problem::at("file", format!("cannot read the program `{path}`: {error}")))
+                }
+            },
+        }
+    }
+
+    fn outputs(&self, program: &Program, input: &Schema) -> Vec<Output> {
+        let mut main = program.output().clone();
+        // A timeout can end any run, but only a loop takes that long: it counts as what a program may raise.
+        let passes_unchanged = (!self.drop_on_error && program.is_fallible())
+            || (!self.drop_on_abort && program.is_abortable());
+        if passes_unchanged {
+            main = main.merge(input.clone());
+        }
+        let mut outputs = vec![Output::main(main)];
+        if self.drop_on_error {
+            outputs.push(Output::named(DROPPED_PORT, dropped(input.clone())));
+        }
+        outputs
+    }
+}
+
+/// Reads the program at `path`, or takes the built-in one of that name where there is no such file.
+fn read(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> io::Result<String> {
+    match (read_file(path), program::builtin(path)) {
+        (Err(error), Some(text)) if error.kind() == io::ErrorKind::NotFound => Ok(text.to_owned()),
+        (outcome, _) => outcome,
+    }
+}
+
+/// What leaves by the port `dropped`: what came in, with the reason in its metadata.
+fn dropped(mut input: Schema) -> Schema {
+    let why = Collection::empty()
+        .with_known("component_id", Kind::bytes())
+        .with_known("message", Kind::bytes())
+        .with_known("reason", Kind::bytes());
+    input.metadata.set_at_path(&owned_value_path!("dropped"), Kind::object(why));
+    input
+}
+
+fn problem(key: &str, error: CompileError) -> Problem {
+    Problem::at(key, error.message).detail(error.diagnostic)
+}
