@@ -1,0 +1,30 @@
+# What a developer types. `make help` lists it; the logic is in tests/run.sh and tests/services/.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint fmt clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## Build o365flow and run its demo: a fake tenant, no account needed
+	@tests/services/packages.sh build
+	cargo run --release --locked -- demo
+
+test: ## Check formatting and lints, run every test against real servers
+	@tests/run.sh
+
+bench: ## Run the benchmarks
+	@tests/services/packages.sh build
+	cargo bench --locked --workspace
+
+lint: ## Check formatting and lints only
+	@tests/services/packages.sh build
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run tests/run.sh tests/services/*.sh; fi
+
+fmt: ## Format the code
+	cargo fmt --all
+
+clean: ## Delete what was built; the downloaded servers stay
+	cargo clean

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Usage: packages.sh build|test...
+#
+# Installs the Debian packages that a build, or the tests, need and that are missing. Touches nothing
+# when nothing is missing. Needs root or sudo only when it has something to install.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/services/process.sh
+. "$here/process.sh"
+# shellcheck source=tests/services/java.sh
+. "$here/java.sh"
+
+missing=()
+
+# need COMMAND PACKAGE...: the packages are missing when the command is.
+need() {
+    command -v "$1" >/dev/null || missing+=("${@:2}")
+}
+
+# What the C parts of the crates are built with: SQLite, Oniguruma, zstd, ring, mimalloc.
+need_for_build() {
+    need cc gcc libc6-dev
+    need c++ g++
+    need ar binutils
+    need make make
+    need pkg-config pkg-config
+    [[ -s /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+}
+
+# What the real servers need, and promtool, which checks the metrics and the alert rules.
+need_for_test() {
+    (java_home) >/dev/null 2>&1 || missing+=(default-jdk-headless)
+    need mvn maven
+    need openssl openssl
+    need curl curl
+    need promtool prometheus
+}
+
+# as_root COMMAND...
+as_root() {
+    if is_root; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+may_install() {
+    command -v apt-get >/dev/null || return 1
+    is_root && return
+    command -v sudo >/dev/null || return 1
+    # With a terminal sudo may ask for the password; without one it must not need it.
+    [[ -t 0 ]] || sudo -n true 2>/dev/null
+}
+
+install_missing() {
+    echo "installing ${missing[*]}" >&2
+    as_root apt-get update -qq >&2 || echo "the package lists could not be refreshed" >&2
+    # Apt's progress would bury what follows; its errors go to stderr.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
+    # Only promtool is wanted: the server that comes with it must not keep running.
+    if [[ " ${missing[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
+        as_root systemctl disable --now prometheus >&2 || true
+    fi
+}
+
+(($# > 0)) || fail "usage: packages.sh build|test..."
+for purpose in "$@"; do
+    case $purpose in
+        build) need_for_build ;;
+        test) need_for_test ;;
+        *) fail "unknown purpose $purpose: expected build or test" ;;
+    esac
+done
+
+if ((${#missing[@]} > 0)); then
+    may_install || fail "please have these packages installed: ${missing[*]}"
+    install_missing
+fi
+command -v cargo >/dev/null || fail "found no cargo: install Rust from https://rustup.rs"
