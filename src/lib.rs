@@ -2,3 +2,5 @@
 //! Elasticsearch and other sinks, with nothing lost.
 
 pub mod config;
+pub mod delivery;
+pub mod sinks;
