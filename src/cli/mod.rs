@@ -7,7 +7,6 @@ mod load;
 mod progress;
 mod run;
 mod summary;
-mod test;
 mod validate;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
@@ -40,8 +39,6 @@ enum Command {
     Run(run::Run),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
-    /// Run the golden tests of VRL programs.
-    Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
@@ -71,7 +68,6 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
-        Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
     };

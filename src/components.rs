@@ -1,0 +1,43 @@
+//! The registry: one line a component. The only file that names concrete ones; delete a line here and the
+//! component's folder, and it is gone.
+
+use pipeline_core::{ComponentKind, SinkConfig, SourceConfig, TransformConfig};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    config::{Registry, RegistryEntry, Settings, read_settings},
+    sinks::{blackhole, console, file},
+    transforms::remap,
+};
+
+/// All types of component there are.
+pub const REGISTRY: &Registry = &[
+    transform::<remap::Config>("remap"),
+    sink::<blackhole::Config>("blackhole"),
+    sink::<console::Config>("console"),
+    sink::<file::Config>("file"),
+];
+
+const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+    RegistryEntry {
+        name,
+        kind: ComponentKind::Source,
+        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Source(Box::new(config))),
+    }
+}
+
+const fn transform<C: TransformConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+    RegistryEntry {
+        name,
+        kind: ComponentKind::Transform,
+        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Transform(Box::new(config))),
+    }
+}
+
+const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+    RegistryEntry {
+        name,
+        kind: ComponentKind::Sink,
+        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config))),
+    }
+}

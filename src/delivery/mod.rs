@@ -1,0 +1,22 @@
+//! What sinks share: gathering events, sending them until they have arrived, and keeping those that never can.
+//!
+//! Invariant: an event is settled as delivered only after its server or its disk has it, as rejected only after its
+//! dead letter is on disk, and otherwise not at all, so that its source sends it again.
+
+mod append_file;
+mod backoff;
+mod batcher;
+mod dead_letters;
+mod driver;
+mod lines;
+mod tls;
+mod trouble;
+
+pub use append_file::{AppendFile, Rotation};
+pub use backoff::{Backoff, BackoffSettings};
+pub use batcher::{BatchSettings, Batcher};
+pub use dead_letters::DeadLetterFiles;
+pub use driver::{Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected};
+pub use lines::append_line;
+pub use tls::Tls;
+pub use trouble::Troubles;

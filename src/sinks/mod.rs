@@ -1,0 +1,8 @@
+//! Where events leave the topology. Each sink is a file or folder of its own and knows no other.
+
+pub mod blackhole;
+pub mod console;
+pub mod file;
+
+#[cfg(test)]
+mod testing;
