@@ -22,15 +22,21 @@ const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str
     RegistryEntry {
         name,
         kind: ComponentKind::Source,
-        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Source(Box::new(config))),
+        read: |node, faults| {
+            read_settings::<C>(node, faults).map(|config| Settings::Source(Box::new(config)))
+        },
     }
 }
 
-const fn transform<C: TransformConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+const fn transform<C: TransformConfig + DeserializeOwned + 'static>(
+    name: &'static str,
+) -> RegistryEntry {
     RegistryEntry {
         name,
         kind: ComponentKind::Transform,
-        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Transform(Box::new(config))),
+        read: |node, faults| {
+            read_settings::<C>(node, faults).map(|config| Settings::Transform(Box::new(config)))
+        },
     }
 }
 
@@ -38,6 +44,8 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
     RegistryEntry {
         name,
         kind: ComponentKind::Sink,
-        read: |node, faults| read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config))),
+        read: |node, faults| {
+            read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
+        },
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use chrono::TimeDelta;
 use clap::Args;
-use fake_tenant::{Clock as _, Completeness, FakeTenants, Filter, History, Server, Settings, TenantSpec, TokioClock};
+use fake_tenant::{
+    Clock as _, Completeness, FakeTenants, Filter, History, Server, Settings, TenantSpec,
+    TokioClock,
+};
 use pipeline_core::{Clock, RunMode, Timestamp};
 use tokio::time::Instant;
 
@@ -75,14 +78,19 @@ impl Demo {
             completeness.missing.len(),
             completeness.repeated
         ));
-        if completeness.is_exact() && totals.blobs_lost == 0 { Ok(()) } else { Err(Failure::Negative) }
+        if completeness.is_exact() && totals.blobs_lost == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Negative)
+        }
     }
 
     fn tenant(&self, now: Timestamp) -> TenantSpec {
         // The last late blob has turned up before the demo lists.
         let end = now - LATE_BY - TimeDelta::minutes(5);
-        let mut history = History::new(self.seed, now - TimeDelta::days(7) + TimeDelta::hours(1), end)
-            .with_blobs_per_hour(self.blobs_per_hour);
+        let mut history =
+            History::new(self.seed, now - TimeDelta::days(7) + TimeDelta::hours(1), end)
+                .with_blobs_per_hour(self.blobs_per_hour);
         history.duplicate_rate = 0.02;
         history.late_rate = 0.05;
         history.late_by = LATE_BY;
@@ -123,7 +131,8 @@ fn elasticsearch_url() -> Option<String> {
 /// Removes what an earlier demo has left in `output`, and nothing else.
 fn clear(output: &Path) -> Result<(), io::Error> {
     fs::create_dir_all(output)?;
-    let removed = [fs::remove_dir_all(output.join("state")), fs::remove_file(output.join("o365.ndjson"))];
+    let removed =
+        [fs::remove_dir_all(output.join("state")), fs::remove_file(output.join("o365.ndjson"))];
     for result in removed {
         match result {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

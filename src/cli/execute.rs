@@ -14,7 +14,11 @@ use crate::{
 };
 
 /// Runs `loaded` to its end, and returns what was counted.
-pub(super) async fn execute(loaded: Loaded, mode: RunMode, clock: Arc<dyn Clock>) -> Result<Snapshot, Failure> {
+pub(super) async fn execute(
+    loaded: Loaded,
+    mode: RunMode,
+    clock: Arc<dyn Clock>,
+) -> Result<Snapshot, Failure> {
     let metrics = Metrics::install()?;
     let readiness = Readiness::default();
     let global = loaded.global;
@@ -26,7 +30,7 @@ pub(super) async fn execute(loaded: Loaded, mode: RunMode, clock: Arc<dyn Clock>
         warn!(warning = %warning, "configuration");
     }
     let environment = Environment {
-        dead_letters: Arc::new(DeadLetterFiles::new(&global.data_dir)),
+        dead_letters: Arc::new(DeadLetterFiles::open(&global.data_dir)?),
         data_dir: global.data_dir,
         mode,
         clock,
@@ -56,11 +60,18 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Signals, std::io::Error> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// The first signal orders to drain, the second to leave what is under way.
-    async fn obey(mut self, shutdown: &Shutdown, readiness: &Readiness) -> std::convert::Infallible {
+    async fn obey(
+        mut self,
+        shutdown: &Shutdown,
+        readiness: &Readiness,
+    ) -> std::convert::Infallible {
         self.next().await;
         info!("draining: what is under way will be delivered; a second signal ends at once");
         readiness.set(false);

@@ -23,7 +23,8 @@ impl Graph {
     pub(super) fn execute(self) -> Result<(), Failure> {
         // A graph can be drawn before its variables are set.
         let variables = |name: &str| load::environment(name).or_else(|| Some(String::new()));
-        let (config, faults) = config::parse(&config::read_files(&self.config.paths)?, REGISTRY, &variables);
+        let (config, faults) =
+            config::parse(&config::read_files(&self.config.paths)?, REGISTRY, &variables);
         if config.components.is_empty() && !faults.is_empty() {
             return Err(Failure::Config(faults));
         }

@@ -15,7 +15,14 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigFiles {
     /// The configuration. Given several times, the files are taken together as one.
-    #[arg(short, long = "config", value_name = "FILE", env = "O365FLOW_CONFIG", value_delimiter = ',', required = true)]
+    #[arg(
+        short,
+        long = "config",
+        value_name = "FILE",
+        env = "O365FLOW_CONFIG",
+        value_delimiter = ',',
+        required = true
+    )]
     pub(super) paths: Vec<PathBuf>,
 }
 
@@ -31,7 +38,10 @@ pub(super) fn environment(name: &str) -> Option<String> {
 }
 
 /// Reads and checks a configuration. All that is wrong with it is found at once.
-pub(super) fn load(files: &[Arc<SourceFile>], variables: &Variables<'_>) -> Result<Loaded, Failure> {
+pub(super) fn load(
+    files: &[Arc<SourceFile>],
+    variables: &Variables<'_>,
+) -> Result<Loaded, Failure> {
     let (Config { global, components }, mut faults) = config::parse(files, REGISTRY, variables);
     match topology::check(components, &|path| fs::read_to_string(path)) {
         Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology }),

@@ -22,7 +22,9 @@ pub(super) struct Totals {
 impl Totals {
     pub(super) fn of(snapshot: &Snapshot) -> Totals {
         let blobs = |state| snapshot.sum("o365_blobs_total", &[("state", state)]);
-        let discarded = |intentional| snapshot.sum("component_discarded_events_total", &[("intentional", intentional)]);
+        let discarded = |intentional| {
+            snapshot.sum("component_discarded_events_total", &[("intentional", intentional)])
+        };
         Totals {
             blobs_listed: blobs("listed"),
             blobs_fetched: blobs("fetched"),

@@ -1,5 +1,7 @@
 //! `o365flow validate`: is this configuration right?
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{Failure, complain, load, say};
@@ -10,7 +12,7 @@ use crate::config;
 pub(super) struct Validate {
     /// The configurations.
     #[arg(value_name = "FILE", required = true)]
-    files: Vec<std::path::PathBuf>,
+    files: Vec<PathBuf>,
     /// Take the files together as one configuration.
     #[arg(long)]
     together: bool,
@@ -21,13 +23,15 @@ pub(super) struct Validate {
 
 impl Validate {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let groups = match self.together {
-            true => vec![self.files],
-            false => self.files.into_iter().map(|file| vec![file]).collect(),
+        let groups: Vec<Vec<PathBuf>> = if self.together {
+            vec![self.files]
+        } else {
+            self.files.into_iter().map(|file| vec![file]).collect()
         };
         let mut faults = Vec::new();
         for paths in groups {
-            let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ");
+            let name =
+                paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ");
             match load::load(&config::read_files(&paths)?, &load::environment) {
                 Ok(loaded) if self.deny_warnings && !loaded.topology.warnings.is_empty() => {
                     faults.extend(loaded.topology.warnings);

@@ -5,7 +5,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use futures_util::FutureExt;
-use pipeline_core::{Event, SinkInput};
+use pipeline_core::{Event, Inlet};
 use tokio::time::Instant;
 
 /// When a batch is full.
@@ -22,7 +22,7 @@ pub struct BatchSettings {
 /// Turns what arrives at a sink into batches of the sink's own size.
 #[derive(Debug)]
 pub struct Batcher {
-    input: SinkInput,
+    input: Inlet,
     settings: BatchSettings,
     /// What arrived and does not belong to the batch being gathered yet.
     arrived: std::vec::IntoIter<Event>,
@@ -34,7 +34,7 @@ pub struct Batcher {
 
 impl Batcher {
     /// Gathers what arrives at `input`.
-    pub fn new(input: SinkInput, settings: BatchSettings) -> Batcher {
+    pub fn new(input: Inlet, settings: BatchSettings) -> Batcher {
         Batcher {
             input,
             settings,
@@ -113,10 +113,9 @@ impl From<Option<pipeline_core::Batch>> for Received {
 #[cfg(test)]
 mod tests {
     use pipeline_core::{
-        ComponentKind,
+        ComponentKind, Outlet, edge,
         testing::{batch, metrics},
     };
-    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -125,14 +124,18 @@ mod tests {
         BatchSettings { events_max, bytes_max, timeout }
     }
 
+    fn new_edge(batches: usize) -> (Outlet, Inlet) {
+        let batches_max = NonZeroUsize::new(batches).unwrap_or(NonZeroUsize::MIN);
+        edge(batches_max, &metrics(ComponentKind::Sink, "test"))
+    }
+
     /// Sends `arrivals` at once, ends the edge, and gives the sizes of the batches.
     async fn sizes(arrivals: &[&[&str]], settings: BatchSettings) -> Vec<usize> {
-        let (sender, edge) = mpsc::channel(arrivals.len().max(1));
+        let (sender, input) = new_edge(arrivals.len());
         for records in arrivals {
             sender.send(batch(records).0).await.expect("the edge is open");
         }
         drop(sender);
-        let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
         let mut batcher = Batcher::new(input, settings);
         let mut sizes = Vec::new();
         while let Some(events) = batcher.next().await {
@@ -155,8 +158,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_event_waits_no_longer_than_the_timeout() {
-        let (sender, edge) = mpsc::channel(1);
-        let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
+        let (sender, input) = new_edge(1);
         let mut batcher = Batcher::new(input, settings(9, 99, Duration::from_secs(5)));
         let start = Instant::now();
         sender.send(batch(&["{}"]).0).await.expect("the edge is open");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    Batch, BuildError, ComponentId, ComponentMetrics, Outcome, RunError, Shutdown, Sink,
-    SinkConfig, SinkContext, SinkInput,
+    Batch, BuildError, ComponentId, ComponentMetrics, Inlet, Outcome, RunError, Shutdown, Sink,
+    SinkConfig, SinkContext,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -46,7 +46,7 @@ struct Blackhole {
 impl Sink for Blackhole {
     fn run(
         mut self: Box<Self>,
-        mut input: SinkInput,
+        mut input: Inlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {

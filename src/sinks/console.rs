@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    Batch, BuildError, ComponentId, ComponentMetrics, ErrorStage, Event, Outcome, RunError,
-    Shutdown, Sink, SinkConfig, SinkContext, SinkInput,
+    Batch, BuildError, ComponentId, ComponentMetrics, ErrorStage, Event, Inlet, Outcome, RunError,
+    Shutdown, Sink, SinkConfig, SinkContext,
 };
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -75,7 +75,7 @@ struct Console {
 impl Sink for Console {
     fn run(
         self: Box<Self>,
-        input: SinkInput,
+        input: Inlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {
@@ -89,7 +89,7 @@ impl Sink for Console {
 }
 
 impl Console {
-    async fn print_all(mut self: Box<Self>, mut input: SinkInput) -> Result<(), RunError> {
+    async fn print_all(mut self: Box<Self>, mut input: Inlet) -> Result<(), RunError> {
         while let Some(batch) = input.next().await {
             // A terminal or a pipe can block for as long as its reader likes.
             let printed = tokio::task::spawn_blocking(move || {

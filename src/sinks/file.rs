@@ -12,8 +12,8 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    BuildError, ComponentMetrics, Event, EventAck, Outcome, Problem, RunError, Shutdown, Sink,
-    SinkConfig, SinkContext, SinkInput,
+    BuildError, ComponentMetrics, Event, EventAck, Inlet, Outcome, Problem, RunError, Shutdown,
+    Sink, SinkConfig, SinkContext,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ struct FileSink(Delivery<Writer>);
 impl Sink for FileSink {
     fn run(
         self: Box<Self>,
-        input: SinkInput,
+        input: Inlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {

@@ -1,13 +1,12 @@
 //! What the tests of sinks share: a context without a topology, and a run over some events.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use chrono::DateTime;
 use pipeline_core::{
-    ComponentKind, Fates, Shutdown, Sink, SinkContext, SinkInput,
+    ComponentKind, Fates, Inlet, Shutdown, Sink, SinkContext, edge,
     testing::{DeadLettersInMemory, ManualClock, batch, metrics},
 };
-use tokio::sync::mpsc;
 
 /// A context of a sink `test`, and its dead letters.
 pub(crate) fn context() -> (SinkContext, Arc<DeadLettersInMemory>) {
@@ -25,11 +24,10 @@ pub(crate) fn context() -> (SinkContext, Arc<DeadLettersInMemory>) {
 
 /// Sends `records` in one batch, ends the edge, runs the sink to its end, and gives the fates of the events.
 pub(crate) async fn run_to_end(sink: Box<dyn Sink>, records: &[&str]) -> Fates {
-    let (sender, edge) = mpsc::channel(1);
+    let (sender, input) = edge(NonZeroUsize::MIN, &metrics(ComponentKind::Sink, "test"));
     let (batch, receipt) = batch(records);
     sender.send(batch).await.expect("the edge is open");
     drop(sender);
-    let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
     sink.run(input, Shutdown::new()).await.expect("the sink runs to its end");
     receipt.await
 }

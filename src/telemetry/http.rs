@@ -65,18 +65,31 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds the addresses of `global`. One address can serve both.
-    pub async fn bind(global: &Global, metrics: Metrics, readiness: Readiness) -> Result<Listeners, ListenError> {
+    pub async fn bind(
+        global: &Global,
+        metrics: Metrics,
+        readiness: Readiness,
+    ) -> Result<Listeners, ListenError> {
         let mut bound = Vec::new();
         match (global.metrics, global.api) {
             (Some(metrics), Some(api)) if metrics == api => {
-                bound.push((listen("metrics", metrics.address).await?, Served { metrics: true, api: true }));
+                bound.push((
+                    listen("metrics", metrics.address).await?,
+                    Served { metrics: true, api: true },
+                ));
             }
             (metrics, api) => {
                 if let Some(listener) = metrics {
-                    bound.push((listen("metrics", listener.address).await?, Served { metrics: true, api: false }));
+                    bound.push((
+                        listen("metrics", listener.address).await?,
+                        Served { metrics: true, api: false },
+                    ));
                 }
                 if let Some(listener) = api {
-                    bound.push((listen("api", listener.address).await?, Served { metrics: false, api: true }));
+                    bound.push((
+                        listen("api", listener.address).await?,
+                        Served { metrics: false, api: true },
+                    ));
                 }
             }
         }
@@ -93,7 +106,8 @@ impl Listeners {
         let Listeners { bound, metrics, readiness } = self;
         let each = bound.into_iter().map(|(listener, served)| {
             let (metrics, readiness) = (metrics.clone(), readiness.clone());
-            let handler: Handler = Arc::new(move |request| answer(&request, served, &metrics, &readiness));
+            let handler: Handler =
+                Arc::new(move |request| answer(&request, served, &metrics, &readiness));
             serve(listener, handler, ServerSettings::default(), pending())
         });
         join_all(each).await;
@@ -116,10 +130,12 @@ fn answer(
             text(StatusCode::OK, METRICS_CONTENT_TYPE, metrics.render())
         }
         (&Method::GET | &Method::HEAD, "/health") if served.api => plain(StatusCode::OK, "ok\n"),
-        (&Method::GET | &Method::HEAD, "/ready") if served.api => match readiness.is_ready() {
-            true => plain(StatusCode::OK, "ready\n"),
-            false => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-        },
+        (&Method::GET | &Method::HEAD, "/ready") if served.api && readiness.is_ready() => {
+            plain(StatusCode::OK, "ready\n")
+        }
+        (&Method::GET | &Method::HEAD, "/ready") if served.api => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        }
         (&Method::GET | &Method::HEAD, _) => plain(StatusCode::NOT_FOUND, "not found\n"),
         _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),
     };
@@ -133,6 +149,8 @@ fn plain(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
 fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     response
 }

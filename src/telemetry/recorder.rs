@@ -6,7 +6,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::Snapshot;
 
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
-const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+const DURATION_BUCKETS: [f64; 11] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 /// The recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,9 @@ impl Metrics {
     /// Installs the recorder. Everything that counts must be made after this.
     pub fn install() -> Result<Metrics, InstallError> {
         let durations = Matcher::Suffix("_duration_seconds".to_owned());
-        let recorder = PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS)?.build_recorder();
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(durations, &DURATION_BUCKETS)?
+            .build_recorder();
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| InstallError::Installed)?;
         describe();
@@ -49,7 +52,11 @@ impl Metrics {
 }
 
 fn describe() {
-    describe_counter!("component_received_events_total", Unit::Count, "Events that a component has taken in.");
+    describe_counter!(
+        "component_received_events_total",
+        Unit::Count,
+        "Events that a component has taken in."
+    );
     describe_counter!(
         "component_received_event_bytes_total",
         Unit::Bytes,
@@ -77,6 +84,9 @@ fn describe() {
         Unit::Bytes,
         "Size of the events that wait in front of a component, as their source received them."
     );
-    describe_gauge!("utilization", "Part of the time, 0 to 1, in which a component did not wait for events.");
+    describe_gauge!(
+        "utilization",
+        "Part of the time, 0 to 1, in which a component did not wait for events."
+    );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
 }

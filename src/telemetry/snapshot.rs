@@ -22,21 +22,31 @@ impl Snapshot {
                 Some((name, labels)) => (name, labels.trim_end_matches('}')),
                 None => (series, ""),
             };
-            Some(Sample { name: name.to_owned(), labels: labels.to_owned(), value: value.parse().ok()? })
+            Some(Sample {
+                name: name.to_owned(),
+                labels: labels.to_owned(),
+                value: value.parse().ok()?,
+            })
         };
         Snapshot(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
     /// The sum over all series of `name` that have every one of `labels`.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let has = |sample: &Sample, (key, value): &(&str, &str)| sample.labels.contains(&format!("{key}=\"{value}\""));
+        let has = |sample: &Sample, (key, value): &(&str, &str)| {
+            sample.labels.contains(&format!("{key}=\"{value}\""))
+        };
         let of_name = self.0.iter().filter(|sample| sample.name == name);
         let chosen = of_name.filter(|sample| labels.iter().all(|label| has(sample, label)));
         as_count(chosen.map(|sample| sample.value).sum())
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters are whole and not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counters are whole and not negative"
+)]
 fn as_count(value: f64) -> u64 {
     value.round() as u64
 }

@@ -97,6 +97,7 @@ fn unknown(at: &Span, name: &str, expected: &[&'static str], root: &Node) -> (Sp
     let fault = Fault::at(key_span, format!("unknown option `{name}`"));
     let fault = match nearest(name, expected.iter().copied()) {
         Some(meant) => fault.fix(format!("did you mean `{meant}`?")),
+        None if expected.is_empty() => fault.fix("remove it: there are no options here"),
         None => fault.fix(format!("the options here are: {}", expected.join(", "))),
     };
     (value_span.clone(), fault)

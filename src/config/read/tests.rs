@@ -80,12 +80,12 @@ fn every_mistake_is_found_at_once_at_its_line() {
     check(
         "port = 'x'\nmode = 'blk'\nbatch = { max_event = 1, timeout = '5 apples' }\nzzz = 1\n[[hosts]]\nname = 3\n[[hosts]]\nwieght = 1.0",
         expect![[r#"
-            t.toml:1:8: invalid type: string "x", expected u16; -
+            t.toml:1:8: expected u16, found string; -
             t.toml:2:8: `blk` is not one of: bulk, data_stream; -
             t.toml:3:11: unknown option `max_event`; did you mean `max_events`?
             t.toml:3:36: `5 apples` is not a duration like "30s", "5m" or "7d": unknown time unit "apples", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations); -
             t.toml:4:1: unknown option `zzz`; the options here are: endpoint, port, batch, mode, hosts
-            t.toml:6:8: invalid type: integer `3`, expected a string; -
+            t.toml:6:8: expected a string, found integer; -
             t.toml:8:1: unknown option `wieght`; did you mean `weight`?
             t.toml:7:1: `name` is missing; add `name = …`
             t.toml:1:1: `endpoint` is missing; add `endpoint = …`"#]],

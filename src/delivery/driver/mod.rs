@@ -8,8 +8,8 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pipeline_core::{
-    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Outcome, Shutdown,
-    SinkContext, SinkInput,
+    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, Outcome,
+    Shutdown, SinkContext,
 };
 use tracing::{error, warn};
 
@@ -125,7 +125,7 @@ impl<C: Courier> Delivery<C> {
     }
 
     /// Delivers until `input` has ended and every event is settled, or `shutdown` abandons.
-    pub async fn run(self, input: SinkInput, shutdown: Shutdown) {
+    pub async fn run(self, input: Inlet, shutdown: Shutdown) {
         tokio::select! {
             biased;
             () = shutdown.abandoned() => {}
@@ -133,7 +133,7 @@ impl<C: Courier> Delivery<C> {
         }
     }
 
-    async fn deliver_all(&self, input: SinkInput) {
+    async fn deliver_all(&self, input: Inlet) {
         let mut batcher = Batcher::new(input, self.settings.batch);
         let mut under_way = FuturesUnordered::new();
         loop {

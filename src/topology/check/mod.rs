@@ -143,7 +143,9 @@ impl Checker<'_> {
         if declared.settings.is_none() {
             return Ok(None);
         }
-        if let Some(port) = ports[node].iter().position(|known| known == port) { Ok(Some(PortRef { node, port })) } else {
+        if let Some(port) = ports[node].iter().position(|known| known == port) {
+            Ok(Some(PortRef { node, port }))
+        } else {
             let named: Vec<String> = ports[node]
                 .iter()
                 .filter(|port| !port.is_empty())
@@ -151,10 +153,7 @@ impl Checker<'_> {
                 .collect();
             Err((
                 format!("`{id}` has no port `{port}`"),
-                format!(
-                    "its outputs are: {}",
-                    [vec![id.to_owned()], named].concat().join(", ")
-                ),
+                format!("its outputs are: {}", [vec![id.to_owned()], named].concat().join(", ")),
             ))
         }
     }
