@@ -89,14 +89,14 @@ impl FakeTenants {
                 return Reply::new(*status, "text/plain", body.clone());
             }
             Some(Fault::AfError { status, code }) => {
-                return Reply::af(*status, code, "An internal error occurred.");
+                return *Reply::af(*status, code, "An internal error occurred.");
             }
             _ => {}
         }
         let now = self.clock.now();
         let answer = match route {
             Route::Control { path } => Ok(control::answer(self, path)),
-            Route::Unknown => Err(Reply::new(404, "text/plain", "The resource cannot be found.")),
+            Route::Unknown => Ok(Reply::new(404, "text/plain", "The resource cannot be found.")),
             Route::Token { tenant, version } => {
                 let mut state = self.state();
                 let serial = state.next_serial();
@@ -116,7 +116,7 @@ impl FakeTenants {
                     .answer(request, call)
             }
         };
-        answer.unwrap_or_else(|error| error)
+        answer.unwrap_or_else(|refused| *refused)
     }
 
     /// Where the service says it lives: the resource of tokens and the start of every link. [`crate::Server::start`]

@@ -12,14 +12,9 @@ fn records(content_type: ContentType, count: u64, repeated: bool) -> Vec<String>
     let writer = Writer::new(content_type, org());
     let write = |index| {
         let mut out = String::new();
-        let dice = fastrand::Rng::with_seed(index);
-        writer.write(
-            &mut out,
-            "5d1e9a52-0000-4000-8000-000000000001",
-            1_800_000_000,
-            dice,
-            repeated,
-        );
+        let id = "5d1e9a52-0000-4000-8000-000000000001";
+        writer
+            .write(&mut out, &Identity { id, created: 1_800_000_000, dice_seed: index, repeated });
         out
     };
     (0..count).map(write).collect()
