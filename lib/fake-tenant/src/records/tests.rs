@@ -1,3 +1,5 @@
+//! Every template gives sound records of a realistic size.
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

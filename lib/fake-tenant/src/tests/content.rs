@@ -1,3 +1,5 @@
+//! Blobs: what is in them, when they can be had, how faults spoil them.
+
 use std::collections::HashSet;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -251,4 +253,14 @@ async fn no_two_tenants_or_feeds_share_a_record() {
     let ids: Vec<String> = fake.expected_ids(&Filter::default()).collect();
     assert_eq!(ids.len() as u64, fake.records_with_repeats(&Filter::default()));
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+}
+
+#[tokio::test]
+async fn a_history_may_start_at_any_nanosecond() {
+    let start = noon() - TimeDelta::hours(3) + TimeDelta::nanoseconds(123_456_789);
+    let history = History { records_per_blob: 1..=2, ..History::new(1, start, noon()) };
+    let tenant = super::client::tenant().subscribed_to_all().with_history(history);
+    let client = Client::with(Settings::default(), tenant).await;
+    let rows = client.list_all("subscriptions/content?contentType=Audit.Exchange").await;
+    assert!(client.fetch_ids(&rows).await.len() > 10);
 }

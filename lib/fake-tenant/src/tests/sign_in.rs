@@ -1,3 +1,5 @@
+//! Tokens: who gets one, and what it opens.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
