@@ -13,7 +13,7 @@ use crate::book::{Book, Receipt};
 use crate::fault::Fault;
 use crate::feed::Subscription;
 use crate::listing;
-use crate::reply::Reply;
+use crate::reply::{Refused, Reply};
 use crate::route::{ApiCall, ContentId, Query};
 use crate::state::State;
 use crate::tenant::{ContentType, Role};
@@ -41,7 +41,7 @@ impl Api<'_> {
         mut self,
         request: &Request<Bytes>,
         call: &ApiCall,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         let claims = self.check_caller(request)?;
         self.check_budget(call)?;
         let method =
@@ -49,7 +49,7 @@ impl Api<'_> {
         if request.method() != method {
             let message =
                 json!({ "Message": "The requested resource does not support this http method." });
-            return Err(Reply::json(405, &message));
+            return Err(Reply::json(405, &message).into());
         }
         match call {
             ApiCall::Start => self.start(&claims, request.body()),
@@ -60,7 +60,7 @@ impl Api<'_> {
         }
     }
 
-    fn check_caller(&self, request: &Request<Bytes>) -> Result<Claims, Reply> {
+    fn check_caller(&self, request: &Request<Bytes>) -> Result<Claims, Refused> {
         let claims = token::check(request.headers(), &self.state.base_url, self.now)
             .ok_or_else(Reply::denied)?;
         let id = self.tenant_id;
@@ -84,7 +84,7 @@ impl Api<'_> {
         Ok(claims)
     }
 
-    fn check_budget(&mut self, call: &ApiCall) -> Result<(), Reply> {
+    fn check_budget(&mut self, call: &ApiCall) -> Result<(), Refused> {
         let settings = &self.state.settings;
         let (tenant, publisher, budget) = match self.query.value("publisheridentifier") {
             None => {
@@ -112,7 +112,7 @@ impl Api<'_> {
     }
 
     /// The content type of the query, if the token may read it.
-    fn content_type(&self, claims: &Claims) -> Result<ContentType, Reply> {
+    fn content_type(&self, claims: &Claims) -> Result<ContentType, Refused> {
         let name = self
             .query
             .value("contenttype")
@@ -125,7 +125,7 @@ impl Api<'_> {
         Ok(content_type)
     }
 
-    fn start(&mut self, claims: &Claims, body: &[u8]) -> Result<Reply, Reply> {
+    fn start(&mut self, claims: &Claims, body: &[u8]) -> Result<Reply, Refused> {
         let content_type = self.content_type(claims)?;
         let webhook = read_webhook(body, self.now)?;
         let now = self.now;
@@ -160,7 +160,7 @@ impl Api<'_> {
         ))
     }
 
-    fn stop(&mut self, claims: &Claims) -> Result<Reply, Reply> {
+    fn stop(&mut self, claims: &Claims) -> Result<Reply, Refused> {
         let content_type = self.content_type(claims)?;
         let now = self.now;
         let feed = self.state.feed(self.tenant_id, content_type, now).ok_or_else(unknown)?;
@@ -171,7 +171,7 @@ impl Api<'_> {
         Ok(Reply::new(200, "application/json; charset=utf-8", Bytes::new()))
     }
 
-    fn subscriptions(&mut self, claims: &Claims) -> Result<Reply, Reply> {
+    fn subscriptions(&mut self, claims: &Claims) -> Result<Reply, Refused> {
         if !claims.has(Role::Read) && !claims.has(Role::ReadDlp) {
             return Err(lacks_role(Role::Read));
         }
@@ -190,7 +190,7 @@ impl Api<'_> {
         Ok(Reply::json(200, &Value::Array(rows)))
     }
 
-    fn content(&mut self, claims: &Claims) -> Result<Reply, Reply> {
+    fn content(&mut self, claims: &Claims) -> Result<Reply, Refused> {
         let content_type = self.content_type(claims)?;
         let asked = listing::read(&self.query, content_type, self.now)?;
         let settings = self.state.settings.clone();
@@ -208,7 +208,7 @@ impl Api<'_> {
         Ok(listing::page(feed, &asked, &root, &settings, self.now))
     }
 
-    fn fetch(&mut self, claims: &Claims, text: &str) -> Result<Reply, Reply> {
+    fn fetch(&mut self, claims: &Claims, text: &str) -> Result<Reply, Refused> {
         let Some(id) = ContentId::parse(text) else {
             return Err(Reply::af(
                 400,
@@ -243,12 +243,12 @@ impl Api<'_> {
     }
 }
 
-fn check_role(claims: &Claims, content_type: ContentType) -> Result<(), Reply> {
+fn check_role(claims: &Claims, content_type: ContentType) -> Result<(), Refused> {
     let role = if content_type == ContentType::Dlp { Role::ReadDlp } else { Role::Read };
     if claims.has(role) { Ok(()) } else { Err(lacks_role(role)) }
 }
 
-fn lacks_role(role: Role) -> Reply {
+fn lacks_role(role: Role) -> Refused {
     let name = role.name();
     let message = format!(
         "The permission set ({name}) sent in the request did not include the expected permission."
@@ -256,21 +256,21 @@ fn lacks_role(role: Role) -> Reply {
     Reply::af(401, "AF10001", &message)
 }
 
-fn not_subscribed() -> Reply {
+fn not_subscribed() -> Refused {
     Reply::af(400, "AF20022", "No subscription found for the specified content type.")
 }
 
-fn unknown() -> Reply {
+fn unknown() -> Refused {
     Reply::af(500, "AF50000", "An internal error occurred. Retry the request.")
 }
 
-pub(crate) fn wrong_type(parameter: &str, expected: &str) -> Reply {
+pub(crate) fn wrong_type(parameter: &str, expected: &str) -> Refused {
     let message = format!("Invalid parameter type: {parameter}. Expected type: {expected}.");
     Reply::af(400, "AF20002", &message)
 }
 
 /// The webhook of a start request as `subscriptions/list` will show it; its address is not called.
-fn read_webhook(body: &[u8], now: DateTime<Utc>) -> Result<Value, Reply> {
+fn read_webhook(body: &[u8], now: DateTime<Utc>) -> Result<Value, Refused> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Null);
     }

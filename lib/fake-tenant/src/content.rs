@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use crate::fault::BadRecord;
 use crate::feed::Repeat;
 use crate::guid::{mix, record_id};
-use crate::records::{Org, Writer};
+use crate::records::{Identity, Org, Writer};
 use crate::tenant::ContentType;
 
 /// Size of a piece of a body: large enough to be cheap, small enough to be nothing in memory.
@@ -102,14 +102,11 @@ impl Generated {
         self.first = false;
         let (seed, index, created) = source;
         let start = out.len();
-        let dice = fastrand::Rng::with_seed(mix(seed, index ^ 0x00c0_ffee));
-        self.writer.write(
-            out,
-            record_id(seed, index).as_str(),
-            created.timestamp(),
-            dice,
-            repeated,
-        );
+        let id = record_id(seed, index);
+        let dice_seed = mix(seed, index ^ 0x00c0_ffee);
+        let identity =
+            Identity { id: id.as_str(), created: created.timestamp(), dice_seed, repeated };
+        self.writer.write(out, &identity);
         fill(out, start, self.recipe.fill);
         true
     }
@@ -180,7 +177,7 @@ impl Iterator for Gzipped {
 
     fn next(&mut self) -> Option<Bytes> {
         let encoder = self.encoder.as_mut()?;
-        while let Some(chunk) = self.chunks.next() {
+        for chunk in self.chunks.by_ref() {
             encoder.write_all(&chunk).expect("a vector takes all bytes");
             if encoder.get_ref().len() >= CHUNK_BYTES / 2 {
                 return Some(std::mem::take(encoder.get_mut()).into());

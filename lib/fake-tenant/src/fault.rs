@@ -94,6 +94,9 @@ pub struct FaultRates {
     pub truncate: f64,
     /// HTML instead of JSON, with status 200.
     pub not_json: f64,
+    /// An answer that takes `hang_for` longer.
+    pub hang: f64,
+    pub hang_for: Duration,
     /// Failure of the token endpoint.
     pub token_error: f64,
 }
@@ -171,6 +174,9 @@ impl FaultQueue {
         }
         if self.hit(rates.truncate) {
             return Some(Fault::TruncateAfter(self.rng.u64(0..20_000)));
+        }
+        if self.hit(rates.hang) {
+            return Some(Fault::Hang(rates.hang_for));
         }
         self.hit(rates.not_json).then_some(Fault::NotJson)
     }

@@ -80,6 +80,8 @@ pub(crate) enum Subscription {
 #[derive(Debug)]
 pub(crate) struct Feed {
     content_type: ContentType,
+    /// Makes the records of blobs added here differ from those of every other feed.
+    salt: u64,
     history: Option<History>,
     next_hour: u32,
     blobs: BTreeMap<BlobKey, Blob>,
@@ -95,6 +97,7 @@ pub(crate) struct Feed {
 impl Feed {
     pub(crate) fn new(
         content_type: ContentType,
+        tenant_salt: u64,
         history: Option<History>,
         subscribed: bool,
     ) -> Self {
@@ -106,6 +109,7 @@ impl Feed {
         };
         Feed {
             content_type,
+            salt: mix(tenant_salt, content_type as u64),
             history,
             next_hour: 0,
             blobs: BTreeMap::new(),
@@ -143,7 +147,7 @@ impl Feed {
             NewContent::Records(records) => Content::Records(records.into()),
             NewContent::Raw(body) => Content::Raw(body),
             NewContent::Generated(own) => {
-                let seed = mix(self.content_type as u64, u64::from(number));
+                let seed = mix(self.salt, u64::from(number));
                 let millis = new.created.timestamp_millis().cast_unsigned();
                 Content::Generated { seed: mix(seed, millis), own, duplicates: 0 }
             }

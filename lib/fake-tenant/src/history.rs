@@ -80,7 +80,9 @@ impl History {
     }
 
     fn plan(&self, rng: &mut fastrand::Rng, hour_start: DateTime<Utc>) -> Planned {
-        let created = hour_start + TimeDelta::milliseconds(rng.i64(0..HOUR_MILLIS));
+        // Whole milliseconds, as the API shows them: the time is a part of the content id.
+        let millis = hour_start.timestamp_millis() + rng.i64(0..HOUR_MILLIS);
+        let created = DateTime::from_timestamp_millis(millis).unwrap_or(hour_start);
         let own = rng.u32(self.records_per_blob.clone());
         let duplicates = (0..own).filter(|_| rng.f64() < self.duplicate_rate).count();
         let late = rng.f64() < self.late_rate;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api::wrong_type;
 use crate::feed::{BlobKey, Feed, Span};
 use crate::guid::mix;
-use crate::reply::Reply;
+use crate::reply::{Refused, Reply};
 use crate::route::{ContentId, Query};
 use crate::settings::{NextPageHeader, RowOrder, Settings};
 use crate::tenant::ContentType;
@@ -27,7 +27,7 @@ pub(crate) fn read(
     query: &Query,
     content_type: ContentType,
     now: DateTime<Utc>,
-) -> Result<Span, Reply> {
+) -> Result<Span, Refused> {
     let page = query.value("nextpage");
     let times = (query.value("starttime"), query.value("endtime"));
     let (from, to) = match times {
@@ -62,12 +62,12 @@ pub(crate) fn read(
     Ok(Span { after: Some(after), ..span })
 }
 
-fn bad_window(code: &str, rule: &str) -> Reply {
+fn bad_window(code: &str, rule: &str) -> Refused {
     Reply::af(400, code, &format!("Invalid time window: {rule}."))
 }
 
 /// A fraction of a second is taken only where the service itself wrote it: in a link to a next page.
-fn read_time(name: &str, text: &str, fraction_allowed: bool) -> Result<DateTime<Utc>, Reply> {
+fn read_time(name: &str, text: &str, fraction_allowed: bool) -> Result<DateTime<Utc>, Refused> {
     let parsed = parse_time(text).filter(|(_, fraction)| fraction_allowed || !fraction);
     parsed.map(|(time, _)| time).ok_or_else(|| wrong_type(name, "datetime"))
 }

@@ -14,6 +14,9 @@ use crate::settings::{Settings, ThrottleStatus};
 /// The body of a 401 without an AF code.
 pub(crate) const DENIED: &str = r#"{"Message":"Authorization has been denied for this request."}"#;
 
+/// An answer that says no.
+pub(crate) type Refused = Box<Reply>;
+
 /// An answer before it goes out.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -48,16 +51,16 @@ impl Reply {
     }
 
     /// An error of the API with a code of its own.
-    pub(crate) fn af(status: u16, code: &str, message: &str) -> Self {
-        Reply::json(status, &json!({ "error": { "code": code, "message": message } }))
+    pub(crate) fn af(status: u16, code: &str, message: &str) -> Refused {
+        Reply::json(status, &json!({ "error": { "code": code, "message": message } })).into()
     }
 
-    pub(crate) fn denied() -> Self {
-        Reply::new(401, "application/json; charset=utf-8", DENIED)
+    pub(crate) fn denied() -> Refused {
+        Reply::new(401, "application/json; charset=utf-8", DENIED).into()
     }
 
     /// Too many requests: of this method, by this publisher.
-    pub(crate) fn throttled(settings: &Settings, method: &str, publisher: &str) -> Self {
+    pub(crate) fn throttled(settings: &Settings, method: &str, publisher: &str) -> Refused {
         let status = match settings.throttle_status {
             ThrottleStatus::Forbidden => 403,
             ThrottleStatus::TooManyRequests => 429,

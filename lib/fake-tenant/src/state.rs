@@ -80,16 +80,13 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     fn new(spec: TenantSpec) -> Self {
+        // Two tenants with the same history must not have the same records.
+        let salt =
+            |seed| spec.tenant_id.bytes().fold(seed, |salt, byte| mix(salt, u64::from(byte)));
         let feeds = ContentType::ALL.map(|content_type| {
-            let history = spec.history.clone().map(|history| History {
-                // Two tenants with the same history must not have the same records.
-                seed: spec
-                    .tenant_id
-                    .bytes()
-                    .fold(history.seed, |seed, byte| mix(seed, u64::from(byte))),
-                ..history
-            });
-            Feed::new(content_type, history, spec.subscribed.contains(&content_type))
+            let history = spec.history.clone();
+            let history = history.map(|history| History { seed: salt(history.seed), ..history });
+            Feed::new(content_type, salt(0), history, spec.subscribed.contains(&content_type))
         });
         let org = Arc::new(Org::new(&spec.tenant_id, &spec.domain));
         Tenant { spec, org, feeds }

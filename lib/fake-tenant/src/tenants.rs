@@ -56,7 +56,9 @@ impl FakeTenants {
         }
         let reply = self.reply(&request, &route, fault.as_ref());
         let gzip = self.state().settings.gzip && accepts_gzip(&request);
-        self.book.answered(route.operation(), reply.status.as_u16());
+        if !matches!(route, Route::Control { .. }) {
+            self.book.answered(route.operation(), reply.status.as_u16());
+        }
         let mut response = reply.finish(gzip, fault.as_ref());
         let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         if let Ok(date) = HeaderValue::from_str(&date) {
@@ -89,14 +91,14 @@ impl FakeTenants {
                 return Reply::new(*status, "text/plain", body.clone());
             }
             Some(Fault::AfError { status, code }) => {
-                return Reply::af(*status, code, "An internal error occurred.");
+                return *Reply::af(*status, code, "An internal error occurred.");
             }
             _ => {}
         }
         let now = self.clock.now();
         let answer = match route {
             Route::Control { path } => Ok(control::answer(self, path)),
-            Route::Unknown => Err(Reply::new(404, "text/plain", "The resource cannot be found.")),
+            Route::Unknown => Ok(Reply::new(404, "text/plain", "The resource cannot be found.")),
             Route::Token { tenant, version } => {
                 let mut state = self.state();
                 let serial = state.next_serial();
@@ -116,7 +118,7 @@ impl FakeTenants {
                     .answer(request, call)
             }
         };
-        answer.unwrap_or_else(|error| error)
+        answer.unwrap_or_else(|refused| *refused)
     }
 
     /// Where the service says it lives: the resource of tokens and the start of every link. [`crate::Server::start`]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::guid::{Guid, mix};
-use crate::reply::Reply;
+use crate::reply::{Refused, Reply};
 use crate::tenant::{Role, TenantSpec};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -74,9 +74,9 @@ pub(crate) fn answer(
     version: Version,
     (name, tenant): (&str, Option<&TenantSpec>),
     issuer: &Issuer<'_>,
-) -> Result<Reply, Reply> {
+) -> Result<Reply, Refused> {
     let token = issue(request, version, (name, tenant), issuer);
-    token.map(|body| Reply::json(200, &body)).map_err(|refusal| refusal.reply(issuer))
+    token.map(|body| Reply::json(200, &body)).map_err(|refusal| refusal.reply(issuer).into())
 }
 
 fn issue(

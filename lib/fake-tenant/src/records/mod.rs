@@ -1,12 +1,15 @@
 //! Writes audit records: JSON as the service sends it, from the templates beside this file, at memory speed.
-//! What varies in a template is a placeholder, `{{name}}` or `{{name:arguments}}`; see [`Part`].
+//! What varies in a template is a placeholder; [`template`] reads them, this file fills them in.
 //! It checks nothing: a template that is not JSON gives a record that is not JSON. A test parses every one.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
+use self::template::{Part, TEMPLATES, Templates};
 use crate::guid::{Guid, mix};
 use crate::tenant::ContentType;
+
+mod template;
 
 const CAST: [&str; 16] = [
     "alice.martin",
@@ -63,6 +66,17 @@ impl Org {
     }
 }
 
+/// What decides a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity<'a> {
+    pub(crate) id: &'a str,
+    /// When the first blob that holds it was created, in seconds.
+    pub(crate) created: i64,
+    pub(crate) dice_seed: u64,
+    /// Put the fields in another order, as the service does when it delivers a record again.
+    pub(crate) repeated: bool,
+}
+
 /// Writes the records of one content type for one tenant.
 pub(crate) struct Writer {
     org: Arc<Org>,
@@ -75,15 +89,9 @@ impl Writer {
     }
 
     /// Appends one record that happened minutes to hours before its blob was created.
-    /// A `repeated` one has the same fields in another order, as the service does it.
-    pub(crate) fn write(
-        &self,
-        out: &mut String,
-        id: &str,
-        created: i64,
-        mut dice: fastrand::Rng,
-        repeated: bool,
-    ) {
+    pub(crate) fn write(&self, out: &mut String, identity: &Identity<'_>) {
+        let Identity { id, created, dice_seed, repeated } = *identity;
+        let mut dice = fastrand::Rng::with_seed(dice_seed);
         let happened = created - dice.i64(60..5400) * dice.i64(1..3);
         let template = self.templates.pick(&mut dice);
         let mut scene = Scene::new(&self.org, dice, happened);
@@ -139,152 +147,6 @@ fn push_time(out: &mut String, seconds: i64) {
     two(out, second / 60 % 60, ':');
     two(out, second % 60, ' ');
 }
-
-/// One piece of a template.
-#[derive(Debug)]
-enum Part {
-    Text(String),
-    /// `{{guid}}`: a new one each time.
-    Guid,
-    /// `{{session}}`: a GUID that stays the same within a record.
-    Session,
-    /// `{{org}}`, `{{domain}}`, `{{company}}`: the tenant.
-    Org,
-    Domain,
-    Company,
-    /// `{{user}}`, `{{userid}}`, `{{puid}}`, `{{upn_}}`: who acts (address, object id, PUID, address with `_`).
-    User,
-    UserId,
-    Puid,
-    UserSlug,
-    /// `{{other}}`, `{{otherid}}`: somebody else of the tenant.
-    Other,
-    OtherId,
-    /// `{{guest}}`: somebody outside.
-    Guest,
-    /// `{{ip}}`: the actor's address, plain.
-    Ip,
-    /// `{{ipform}}`: the same address in one of the forms found in Exchange records, quotes included, or `null`.
-    IpForm,
-    Agent,
-    File,
-    /// `{{time}}`: when it happened.
-    Time,
-    /// `{{int:low:high}}`: a number below `high`.
-    Int(i64, i64),
-    /// `{{hex:n}}`: so many hexadecimal digits.
-    Hex(u32),
-    /// `{{pick:a|b|c}}`: one of them.
-    Pick(Vec<String>),
-}
-
-impl Part {
-    fn parse(placeholder: &str) -> Part {
-        let (name, arguments) = placeholder.split_once(':').unwrap_or((placeholder, ""));
-        match name {
-            "guid" => Part::Guid,
-            "session" => Part::Session,
-            "org" => Part::Org,
-            "domain" => Part::Domain,
-            "company" => Part::Company,
-            "user" => Part::User,
-            "userid" => Part::UserId,
-            "puid" => Part::Puid,
-            "upn_" => Part::UserSlug,
-            "other" => Part::Other,
-            "otherid" => Part::OtherId,
-            "guest" => Part::Guest,
-            "ip" => Part::Ip,
-            "ipform" => Part::IpForm,
-            "agent" => Part::Agent,
-            "file" => Part::File,
-            "time" => Part::Time,
-            "hex" => Part::Hex(arguments.parse().unwrap_or(8)),
-            "int" => {
-                let (low, high) = arguments.split_once(':').unwrap_or(("0", "1000"));
-                Part::Int(low.parse().unwrap_or(0), high.parse().unwrap_or(1000))
-            }
-            "pick" => Part::Pick(arguments.split('|').map(str::to_owned).collect()),
-            // A misspelt placeholder stays visible in the record, where the test finds it.
-            _ => Part::Text(format!("{{{{{placeholder}}}}}")),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Template {
-    weight: u32,
-    parts: Vec<Part>,
-}
-
-impl Template {
-    /// Reads a template: a JSON object with its outer braces, over any number of lines.
-    fn parse(weight: u32, text: &str) -> Template {
-        let joined: String = text.lines().map(str::trim).collect();
-        let mut rest = joined.trim().trim_start_matches('{');
-        rest = rest.strip_suffix('}').unwrap_or(rest);
-        let mut parts = Vec::new();
-        while let Some((text, placeholder, after)) = next_placeholder(rest) {
-            parts.push(Part::Text(text.to_owned()));
-            parts.push(Part::parse(placeholder));
-            rest = after;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        Template { weight, parts }
-    }
-}
-
-fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once("{{")?;
-    let (placeholder, after) = rest.split_once("}}")?;
-    Some((before, placeholder, after))
-}
-
-/// The templates of one content type.
-#[derive(Debug)]
-struct Templates {
-    all: Vec<Template>,
-    weight: u32,
-}
-
-impl Templates {
-    /// Reads a template file: each template follows a line `# <weight> <remark>`.
-    fn parse(text: &str) -> Templates {
-        let sections = text.split("\n# ").map(|section| section.trim_start_matches("# "));
-        let all: Vec<Template> = sections
-            .filter_map(|section| {
-                let (head, body) = section.split_once('\n')?;
-                let weight = head.split(' ').next()?.parse().ok()?;
-                Some(Template::parse(weight, body))
-            })
-            .collect();
-        let weight = all.iter().map(|template| template.weight).sum();
-        Templates { all, weight }
-    }
-
-    fn pick(&self, dice: &mut fastrand::Rng) -> &Template {
-        let mut at = dice.u32(0..self.weight);
-        for template in &self.all {
-            if at < template.weight {
-                return template;
-            }
-            at -= template.weight;
-        }
-        unreachable!("the weights add up to their sum")
-    }
-}
-
-/// By content type, in the order of [`ContentType`].
-static TEMPLATES: LazyLock<[Templates; 5]> = LazyLock::new(|| {
-    [
-        include_str!("entra.tmpl"),
-        include_str!("exchange.tmpl"),
-        include_str!("sharepoint.tmpl"),
-        include_str!("general.tmpl"),
-        include_str!("dlp.tmpl"),
-    ]
-    .map(Templates::parse)
-});
 
 /// Who did what from where, fixed for one record.
 struct Scene<'a> {

@@ -1,5 +1,8 @@
+//! Blobs: what is in them, when they can be had, how faults spoil them.
+
 use std::collections::HashSet;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,10 +10,10 @@ use chrono::TimeDelta;
 use http::Request;
 use tokio::time::Instant;
 
-use super::client::{Client, TENANT, ids_of, noon};
+use super::client::{Client, OTHER_TENANT, TENANT, ids_of, noon};
 use crate::{
-    BadRecord, ContentType, Fault, FaultRates, FaultTarget, Filter, NewBlob, NewContent, Operation,
-    Settings,
+    BadRecord, ContentType, FakeTenants, Fault, FaultRates, FaultTarget, Filter, History,
+    ManualClock, NewBlob, NewContent, Operation, Settings, TenantSpec,
 };
 
 fn two_records() -> NewContent {
@@ -101,10 +104,10 @@ async fn content_appears_as_the_clock_moves() {
 
 #[tokio::test]
 async fn a_generated_blob_may_be_of_any_size() {
-    let (client, url) = with_blob(NewContent::Generated(20_000)).await;
+    let (client, url) = with_blob(NewContent::Generated(5000)).await;
     let answer = client.get(&url).await;
-    assert_eq!(ids_of(&answer.json()).len(), 20_000);
-    assert!(answer.text().len() > 15_000_000);
+    assert_eq!(ids_of(&answer.json()).len(), 5000);
+    assert!(answer.text().len() > 4_000_000);
     let ids = ids_of(&answer.json());
     assert!(client.fake.verify(&Filter::default(), ids.iter().map(String::as_str)).is_exact());
 }
@@ -229,4 +232,35 @@ async fn chance_is_the_same_for_the_same_seed() {
     assert_eq!(first, outcomes().await);
     let failed = first.iter().filter(|outcome| **outcome != (200, true)).count();
     assert!((30..70).contains(&failed), "{failed} of 100 failed");
+}
+
+#[tokio::test]
+async fn no_two_tenants_or_feeds_share_a_record() {
+    let history = History::new(1, noon() - TimeDelta::hours(3), noon());
+    let tenants = [TENANT, OTHER_TENANT].map(|id| {
+        TenantSpec::new(id, "contoso.example", "app", "secret")
+            .subscribed_to_all()
+            .with_history(history.clone())
+    });
+    let clock = Arc::new(ManualClock::new(noon()));
+    let fake = FakeTenants::new(clock, Settings::default(), tenants.to_vec());
+    for tenant in [TENANT, OTHER_TENANT] {
+        for content_type in ContentType::ALL {
+            let blob = NewBlob::new(noon() - TimeDelta::hours(1), NewContent::Generated(10));
+            fake.add_blob(tenant, content_type, blob).expect("a tenant");
+        }
+    }
+    let ids: Vec<String> = fake.expected_ids(&Filter::default()).collect();
+    assert_eq!(ids.len() as u64, fake.records_with_repeats(&Filter::default()));
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+}
+
+#[tokio::test]
+async fn a_history_may_start_at_any_nanosecond() {
+    let start = noon() - TimeDelta::hours(3) + TimeDelta::nanoseconds(123_456_789);
+    let history = History { records_per_blob: 1..=2, ..History::new(1, start, noon()) };
+    let tenant = super::client::tenant().subscribed_to_all().with_history(history);
+    let client = Client::with(Settings::default(), tenant).await;
+    let rows = client.list_all("subscriptions/content?contentType=Audit.Exchange").await;
+    assert!(client.fetch_ids(&rows).await.len() > 10);
 }

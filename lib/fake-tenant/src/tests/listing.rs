@@ -1,3 +1,5 @@
+//! Content listings: windows, pages, links.
+
 use std::collections::HashSet;
 
 use chrono::{TimeDelta, Utc};

@@ -4,4 +4,5 @@ mod client;
 mod content;
 mod listing;
 mod sign_in;
+mod socket;
 mod subscriptions;

@@ -1,3 +1,5 @@
+//! Tokens: who gets one, and what it opens.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -57,7 +59,7 @@ async fn refuses_what_entra_refuses() {
         ("client_secret", SECRET),
         ("scope", "https://manage.office.com/.default"),
     ];
-    let cases: &[(&str, &str, Option<(&str, &str)>, &str)] = &[
+    let cases = [
         ("no such tenant", "nobody.example", None, "400 invalid_request 90002"),
         ("no grant type", TENANT, Some(("grant_type", "")), "400 invalid_request 900144"),
         (
@@ -94,7 +96,7 @@ async fn refuses_what_entra_refuses() {
     for (what, tenant, change, expected) in cases {
         let mut fields: Vec<(&str, &str)> = good.to_vec();
         if let Some((name, value)) = change {
-            fields.retain(|(key, _)| key != name);
+            fields.retain(|(key, _)| *key != name);
             fields.push((name, value));
         }
         let answer = client.post_form(&format!("/{tenant}/oauth2/v2.0/token"), &fields).await;
@@ -105,7 +107,7 @@ async fn refuses_what_entra_refuses() {
             body["error"].as_str().unwrap_or(""),
             body["error_codes"][0]
         );
-        assert_eq!(&got, expected, "{what}");
+        assert_eq!(got, expected, "{what}");
         let description = body["error_description"].as_str().expect("a description");
         for part in ["AADSTS", "Trace ID: ", "Correlation ID: ", "Timestamp: 2026-07-01 12:00:00Z"]
         {

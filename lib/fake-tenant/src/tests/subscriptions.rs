@@ -1,3 +1,5 @@
+//! Subscriptions and budgets: start, stop, list, throttle.
+
 use std::time::Duration;
 
 use chrono::TimeDelta;
