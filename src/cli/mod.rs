@@ -2,6 +2,7 @@
 
 mod demo;
 mod execute;
+mod fake_tenant;
 mod graph;
 mod load;
 mod progress;
@@ -43,6 +44,8 @@ enum Command {
     Graph(graph::Graph),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
+    /// Serve made-up tenants to rehearse with.
+    FakeTenant(fake_tenant::FakeTenant),
 }
 
 /// Why a command did not succeed.
@@ -70,6 +73,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Validate(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
+        Command::FakeTenant(command) => command.execute(clock.now()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

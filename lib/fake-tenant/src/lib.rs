@@ -17,6 +17,7 @@ mod feed;
 mod guid;
 mod history;
 mod listing;
+pub mod program;
 mod records;
 mod reply;
 mod route;

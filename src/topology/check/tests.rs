@@ -126,12 +126,18 @@ fn a_right_topology_has_no_faults() {
 
 #[test]
 fn a_field_that_nothing_sets_is_found_for_each_input() {
-    check_text(&RIGHT.replace(r#"["ecs"]"#, r#"["ecs", "ids"]"#), expect![[r#"
+    check_text(
+        &RIGHT.replace(r#"["ecs"]"#, r#"["ecs", "ids"]"#),
+        expect![[r#"
         error: t.toml:8:8: sink `out`: needs `event.id`, and nothing on the way through `ids` sets it
-          fix: set `.event.id` in a remap, or set another `id_field`"#]]);
-    check_text(&RIGHT.replace(".event.id = .Id", ".event.id = .Count"), expect![[r#"
+          fix: set `.event.id` in a remap, or set another `id_field`"#]],
+    );
+    check_text(
+        &RIGHT.replace(".event.id = .Id", ".event.id = .Count"),
+        expect![[r#"
         error: t.toml:8:8: sink `out`: needs `event.id` as a string, and `ecs` sets it as something else
-          fix: convert it in a remap, as with `to_string`"#]]);
+          fix: convert it in a remap, as with `to_string`"#]],
+    );
     check_text(
         &RIGHT.replace(".event.id = .Id", "if .Count == 1 { .event.id = .Id }"),
         expect![[r#"
@@ -157,7 +163,9 @@ source = ".event.id = to_string(.number)\n.wrong = downcase(.number)"
 type = "keyed"
 inputs = ["second"]
 "#;
-    check_text(chained, expect![[r#"
+    check_text(
+        chained,
+        expect![[r#"
         error: t.toml:11:1: transform `second`: source line 2: invalid argument type (E110)
             error[E110]: invalid argument type
               ┌─ source:2:19
@@ -181,7 +189,8 @@ inputs = ["second"]
               = see documentation about error handling at https://errors.vrl.dev/#handling
               = learn more about error code 110 at https://errors.vrl.dev/110
               = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]]);
+              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]],
+    );
 }
 
 #[test]
@@ -211,7 +220,9 @@ type = "keyed"
 [sinks.ids]
 type = "keyed"
 "#;
-    check_text(broken, expect![[r#"
+    check_text(
+        broken,
+        expect![[r#"
         error: t.toml:15:8: there is no transform of type `remapp`
           fix: did you mean `remap`?
         error: t.toml:20:1: unknown option `colour`
@@ -243,14 +254,18 @@ type = "keyed"
               │               expected one of: "identifier", "string literal", "raw string literal", "integer literal", "float literal", "regex literal", "timestamp literal", "function call", "reserved identifier", "path literal", "if", "else", "null", "true", "false", "abort", "return", "break", "\n", "!", "[", "{", "(", ")"
               │
               = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]]);
+              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]],
+    );
 }
 
 #[test]
 fn a_topology_needs_a_source_and_a_sink() {
-    check_text("", expect![[r#"
+    check_text(
+        "",
+        expect![[r#"
         error: the configuration has no source
           fix: add a table `[sources.name]`
         error: the configuration has no sink
-          fix: add a table `[sinks.name]`"#]]);
+          fix: add a table `[sinks.name]`"#]],
+    );
 }
