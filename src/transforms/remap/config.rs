@@ -104,7 +104,8 @@ impl Config {
 
     fn outputs(&self, program: &Program, input: &Schema) -> Vec<Output> {
         let mut main = program.output().clone();
-        // A timeout can end any run, but only a loop takes that long: it counts as what a program may raise.
+        // A timeout can end any run, but only a loop over a huge array takes so long: for that, the kinds of every
+        // program are not loosened.
         let passes_unchanged = (!self.drop_on_error && program.is_fallible())
             || (!self.drop_on_abort && program.is_abortable());
         if passes_unchanged {

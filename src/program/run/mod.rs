@@ -83,7 +83,7 @@ impl Runner {
         let mut target = Recorded { event, undo: &mut self.undo };
         let ended = self.runtime.resolve_with_control(
             &mut target,
-            &self.program.program,
+            &self.program.compiled,
             &self.timezone,
             &mut deadline,
         );

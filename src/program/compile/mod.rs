@@ -35,7 +35,7 @@ impl fmt::Display for Place {
 /// A program ready to run.
 #[derive(Debug)]
 pub struct Program {
-    pub(super) program: vrl::compiler::Program,
+    pub(super) compiled: vrl::compiler::Program,
     output: Schema,
     warnings: Option<CompileError>,
 }
@@ -49,12 +49,12 @@ impl Program {
 
     /// Whether a run can end in an error that the program itself raises.
     pub fn is_fallible(&self) -> bool {
-        self.program.info().fallible
+        self.compiled.info().fallible
     }
 
     /// Whether a run can end in an `abort`.
     pub fn is_abortable(&self) -> bool {
-        self.program.info().abortable
+        self.compiled.info().abortable
     }
 
     /// What the compiler found odd without being wrong.
@@ -90,7 +90,7 @@ pub fn compile(source: &str, place: &Place, input: &Schema) -> Result<Program, C
         return Err(CompileError { message, diagnostic });
     };
     let warnings = (!warnings.is_empty()).then(|| describe(source, place, warnings));
-    Ok(Program { program, output, warnings })
+    Ok(Program { compiled: program, output, warnings })
 }
 
 /// The kinds after a run, or nothing where the root can never be an object.
@@ -121,10 +121,14 @@ fn events_of(root: &Kind) -> Option<Kind> {
     }
 }
 
-/// The same fields, each of which can be anything.
+/// An object with the same fields, each of which can be anything.
 fn loosened(kind: &Kind) -> Kind {
     let known = kind.as_object().map(Collection::known).into_iter().flatten();
-    let known = known.map(|(name, _)| (name.clone(), Kind::any())).collect();
+    let anything = |kind: &Kind| match kind.as_object() {
+        Some(_) => Kind::any().without_object().union(loosened(kind)),
+        None => Kind::any(),
+    };
+    let known = known.map(|(name, kind)| (name.clone(), anything(kind))).collect();
     Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
