@@ -76,7 +76,7 @@ fn splits_errors_and_aborts_are_outputs_as_well() {
             p.vrl: p.input.ndjson:2: the output differs
               ."%dropped".message
                 - "?"
-                + "function call error for \"to_int\" at (65:79): Invalid integer \"x\": invalid digit found in string"
+                + "p.vrl:2: to_int!(.fail): Invalid integer \"x\": invalid digit found in string"
 
             2 passed, 1 failed"#]],
     );
@@ -89,21 +89,21 @@ fn a_program_that_does_not_compile_shows_the_diagnostic() {
         "{}",
         "{}",
         &expect![[r#"
-        p.vrl:2: call to undefined function (E105)
-        error[E105]: call to undefined function
-          ┌─ p.vrl:2:6
-          │
-        2 │ .a = nonsense(1)
-          │      ^^^^^^^^
-          │      │
-          │      undefined function
-          │      did you mean "basename"?
-          │
-          = learn more about error code 105 at https://errors.vrl.dev/105
-          = see language documentation at https://vrl.dev
-          = try your code in the VRL REPL, learn more at https://vrl.dev/examples
+            p.vrl: it does not compile
+            error[E105]: call to undefined function
+              ┌─ p.vrl:2:6
+              │
+            2 │ .a = nonsense(1)
+              │      ^^^^^^^^
+              │      │
+              │      undefined function
+              │      did you mean "basename"?
+              │
+              = learn more about error code 105 at https://errors.vrl.dev/105
+              = see language documentation at https://vrl.dev
+              = try your code in the VRL REPL, learn more at https://vrl.dev/examples
 
-        0 passed, 1 failed"#]],
+            0 passed, 1 failed"#]],
     );
 }
 

@@ -78,7 +78,7 @@ async fn events_go_on_split_fail_and_are_filtered() {
         > { "n": 2, "seen": true } null
         > { "n": 2 } null
         > { "n": 3 } null
-        dropped> { "n": "x" } { "component_id": "map", "message": "function call error for \"int\" at (117:125): expected integer, got string", "reason": "error" }
+        dropped> { "n": "x" } { "component_id": "map", "message": "source line 3: int!(.n): expected integer, got string", "reason": "error" }
         [Delivered, Delivered, Filtered, Delivered, Filtered]"#]]).await;
     let passing = format!("{source}\ndrop_on_error = false\ndrop_on_abort = false");
     check(
