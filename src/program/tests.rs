@@ -10,7 +10,7 @@ use vrl::{
     value::{Kind, ObjectMap, Value, kind::Collection},
 };
 
-use super::{Place, Program, Root, Runner, builtin, compile};
+use super::{Place, Program, Runner, builtin, compile};
 
 const PROGRAMS: [&str; 2] = ["vrl/flatten.vrl", "vrl/o365beat.vrl"];
 
@@ -26,13 +26,26 @@ fn compiled(path: &str) -> Program {
     compile(source, &Place::File(path.into()), &record_schema()).expect("it compiles")
 }
 
-fn run(program: Program, record: &Json) -> Value {
+/// The same program with an `abort` at its end.
+fn aborting(path: &str) -> Program {
+    let source = builtin(path.as_ref()).expect("a built-in program");
+    compile(&format!("{source}\nabort"), &Place::Inline, &record_schema()).expect("it compiles")
+}
+
+fn event(record: &Json) -> Event {
     let value: Value = serde_json::from_value(record.clone()).expect("a record");
     let origin = Origin::new("test", Value::Object(ObjectMap::new()));
-    let mut event = Event::new(value, 0, origin, EventAck::unattended());
+    Event::new(value, 0, origin, EventAck::unattended())
+}
+
+/// What is at the root after a run: an error where the run failed.
+fn run(program: Program, record: &Json) -> Result<Value, Value> {
+    let mut event = event(record);
     let ended = Runner::new(Arc::new(program), Duration::from_mins(1)).run(&mut event);
-    assert_eq!(ended, Ok(Root::Object), "{record}");
-    event.value().clone()
+    match ended {
+        Ok(_) => Ok(event.value().clone()),
+        Err(_) => Err(event.value().clone()),
+    }
 }
 
 #[test]
@@ -69,7 +82,7 @@ fn the_programs_can_follow_each_other() {
 #[test]
 fn a_time_that_cannot_be_read_is_tagged() {
     let record = serde_json::json!({ "Id": "1", "CreationTime": "yesterday" });
-    let event = run(compiled("vrl/o365beat.vrl"), &record);
+    let event = run(compiled("vrl/o365beat.vrl"), &record).expect("the program cannot fail");
     assert_eq!(
         event.get(&owned_value_path!("tags")),
         Some(&Value::from(vec!["creation_time_invalid"]))
@@ -142,7 +155,7 @@ fn json() -> impl Strategy<Value = Json> {
 
 proptest! {
     #[test]
-    fn no_record_makes_a_program_fail(
+    fn no_record_makes_a_program_fail_or_an_undo_leave_traces(
         fields in vec((prop::sample::select(&FIELDS[..]), json()), 0..8),
         id in ".+",
         time in text(),
@@ -155,8 +168,9 @@ proptest! {
         for path in PROGRAMS {
             let program = compiled(path);
             let promised = program.output().event.clone();
-            let made = run(program, &record);
+            let made = run(program, &record).expect("the program cannot fail");
             prop_assert!(promised.is_superset(&Kind::from(&made)).is_ok(), "{path}: {made}");
+            prop_assert_eq!(run(aborting(path), &record), Err(event(&record).value().clone()));
         }
     }
 }
