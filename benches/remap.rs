@@ -1,6 +1,6 @@
 //! What does each program that comes with the binary cost on an event?
 //!
-//! The events are made outside of what is measured; freeing them is inside.
+//! The events are made and freed outside of what is measured.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 

@@ -16,3 +16,6 @@ pub use builtin::builtin;
 pub use compile::{CompileError, Place, Program, compile};
 pub use functions::functions;
 pub use run::{Failure, FailureKind, Root, Runner};
+
+#[cfg(test)]
+pub(crate) mod tests;

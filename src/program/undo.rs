@@ -30,6 +30,11 @@ impl Undo {
         self.metadata = None;
     }
 
+    /// Whether the top-level field `name` is on record.
+    fn has(&self, name: &KeyString) -> bool {
+        self.fields.iter().any(|(other, _)| other == name)
+    }
+
     /// Puts `event` back to what it was when recording began, and forgets all.
     pub(super) fn apply(&mut self, event: &mut Event) {
         if let Some(metadata) = self.metadata.take() {
@@ -82,7 +87,7 @@ impl Recorded<'_> {
     fn record_field(&mut self, name: &KeyString) {
         match self.event.value() {
             Value::Object(fields) => {
-                if self.undo.fields.iter().all(|(other, _)| other != name) {
+                if !self.undo.has(name) {
                     self.undo.fields.push((name.clone(), fields.get(name).cloned()));
                 }
             }
@@ -90,16 +95,31 @@ impl Recorded<'_> {
             other => self.undo.root = Some(other.clone()),
         }
     }
+
+    /// Puts `value` in the place of a top-level field that is there and not on record yet. Gives the value back where
+    /// that is not the case.
+    fn exchange(&mut self, path: &OwnedTargetPath, value: Value) -> Option<Value> {
+        let [OwnedSegment::Field(name)] = path.path.segments.as_slice() else { return Some(value) };
+        if path.prefix != PathPrefix::Event || self.undo.root.is_some() || self.undo.has(name) {
+            return Some(value);
+        }
+        let mut target = self.event.target();
+        let Ok(Some(field)) = target.target_get_mut(path) else { return Some(value) };
+        let before = std::mem::replace(field, value);
+        self.undo.fields.push((name.clone(), Some(before)));
+        None
+    }
 }
 
 impl Target for Recorded<'_> {
     fn target_insert(&mut self, path: &OwnedTargetPath, value: Value) -> Result<(), String> {
         if path.prefix == PathPrefix::Event && path.path.is_root() && self.undo.root.is_none() {
-            // The old root is moved, not copied.
+            // The old root is moved, not copied; so is the old value of a top-level field.
             self.undo.root = Some(self.event.take_value());
-        } else {
-            self.record(path);
+            return self.event.target().target_insert(path, value);
         }
+        let Some(value) = self.exchange(path, value) else { return Ok(()) };
+        self.record(path);
         self.event.target().target_insert(path, value)
     }
 

@@ -149,7 +149,12 @@ pub(super) fn parse_address(text: &str) -> Option<Address> {
     };
     let port = match port {
         "" => None,
-        port => Some(port.strip_prefix(':')?.parse().ok()?),
+        port => {
+            let digits = port.strip_prefix(':')?;
+            // A sign would be taken for part of the number.
+            let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            Some(plain.then(|| digits.parse().ok())??)
+        }
     };
     Some(Address { port, ..host_or_ip(host.trim())? })
 }

@@ -163,8 +163,8 @@ fn encode_nested(value: &Value) -> Value {
     match value {
         Value::Array(_) | Value::Object(_) => {
             // A value of VRL's always has a JSON form; were there one without, its text would still be kept.
-            let json = serde_json::to_vec(value);
-            Value::from(json.unwrap_or_else(|_| value.to_string().into_bytes()))
+            let json = serde_json::to_string(value);
+            Value::from(json.unwrap_or_else(|_| value.to_string()))
         }
         flat => flat.clone(),
     }

@@ -16,13 +16,16 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::{Fate, Fates, Remap};
+use super::{Fate, Policy, Remap};
 use crate::{
     config::units,
     program::{self, CompileError, Place, Program},
 };
 
 /// A VRL program applied to every event. Give `file` or `source`.
+///
+/// A program that leaves an array of objects at the root splits the record: each object goes on as an event. Give each
+/// an id of its own, for a sink that goes by an id takes the second of the same id for a copy of the first.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -73,7 +76,10 @@ impl TransformConfig for Config {
             id: Arc::clone(&context.id),
             program: Arc::new(program),
             timeout: self.timeout,
-            fates: Fates { on_error: fate(self.drop_on_error), on_abort: fate(self.drop_on_abort) },
+            policy: Policy {
+                on_error: fate(self.drop_on_error),
+                on_abort: fate(self.drop_on_abort),
+            },
         };
         Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
     }
@@ -104,7 +110,8 @@ impl Config {
 
     fn outputs(&self, program: &Program, input: &Schema) -> Vec<Output> {
         let mut main = program.output().clone();
-        // A timeout can end any run, but only a loop takes that long: it counts as what a program may raise.
+        // A timeout can end any run, but only a loop over a huge array takes so long: for that, the kinds of every
+        // program are not loosened.
         let passes_unchanged = (!self.drop_on_error && program.is_fallible())
             || (!self.drop_on_abort && program.is_abortable());
         if passes_unchanged {

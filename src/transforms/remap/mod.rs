@@ -13,6 +13,9 @@
 //! The reason stands under `%dropped`: `component_id`, `reason` (`error` or `timeout`) and `message`. Where nothing
 //! reads the port, its events become dead letters; that is the topology's doing.
 //!
+//! The objects that a record is split into need ids of their own: a sink that goes by an id takes the second of the
+//! same id for a copy of the first.
+//!
 //! Invariant: no event is lost here without an `abort`, and none leaves half changed.
 
 mod config;
@@ -23,6 +26,7 @@ use pipeline_core::{
     Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Event, Outcome, Outputs, Transform,
     TransformFactory,
 };
+use tracing::warn;
 use vrl::{
     path::OwnedValuePath,
     value::{ObjectMap, Value},
@@ -43,12 +47,12 @@ struct Remap {
     id: ComponentId,
     program: Arc<Program>,
     timeout: Duration,
-    fates: Fates,
+    policy: Policy,
 }
 
 /// Where a failed event goes.
 #[derive(Clone, Copy, Debug)]
-struct Fates {
+struct Policy {
     on_error: Fate,
     on_abort: Fate,
 }
@@ -66,8 +70,9 @@ impl TransformFactory for Remap {
         Box::new(Worker {
             id: Arc::clone(&self.id),
             runner: Runner::new(Arc::clone(&self.program), self.timeout),
-            fates: self.fates,
+            policy: self.policy,
             metrics: metrics.clone(),
+            complained: false,
             dropped: OwnedValuePath::single_field("dropped"),
         })
     }
@@ -76,8 +81,10 @@ impl TransformFactory for Remap {
 struct Worker {
     id: ComponentId,
     runner: Runner,
-    fates: Fates,
+    policy: Policy,
     metrics: ComponentMetrics,
+    /// Whether a failure was logged: the first one is, the rest are counted.
+    complained: bool,
     /// Where in the metadata the reason goes.
     dropped: OwnedValuePath,
 }
@@ -104,25 +111,16 @@ impl Worker {
         }
     }
 
-    fn fail(&self, mut event: Event, failure: Failure, outputs: &mut Outputs) {
-        let (fate, reason) = match failure.kind {
-            FailureKind::Abort => (self.fates.on_abort, "abort"),
-            FailureKind::Error => {
-                self.metrics.error("conversion_failed", ErrorStage::Processing);
-                (self.fates.on_error, "error")
-            }
-            FailureKind::Timeout => {
-                self.metrics.error("timed_out", ErrorStage::Processing);
-                (self.fates.on_error, "timeout")
-            }
+    fn fail(&mut self, mut event: Event, failure: Failure, outputs: &mut Outputs) {
+        let (reason, error_type) = match failure.kind {
+            FailureKind::Abort => return self.abort(event, outputs),
+            FailureKind::Error => ("error", "conversion_failed"),
+            FailureKind::Timeout => ("timeout", "timed_out"),
         };
-        match (fate, failure.kind) {
-            (Fate::Pass, _) => outputs.push(MAIN, event),
-            (Fate::Drop, FailureKind::Abort) => {
-                self.metrics.discarded_intentionally(1);
-                event.settle(Outcome::Filtered);
-            }
-            (Fate::Drop, FailureKind::Error | FailureKind::Timeout) => {
+        self.count_error(error_type);
+        match self.policy.on_error {
+            Fate::Pass => outputs.push(MAIN, event),
+            Fate::Drop => {
                 let why = [
                     ("component_id", Value::from(&*self.id)),
                     ("reason", Value::from(reason)),
@@ -133,6 +131,25 @@ impl Worker {
                 event.set_metadata(&self.dropped, Value::Object(why));
                 outputs.push(DROPPED, event);
             }
+        }
+    }
+
+    fn abort(&self, event: Event, outputs: &mut Outputs) {
+        match self.policy.on_abort {
+            Fate::Pass => outputs.push(MAIN, event),
+            Fate::Drop => {
+                self.metrics.discarded_intentionally(1);
+                event.settle(Outcome::Filtered);
+            }
+        }
+    }
+
+    fn count_error(&mut self, error_type: &'static str) {
+        self.metrics.error(error_type, ErrorStage::Processing);
+        if !self.complained {
+            self.complained = true;
+            // Without the message, which can quote the record.
+            warn!(component_id = %self.id, error_type, "the program failed on an event; more will only be counted");
         }
     }
 }

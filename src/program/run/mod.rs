@@ -11,6 +11,7 @@ use vrl::{
         ExpressionError, TimeZone,
         runtime::{ExecutionControl, Runtime, Terminate},
     },
+    diagnostic::DiagnosticMessage,
     value::Value,
 };
 
@@ -83,7 +84,7 @@ impl Runner {
         let mut target = Recorded { event, undo: &mut self.undo };
         let ended = self.runtime.resolve_with_control(
             &mut target,
-            &self.program.program,
+            &self.program.compiled,
             &self.timezone,
             &mut deadline,
         );
@@ -110,10 +111,19 @@ impl Runner {
             }
             // VRL counts an unhandled error among the aborts; nobody asked for that one.
             Terminate::Abort(error) | Terminate::Error(error) => {
-                (FailureKind::Error, error.to_string())
+                (FailureKind::Error, self.explain(&error))
             }
         };
         Failure { kind, message }
+    }
+
+    /// An error with the line and the call that raised it, where VRL knows them.
+    fn explain(&self, error: &ExpressionError) -> String {
+        // The first label is the innermost call's; the error's own text counts bytes instead of lines.
+        match error.labels().first() {
+            Some(raised) => format!("{}: {}", self.program.show(raised.span), raised.message),
+            None => error.to_string(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf};
 use pipeline_core::Schema;
 use vrl::{
     compiler::{CompilationResult, CompileConfig, compile_with_external, state::ExternalEnv},
-    diagnostic::{Diagnostic, DiagnosticList, Formatter},
+    diagnostic::{Diagnostic, DiagnosticList, Formatter, Span},
     value::{Kind, kind::Collection},
 };
 
@@ -32,10 +32,23 @@ impl fmt::Display for Place {
     }
 }
 
+impl Place {
+    /// The line in which `offset` lies, a number of bytes into the program's text.
+    fn line(&self, source: &str, offset: usize) -> String {
+        let line = source.get(..offset).unwrap_or(source).matches('\n').count() + 1;
+        match self {
+            Place::File(path) => format!("{}:{line}", path.display()),
+            Place::Inline => format!("source line {line}"),
+        }
+    }
+}
+
 /// A program ready to run.
 #[derive(Debug)]
 pub struct Program {
-    pub(super) program: vrl::compiler::Program,
+    pub(super) compiled: vrl::compiler::Program,
+    source: String,
+    place: Place,
     output: Schema,
     warnings: Option<CompileError>,
 }
@@ -49,12 +62,19 @@ impl Program {
 
     /// Whether a run can end in an error that the program itself raises.
     pub fn is_fallible(&self) -> bool {
-        self.program.info().fallible
+        self.compiled.info().fallible
     }
 
     /// Whether a run can end in an `abort`.
     pub fn is_abortable(&self) -> bool {
-        self.program.info().abortable
+        self.compiled.info().abortable
+    }
+
+    /// Says where `span` lies and what stands there, up to the end of its first line.
+    pub(super) fn show(&self, span: Span) -> String {
+        let line = self.place.line(&self.source, span.start());
+        let text = self.source.get(span.range()).and_then(|text| text.lines().next());
+        format!("{line}: {}", text.unwrap_or_default())
     }
 
     /// What the compiler found odd without being wrong.
@@ -90,7 +110,13 @@ pub fn compile(source: &str, place: &Place, input: &Schema) -> Result<Program, C
         return Err(CompileError { message, diagnostic });
     };
     let warnings = (!warnings.is_empty()).then(|| describe(source, place, warnings));
-    Ok(Program { program, output, warnings })
+    Ok(Program {
+        compiled: program,
+        source: source.to_owned(),
+        place: place.clone(),
+        output,
+        warnings,
+    })
 }
 
 /// The kinds after a run, or nothing where the root can never be an object.
@@ -121,10 +147,14 @@ fn events_of(root: &Kind) -> Option<Kind> {
     }
 }
 
-/// The same fields, each of which can be anything.
+/// An object with the same fields, each of which can be anything.
 fn loosened(kind: &Kind) -> Kind {
     let known = kind.as_object().map(Collection::known).into_iter().flatten();
-    let known = known.map(|(name, _)| (name.clone(), Kind::any())).collect();
+    let anything = |kind: &Kind| match kind.as_object() {
+        Some(_) => Kind::any().without_object().union(loosened(kind)),
+        None => Kind::any(),
+    };
+    let known = known.map(|(name, kind)| (name.clone(), anything(kind))).collect();
     Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
@@ -141,15 +171,8 @@ fn describe(source: &str, place: &Place, findings: DiagnosticList) -> CompileErr
 fn one_line(source: &str, place: &Place, finding: &Diagnostic) -> String {
     let label = finding.labels().iter().find(|label| label.primary).or(finding.labels().first());
     let offset = label.map_or(0, |label| label.span.start());
-    let before = source.get(..offset).unwrap_or(source);
-    let line = before.matches('\n').count() + 1;
-    let code = finding.code;
-    match place {
-        Place::File(path) => {
-            format!("{}:{line}: {} (E{code:03})", path.display(), finding.message())
-        }
-        Place::Inline => format!("source line {line}: {} (E{code:03})", finding.message()),
-    }
+    let line = place.line(source, offset);
+    format!("{line}: {} (E{:03})", finding.message(), finding.code)
 }
 
 #[cfg(test)]
