@@ -8,6 +8,7 @@ mod load;
 mod progress;
 mod run;
 mod summary;
+mod test;
 mod validate;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
@@ -40,6 +41,8 @@ enum Command {
     Run(run::Run),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
+    /// Run the golden tests of VRL programs.
+    Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
@@ -71,6 +74,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
+        Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),

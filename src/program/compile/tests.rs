@@ -1,4 +1,3 @@
-#![expect(clippy::needless_raw_string_hashes, reason = "expect_test writes them with every text")]
 
 use expect_test::{Expect, expect};
 use pipeline_core::{Fit, Need};
