@@ -8,7 +8,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 services=$PWD/tests/services
 
-step() { printf '\n== %s\n' "$*"; }
+step() {
+    step=$1
+    printf '\n== %s\n' "$step"
+}
 
 # start_elasticsearch NAME [VARIABLE=VALUE...]: in the background, so that it overlaps with the build.
 start_elasticsearch() {
@@ -29,7 +32,7 @@ await_servers() {
 
 # shellcheck disable=SC2317 # called by a trap
 clean_up() {
-    local pid name stoppers=()
+    local status=$? pid name stoppers=()
     for pid in "${starters[@]}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" || true
@@ -40,6 +43,7 @@ clean_up() {
     done
     wait "${stoppers[@]}" || true
     rm -rf "$work"
+    ((status == 0)) || printf '\nFAILED: %s\n' "$step"
 }
 
 # totals CARGO_LOG: adds up the closing lines of all test programs.
@@ -75,7 +79,7 @@ cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "build"
 cargo test --release --locked --workspace --no-run
 
-step "tests"
+step "waiting for the servers"
 await_servers
 servers=(
     "O365FLOW_TEST_ELASTICSEARCH_URL=$(<"$work/plain/url")"
@@ -84,14 +88,11 @@ servers=(
     "O365FLOW_TEST_ELASTICSEARCH_USER=elastic"
     "O365FLOW_TEST_ELASTICSEARCH_PASSWORD=$(<"$work/secure/password")"
 )
+step "tests"
 status=0
 env "${servers[@]}" cargo test --release --locked --workspace --no-fail-fast 2>&1 |
     tee "$work/tests.log" || status=$?
 
-step "$(totals "$work/tests.log"), after ${SECONDS}s"
-if ((status == 0)); then
-    echo "PASSED: formatting, lints and tests"
-else
-    echo "FAILED: see the tests named above"
-fi
+printf '\n%s, after %ss\n' "$(totals "$work/tests.log")" "$SECONDS"
+((status != 0)) || echo "PASSED: formatting, lints and tests"
 exit "$status"

@@ -26,7 +26,7 @@ installed=$cache_dir/elasticsearch-$release-$recipe
 download() {
     local attempt
     for attempt in 1 2 3; do
-        if mvn -B -q -C -Dstyle.color=never "$maven_copy" -Dartifact="$artifact" -DoutputDirectory="$1" >&2; then
+        if mvn -B -q -C "$maven_copy" -Dartifact="$artifact" -DoutputDirectory="$1" >&2; then
             break
         fi
         ((attempt < 3)) || fail "Maven could not fetch $artifact"
@@ -59,7 +59,9 @@ exec {lock}>"$cache_dir/elasticsearch.lock"
 flock "$lock"
 if [[ ! -d $installed ]]; then
     java=$(java_home)
-    staging=$(mktemp -d "$cache_dir/staging.XXXXXX")
+    staging=$cache_dir/elasticsearch.staging
+    # An install that was killed may have left something; whoever holds the lock is the only one.
+    rm -rf "$staging"
     trap 'rm -rf "$staging"' EXIT
     echo "fetching Elasticsearch $release (107 MB)" >&2
     download "$staging"

@@ -69,6 +69,7 @@ write_jvm_options() {
 -Xmx$heap
 -XX:+UseSerialGC
 -XX:TieredStopAtLevel=1
+-XX:-UsePerfData
 -Djava.io.tmpdir=$server/tmp
 -XX:+ExitOnOutOfMemoryError
 OPTIONS
@@ -146,6 +147,10 @@ own_dir "$server"
 home=$(runnable_home)
 
 export ES_JAVA_HOME ES_PATH_CONF=$config ES_TMPDIR=$server/tmp
+# Without this the launcher leaves empty folders in /tmp. It splits the value at spaces.
+if [[ $server != *[[:space:]]* ]]; then
+    export CLI_JAVA_OPTS="-Djava.io.tmpdir=$server/tmp"
+fi
 unset ES_JAVA_OPTS JAVA_HOME JAVA_TOOL_OPTIONS
 cd "$server"
 trap 'give_up $?' EXIT
@@ -153,12 +158,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 [[ $secure == 1 ]] && write_keystore
 launch "$data_dir/pid" "$data_dir/log" "$home/bin/elasticsearch"
-wait_until "${ES_WAIT:-300}" "$data_dir/pid" "$data_dir/log" answers
-trap - EXIT
-url >"$data_dir/url"
 if [[ -n ${ES_OWNER_PID:-} ]]; then
     # shellcheck disable=SC2016 # expanded by the shell that is started later
     after_owner "$ES_OWNER_PID" bash -c '"$1" "$2" && rm -rf "$2/server"' \
         elasticsearch "$here/elasticsearch-stop.sh" "$data_dir"
 fi
+wait_until "${ES_WAIT:-300}" "$data_dir/pid" "$data_dir/log" answers
+trap - EXIT
+url >"$data_dir/url"
 cat "$data_dir/url"
