@@ -203,20 +203,18 @@ mod tests {
     fn check(maker: &Encoder, records: &[&str], expected: &Expect) {
         let (events, _receipt) = batch(records);
         let encoded = maker.encode(events.into_events(), Timestamp::UNIX_EPOCH);
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for request in &encoded.requests {
             let items: usize = request.items.iter().map(Item::bytes).sum();
             assert_eq!(items, request.body.len(), "the items cover the body");
-            text += &format!("-- {} items\n", request.items.len());
-            text += std::str::from_utf8(&request.body).expect("text");
+            lines.push(format!("-- {} items", request.items.len()));
+            lines.push(std::str::from_utf8(&request.body).expect("text").trim_end().to_owned());
         }
         for Rejected { letter, .. } in &encoded.rejected {
-            text += &format!(
-                "rejected {}: {}\n",
-                String::from_utf8_lossy(&letter.payload),
-                letter.reason
-            );
+            let payload = String::from_utf8_lossy(&letter.payload);
+            lines.push(format!("rejected {payload}: {}", letter.reason));
         }
+        let text = lines.join("\n") + "\n";
         expected.assert_eq(&text);
     }
 

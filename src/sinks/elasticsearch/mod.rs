@@ -1,9 +1,10 @@
-//! The sink `elasticsearch`: events by the `_bulk` API, into Elasticsearch 7 and later or OpenSearch.
+//! The sink `elasticsearch`: events by the `_bulk` API, into Elasticsearch 7 and later or `OpenSearch`.
 //!
 //! Invariants: the answer is read item by item, and each event is settled by what the server said of it. An event that
 //! is sent twice, because the first answer got lost, is stored once: its `_id` is its own, and `create` answers 409.
 //!
-//! It makes no index, template or stream, and does not ask whether the server is there: it sends, and waits.
+//! It makes no index, template or stream, and does not ask whether the server is there: it sends, and waits. Ids are
+//! unique within one index: what is sent again after the roll-over of a data stream in between is stored again.
 
 mod auth;
 mod config;

@@ -63,9 +63,8 @@ impl ItemReply {
     /// What follows for the event, which was sent with `action`.
     pub(super) fn fate(&self, action: Action) -> ItemFate {
         match (self.status, action) {
-            (200..=299, _) => ItemFate::Delivered,
-            // An event with this id is there: this one, from an attempt whose answer got lost.
-            (409, Action::Create) => ItemFate::Delivered,
+            // 409: an event with this id is there: this one, from an attempt whose answer got lost.
+            (200..=299, _) | (409, Action::Create) => ItemFate::Delivered,
             (429 | 500..=599, _) => ItemFate::Retry,
             _ => ItemFate::Reject,
         }
