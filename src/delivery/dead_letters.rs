@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
