@@ -53,9 +53,8 @@ impl Batcher {
             }
             match self.receive().await {
                 Received::Events(events) => self.arrived = events.into_iter(),
-                Received::TimeIsUp => return Some(self.take()),
                 Received::End if self.gathered.is_empty() => return None,
-                Received::End => return Some(self.take()),
+                Received::TimeIsUp | Received::End => return Some(self.take()),
             }
         }
     }

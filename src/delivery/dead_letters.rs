@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -161,10 +161,11 @@ impl<'a> Payload<'a> {
         };
         // A record with line feeds between its fields would take several lines: it is kept as text.
         let is_one_line = memchr::memchr2(b'\n', b'\r', bytes).is_none();
-        if is_one_line && text.starts_with('{') {
-            if let Ok(event) = serde_json::from_str(text) {
-                return Payload::Event { event };
-            }
+        if is_one_line
+            && text.starts_with('{')
+            && let Ok(event) = serde_json::from_str(text)
+        {
+            return Payload::Event { event };
         }
         Payload::Text { record: text }
     }

@@ -69,6 +69,7 @@ impl SinkConfig for Config {
             let writer = Writer {
                 file: Arc::new(Mutex::new(file)),
                 path: self.path.display().to_string(),
+                bytes_max: if self.max_bytes == 0 { usize::MAX } else { self.max_bytes },
                 metrics: context.metrics.clone(),
             };
             let settings = DeliverySettings {
@@ -106,9 +107,12 @@ struct Writer {
     /// Held by one write at a time.
     file: Arc<Mutex<AppendFile>>,
     path: String,
+    /// What is written at once stays below this, so that the file does.
+    bytes_max: usize,
     metrics: ComponentMetrics,
 }
 
+#[derive(Default)]
 struct Lines {
     text: Vec<u8>,
     acks: Vec<EventAck>,
@@ -118,12 +122,19 @@ impl Courier for Writer {
     type Request = Lines;
 
     fn encode(&self, events: Vec<Event>) -> Encoded<Lines> {
-        let mut lines = Lines { text: Vec::new(), acks: Vec::with_capacity(events.len()) };
+        let mut requests = Vec::new();
+        let mut lines = Lines::default();
         for event in events {
+            let start = lines.text.len();
             append_line(&event, &mut lines.text);
+            if lines.text.len() > self.bytes_max && start > 0 {
+                let next = Lines { text: lines.text.split_off(start), acks: Vec::new() };
+                requests.push(std::mem::replace(&mut lines, next));
+            }
             lines.acks.push(event.into_ack());
         }
-        Encoded { requests: vec![lines], rejected: Vec::new() }
+        requests.push(lines);
+        Encoded { requests, rejected: Vec::new() }
     }
 
     async fn attempt(&self, lines: Lines) -> Attempt<Lines> {
@@ -197,6 +208,20 @@ mod tests {
         let (fates, ()) = tokio::join!(run_to_end(sink, &["{\"n\":1}"]), repair);
         assert_eq!(fates.outcomes(), [Outcome::Delivered]);
         assert_eq!(fs::read_to_string(&path).expect("a file"), "{\"n\":1}\n");
+    }
+
+    #[tokio::test]
+    async fn a_file_stays_below_its_limit_and_nothing_is_lost_between_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("audit.ndjson");
+        let config = config(&format!("path = {path:?}\nmax_bytes = \"20B\""));
+        let sink = config.build(context().0).await.expect("it builds");
+        let fates = run_to_end(sink, &["{\"n\":1}"; 5]).await;
+        assert_eq!(fates.count(Outcome::Delivered), 5);
+        for (suffix, lines) in [(".1", 2), (".2", 2), ("", 1)] {
+            let path = folder.path().join(format!("audit.ndjson{suffix}"));
+            assert_eq!(fs::read_to_string(path).expect("a file"), "{\"n\":1}\n".repeat(lines));
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub mod blackhole;
 pub mod console;
+pub mod elasticsearch;
 pub mod file;
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+//! The sink `elasticsearch`: events by the `_bulk` API, into Elasticsearch 7 and later or `OpenSearch`.
+//!
+//! Invariants: the answer is read item by item, and each event is settled by what the server said of it. An event that
+//! is sent twice, because the first answer got lost, is stored once: its `_id` is its own, and `create` answers 409.
+//!
+//! It makes no index, template or stream, and does not ask whether the server is there: it sends, and waits. Ids are
+//! unique within one index: what is sent again after the roll-over of a data stream in between is stored again.
+
+mod auth;
+mod config;
+mod encode;
+mod endpoint;
+mod index;
+mod reply;
+mod send;
+
+pub use auth::Auth;
+pub use config::{
+    Action, BatchConfig, BulkConfig, Compression, Config, DataStream, Mode, RequestConfig,
+};
+pub use endpoint::{Endpoint, EndpointError};
+
+use futures_util::future::BoxFuture;
+use pipeline_core::{RunError, Shutdown, Sink, SinkInput};
+use send::BulkSender;
+
+use crate::delivery::Delivery;
+
+/// The sink, built.
+struct Elasticsearch(Delivery<BulkSender>);
+
+impl Sink for Elasticsearch {
+    fn run(
+        self: Box<Self>,
+        input: SinkInput,
+        shutdown: Shutdown,
+    ) -> BoxFuture<'static, Result<(), RunError>> {
+        Box::pin(async move {
+            self.0.run(input, shutdown).await;
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! What o365flow promises, against real servers.
+
+mod elasticsearch;
+mod services;

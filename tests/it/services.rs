@@ -1,0 +1,180 @@
+//! The real servers that tests run against.
+//!
+//! The test runner names servers that run already; without it a test starts its own by the scripts in
+//! `tests/services`. A server that was started here ends with the process of the tests, however that ends: the script
+//! watches the process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Request;
+use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport, read_body};
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// An answer larger than this is no answer to a test's question.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Folders of servers begin with this; the process of the tests follows.
+const FOLDER_PREFIX: &str = "o365flow-it-";
+
+/// A running Elasticsearch.
+#[derive(Debug)]
+pub(crate) struct Elasticsearch {
+    pub(crate) url: String,
+    /// The authority that its certificate is from, when it is a secure one.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// User and password, when it is a secure one.
+    pub(crate) credentials: Option<(String, String)>,
+    /// Where it lives, when it was started here.
+    folder: PathBuf,
+    settings: &'static str,
+}
+
+/// A server without security.
+pub(crate) fn plain() -> &'static Elasticsearch {
+    static SERVER: OnceLock<Elasticsearch> = OnceLock::new();
+    SERVER.get_or_init(|| match std::env::var("O365FLOW_TEST_ELASTICSEARCH_URL") {
+        Ok(url) => Elasticsearch::at(&url),
+        Err(_) => Elasticsearch::start("plain", false, ""),
+    })
+}
+
+/// A server with TLS and users.
+pub(crate) fn secure() -> &'static Elasticsearch {
+    static SERVER: OnceLock<Elasticsearch> = OnceLock::new();
+    let variable = |name| std::env::var(format!("O365FLOW_TEST_ELASTICSEARCH_{name}"));
+    SERVER.get_or_init(|| match variable("SECURE_URL") {
+        Ok(url) => Elasticsearch {
+            ca_file: Some(variable("CA").expect("a secure server has an authority").into()),
+            credentials: Some((
+                variable("USER").expect("a secure server has a user"),
+                variable("PASSWORD").expect("a secure server has a password"),
+            )),
+            ..Elasticsearch::at(&url)
+        },
+        Err(_) => Elasticsearch::start("secure", true, ""),
+    })
+}
+
+/// A server that one test has to itself, to stop it or to change its limits. It takes bodies of 1 MB.
+pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
+    static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
+    let start = || Elasticsearch::start("own", false, "http.max_content_length: 1mb");
+    SERVER.get_or_init(|| Mutex::new(start())).lock().await
+}
+
+/// Removes what servers of earlier test programs have left: their logs and addresses.
+fn sweep() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder for temporary files");
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another test program may do the same at this moment.
+            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+        }
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name)
+}
+
+impl Elasticsearch {
+    /// A server that somebody else has started, without credentials or trust.
+    pub(crate) fn at(url: &str) -> Elasticsearch {
+        Elasticsearch {
+            url: url.to_owned(),
+            ca_file: None,
+            credentials: None,
+            folder: PathBuf::new(),
+            settings: "",
+        }
+    }
+
+    fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
+        let folder =
+            std::env::temp_dir().join(format!("o365flow-it-{}", std::process::id())).join(name);
+        let mut server = Elasticsearch {
+            ca_file: is_secure.then(|| folder.join("ca.crt")),
+            folder,
+            settings,
+            ..Elasticsearch::at("")
+        };
+        server.start_again();
+        if is_secure {
+            let password = std::fs::read_to_string(server.folder.join("password"))
+                .expect("a secure server has a password");
+            server.credentials = Some(("elastic".to_owned(), password));
+        }
+        server
+    }
+
+    /// Starts a server that was stopped, with its data and its address.
+    pub(crate) fn start_again(&mut self) {
+        let output = Command::new(script("elasticsearch-start.sh"))
+            .arg(&self.folder)
+            .env("ES_SECURE", if self.ca_file.is_some() { "1" } else { "0" })
+            .env("ES_SETTINGS", self.settings)
+            .env("ES_OWNER_PID", std::process::id().to_string())
+            .output()
+            .expect("the script runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "elasticsearch does not start: {said}");
+        let url = std::fs::read_to_string(self.folder.join("url")).expect("it has an address");
+        url.trim().clone_into(&mut self.url);
+    }
+
+    /// Stops the server; its data stays.
+    pub(crate) fn stop(&self) {
+        let status = Command::new(script("elasticsearch-stop.sh"))
+            .arg(&self.folder)
+            .status()
+            .expect("the script runs");
+        assert!(status.success(), "elasticsearch does not stop");
+    }
+
+    /// Asks the server; gives the status and the answer.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let timeout = Duration::from_mins(1);
+        let client = HttpClient::new(&ClientSettings {
+            timeouts: Timeouts { headers: timeout, idle: timeout },
+            tls: TlsSettings { ca_file: self.ca_file.clone(), ..TlsSettings::default() },
+            ..ClientSettings::default()
+        });
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("content-type", "application/json");
+        if let Some((user, password)) = &self.credentials {
+            use base64::{Engine, engine::general_purpose::STANDARD};
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            request = request.header("authorization", format!("Basic {pair}"));
+        }
+        let request = request.body(Bytes::from(body.to_owned())).expect("a request");
+        let response = client.expect("a client").send(request).await.expect("it answers");
+        let status = response.status().as_u16();
+        let body = read_body(response.into_body(), ANSWER_BYTES_MAX).await.expect("it answers");
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// As [`Elasticsearch::call`], for what must succeed.
+    pub(crate) async fn done(&self, method: &str, path: &str, body: &str) -> Value {
+        let (status, answer) = self.call(method, path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Number of documents in an index or stream.
+    pub(crate) async fn count(&self, index: &str) -> u64 {
+        self.done("POST", &format!("/{index}/_refresh"), "").await;
+        let answer = self.done("GET", &format!("/{index}/_count"), "").await;
+        answer["count"].as_u64().expect("a count")
+    }
+}
