@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     config::{Registry, RegistryEntry, Settings, read_settings},
-    sinks::{blackhole, console, file},
+    sinks::{blackhole, console, elasticsearch, file},
     transforms::remap,
 };
 
@@ -15,6 +15,7 @@ pub const REGISTRY: &Registry = &[
     transform::<remap::Config>("remap"),
     sink::<blackhole::Config>("blackhole"),
     sink::<console::Config>("console"),
+    sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
 ];
 
@@ -48,4 +49,9 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
             read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
         },
     }
+}
+
+/// What a program that reads records from the source `office365` is compiled against.
+pub fn record_schema() -> pipeline_core::Schema {
+    pipeline_core::Schema::any()
 }

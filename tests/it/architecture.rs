@@ -41,14 +41,20 @@ fn used(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         // `pipeline_core::…` and `$crate::…` are other crates' paths.
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {
+        if code[..at]
+            .ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$')
+        {
             continue;
         }
         let rest = &code[at + "crate::".len()..];
         if let Some(group) = rest.strip_prefix('{') {
             names.extend(group_heads(group));
         } else {
-            names.insert(rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect());
+            names.insert(
+                rest.chars()
+                    .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                    .collect(),
+            );
         }
     }
     names
@@ -64,7 +70,11 @@ fn group_heads(group: &str) -> BTreeSet<String> {
             _ => {}
         }
         if depth == 0 || (depth == 1 && letter == ',') {
-            let head: String = word.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            let head: String = word
+                .trim()
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                .collect();
             heads.insert(head);
             word.clear();
         } else {
@@ -89,9 +99,11 @@ fn imports_point_one_way() {
     for file in files {
         let relative = file.strip_prefix(&source).expect("the file is below src");
         let is_test = relative.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing");
-        let module = relative.components().next().expect("a file has a name").as_os_str().to_string_lossy();
+        let module =
+            relative.components().next().expect("a file has a name").as_os_str().to_string_lossy();
         let module = module.trim_end_matches(".rs").to_owned();
-        let allowed = may_use.get(module.as_str()).unwrap_or_else(|| panic!("say what `{module}` may use"));
+        let allowed =
+            may_use.get(module.as_str()).unwrap_or_else(|| panic!("say what `{module}` may use"));
         if is_test {
             continue;
         }

@@ -8,7 +8,10 @@ use std::{
 use tempfile::TempDir;
 
 fn o365flow(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_o365flow")).args(arguments).output().expect("the program starts")
+    Command::new(env!("CARGO_BIN_EXE_o365flow"))
+        .args(arguments)
+        .output()
+        .expect("the program starts")
 }
 
 /// Writes `text` as a configuration and runs `command` with it.
@@ -74,7 +77,9 @@ fn every_mistake_of_a_configuration_is_shown_at_once() {
         (25, "there is no sink of type `elastic`"),
         (31, "expected"),
     ] {
-        let found = shown.lines().any(|text| text.contains(&format!("o365flow.toml:{line}:")) && text.contains(part));
+        let found = shown
+            .lines()
+            .any(|text| text.contains(&format!("o365flow.toml:{line}:")) && text.contains(part));
         assert!(found, "no `{part}` at line {line} in:\n{shown}");
     }
     assert!(shown.contains("did you mean `office365`?"), "{shown}");

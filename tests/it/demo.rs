@@ -21,13 +21,22 @@ fn the_demo_delivers_every_record_once() {
     // A second demo replaces the first one's output.
     for _ in 0..2 {
         let shown = run();
-        let text = fs::read_to_string(folder.path().join("o365.ndjson")).expect("the output is there");
-        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
-        let ids: BTreeSet<&str> = events.iter().map(|event| event["event"]["id"].as_str().expect("an id")).collect();
+        let text =
+            fs::read_to_string(folder.path().join("o365.ndjson")).expect("the output is there");
+        let events: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+        let ids: BTreeSet<&str> =
+            events.iter().map(|event| event["event"]["id"].as_str().expect("an id")).collect();
         assert_eq!(ids.len(), events.len(), "some records are there twice");
         assert_eq!(row(&shown, "records out"), events.len() as u64);
-        assert_eq!(row(&shown, "records in") - row(&shown, "duplicates removed"), events.len() as u64);
-        assert!(row(&shown, "duplicates removed") > 0, "the demo's tenant has duplicates:\n{shown}");
+        assert_eq!(
+            row(&shown, "records in") - row(&shown, "duplicates removed"),
+            events.len() as u64
+        );
+        assert!(
+            row(&shown, "duplicates removed") > 0,
+            "the demo's tenant has duplicates:\n{shown}"
+        );
         assert_eq!(row(&shown, "blobs listed"), row(&shown, "blobs delivered"));
         assert_eq!(row(&shown, "blobs lost"), 0);
         assert!(shown.contains(&format!("Of {} distinct records", events.len())), "{shown}");

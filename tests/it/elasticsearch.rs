@@ -1,6 +1,7 @@
 //! The sink `elasticsearch` against real servers.
 
 use std::{
+    num::NonZeroUsize,
     path::Path,
     sync::{
         Arc,
@@ -12,17 +13,16 @@ use std::{
 use chrono::DateTime;
 use o365flow::{delivery::DeadLetterFiles, sinks::elasticsearch::Config};
 use pipeline_core::{
-    Batch, ComponentKind, Fates, Outcome, Receipt, Shutdown, SinkConfig, SinkContext, SinkInput,
+    ComponentKind, Fates, Outcome, Outlet, Receipt, Shutdown, SinkConfig, SinkContext, edge,
     testing::{ManualClock, batch, metrics},
 };
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 use crate::services::{self, Elasticsearch};
 
 /// A sink, what was sent to it, and its dead letters.
 struct Pipe {
-    sender: mpsc::Sender<Batch>,
+    sender: Outlet,
     run: tokio::task::JoinSet<()>,
     shutdown: Shutdown,
     data_dir: TempDir,
@@ -49,8 +49,7 @@ impl Pipe {
             metrics: metrics(ComponentKind::Sink, "es"),
         };
         let sink = config.build(context).await.expect("it builds");
-        let (sender, edge) = mpsc::channel(1);
-        let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "es"));
+        let (sender, input) = edge(NonZeroUsize::MIN, &metrics(ComponentKind::Sink, "es"));
         let shutdown = Shutdown::new();
         let mut run = tokio::task::JoinSet::new();
         let order = shutdown.clone();

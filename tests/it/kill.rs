@@ -18,8 +18,18 @@ async fn sigkill_at_random_instants_loses_and_repeats_nothing() {
     let index = "o365flow-kill";
     // Slow enough that all kills find it at work.
     let rig = Rig::new(&[
-        "--blobs-per-hour", "0.6", "--records-min", "60", "--records-max", "140", "--duplicates", "0.03",
-        "--latency-ms", "60", "--page-size", "20",
+        "--blobs-per-hour",
+        "0.6",
+        "--records-min",
+        "60",
+        "--records-max",
+        "140",
+        "--duplicates",
+        "0.03",
+        "--latency-ms",
+        "60",
+        "--page-size",
+        "20",
     ]);
     rig.configure(&format!(
         r#"
@@ -35,11 +45,13 @@ batch.timeout = "50ms"
 "#,
         server.url
     ));
-    let seed = std::env::var("O365FLOW_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20);
+    let seed =
+        std::env::var("O365FLOW_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut at_work = 0;
     for _ in 0..KILLS {
-        let mut running = rig.program(&[]).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut running =
+            rig.program(&[]).stderr(Stdio::null()).spawn().expect("the program starts");
         tokio::time::sleep(Duration::from_millis(random.u64(KILL_WITHIN_MILLIS))).await;
         at_work += u32::from(running.try_wait().expect("it is our child").is_none());
         running.kill().expect("it is our child");
@@ -52,7 +64,10 @@ batch.timeout = "50ms"
     let listed = row(&summary, "records out");
     let expected = rig.expected();
     assert!(left > 0, "nothing was left after the kills:\n{summary}");
-    assert!((listed as usize) < expected.len(), "nothing was delivered before the last run:\n{summary}");
+    assert!(
+        (listed as usize) < expected.len(),
+        "nothing was delivered before the last run:\n{summary}"
+    );
     assert_eq!(row(&summary, "blobs lost"), 0);
 
     let found = ids_in(server, index).await;

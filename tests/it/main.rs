@@ -1,4 +1,11 @@
 //! What o365flow promises, against real servers.
 
+mod architecture;
+mod cli;
+mod demo;
 mod elasticsearch;
+mod kill;
+mod metrics;
+mod outage;
+mod rig;
 mod services;

@@ -21,7 +21,8 @@ struct Served {
 
 impl Served {
     fn start(rig: &Rig) -> Served {
-        let mut child = rig.program(&[]).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child =
+            rig.program(&[]).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = BufReader::new(child.stderr.take().expect("its log is piped"));
         let mut lines = log.lines().map(|line| line.expect("the log can be read"));
         let address = lines
@@ -37,10 +38,12 @@ impl Served {
 
     fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("it reads");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status =
+            answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
         (status, body.to_owned())
     }
@@ -61,7 +64,12 @@ fn promtool_complaints(metrics: &str) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .expect("promtool is installed; `make test` does that");
-    promtool.stdin.take().expect("its input is piped").write_all(metrics.as_bytes()).expect("it reads");
+    promtool
+        .stdin
+        .take()
+        .expect("its input is piped")
+        .write_all(metrics.as_bytes())
+        .expect("it reads");
     let output = promtool.wait_with_output().expect("it ends");
     let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
     said.push_str(&String::from_utf8_lossy(&output.stdout));
@@ -93,16 +101,24 @@ async fn a_scrape_is_valid_and_is_what_the_readme_says() {
     assert!(metrics.contains(r#"state="delivered""#), "nothing was delivered:\n{metrics}");
     assert_eq!(promtool_complaints(&metrics), "");
 
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("there is a README");
-    let is_metric = |name: &&str| ["component_", "buffer_", "o365_", "o365flow_"].iter().any(|prefix| name.starts_with(prefix)) || *name == "utilization";
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
+        .expect("there is a README");
+    let is_metric = |name: &&str| {
+        ["component_", "buffer_", "o365_", "o365flow_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            || *name == "utilization"
+    };
     let documented: BTreeSet<&str> = readme
         .lines()
         .filter(|line| line.starts_with('|'))
         .flat_map(|line| line.split('|').nth(1).unwrap_or_default().split('`'))
         .filter(is_metric)
         .collect();
-    let scraped: BTreeSet<&str> =
-        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let scraped: BTreeSet<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
     let undocumented: Vec<_> = scraped.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in README's table: {undocumented:?}");
 }

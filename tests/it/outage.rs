@@ -14,7 +14,8 @@ const RESIDENT_KILOBYTES_MAX: u64 = 100_000;
 async fn nothing_is_lost_while_elasticsearch_is_down() {
     let mut server = services::own().await;
     let index = "o365flow-outage";
-    let rig = Rig::new(&["--blobs-per-hour", "0.3", "--records-min", "200", "--records-max", "400"]);
+    let rig =
+        Rig::new(&["--blobs-per-hour", "0.3", "--records-min", "200", "--records-max", "400"]);
     rig.configure(&format!(
         r#"
 [sinks.elasticsearch]

@@ -70,7 +70,8 @@ file = "vrl/o365beat.vrl"
             login_url = self.announced["login_url"],
             resource_url = self.announced["resource_url"],
         );
-        fs::write(self.folder.path().join("o365flow.toml"), text).expect("the configuration is written");
+        fs::write(self.folder.path().join("o365flow.toml"), text)
+            .expect("the configuration is written");
     }
 
     /// The program with its configuration, to be started.
@@ -94,13 +95,16 @@ file = "vrl/o365beat.vrl"
         let url = self.announced["resource_url"].as_str().expect("it has an address");
         let address = url.strip_prefix("http://").expect("it is on loopback");
         let mut stream = std::net::TcpStream::connect(address).expect("the tenant answers");
-        let request = format!("GET /_fake/expected HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET /_fake/expected HTTP/1.0\r\nhost: {address}\r\nconnection: close\r\n\r\n");
         std::io::Write::write_all(&mut stream, request.as_bytes()).expect("the tenant reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the tenant answers");
         let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
-        let ids: BTreeSet<String> =
-            body.lines().map(|line| serde_json::from_str(line).expect("a line is an id as JSON")).collect();
+        let ids: BTreeSet<String> = body
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is an id as JSON"))
+            .collect();
         assert!(!ids.is_empty(), "the tenant has no records: {body:.200}");
         ids
     }
@@ -124,15 +128,20 @@ pub(crate) fn summary(output: &Output) -> String {
 /// The number in a row of a summary.
 pub(crate) fn row(summary: &str, name: &str) -> u64 {
     let line = summary.lines().find(|line| line.trim_start().starts_with(name));
-    let number = line.and_then(|line| line.split_whitespace().last()).map(|text| text.replace(',', ""));
-    number.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no row `{name}` in:\n{summary}"))
+    let number =
+        line.and_then(|line| line.split_whitespace().last()).map(|text| text.replace(',', ""));
+    number
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("no row `{name}` in:\n{summary}"))
 }
 
 /// Resident memory of a process, now and at its highest, in kilobytes.
 pub(crate) fn resident_kilobytes(pid: u32) -> (u64, u64) {
-    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).expect("it runs");
+    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))
+        .expect("it runs");
     let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
         line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number")
     };
     (field("VmRSS:"), field("VmHWM:"))

@@ -2,17 +2,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, Origin, Timestamp,
+    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, Origin, Timestamp, edge,
     testing::{DeadLettersInMemory, ManualClock, metrics},
 };
 use proptest::prelude::*;
-use tokio::sync::mpsc;
 use vrl::value::Value;
 
 use super::*;
@@ -190,7 +190,7 @@ fn bench(script: &[Act], concurrency: usize, refusals: usize) -> Bench {
 
 /// Sends events in batches of `size`, one more of them not a number, and gives their fates.
 async fn fates(delivery: Delivery<Arc<Scripted>>, events: usize, size: usize) -> Fates {
-    let (sender, edge) = mpsc::channel(1);
+    let (sender, input) = edge(NonZeroUsize::MIN, &metrics(ComponentKind::Sink, "test"));
     let (group, receipt) = AckGroup::new(events + 1);
     let origin = Origin::new("test", Value::Null);
     let value = |number: usize| match i64::try_from(number) {
@@ -210,7 +210,6 @@ async fn fates(delivery: Delivery<Arc<Scripted>>, events: usize, size: usize) ->
             }
         }
     };
-    let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
     tokio::join!(delivery.run(input, Shutdown::new()), feed);
     receipt.await
 }
@@ -272,10 +271,9 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn when_told_to_abandon_it_lets_go_at_once_and_nothing_counts_as_delivered() {
     let Bench { courier, delivery, .. } = bench(&[Act::Fail; 1000], 2, 0);
-    let (sender, edge) = mpsc::channel(1);
+    let (sender, input) = edge(NonZeroUsize::MIN, &metrics(ComponentKind::Sink, "test"));
     let (events, receipt) = pipeline_core::testing::batch(&["1", "2", "3"]);
     sender.send(events).await.expect("the edge is open");
-    let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
     let shutdown = Shutdown::new();
     let abandon = async {
         tokio::time::sleep(Duration::from_hours(1)).await;
@@ -292,8 +290,7 @@ async fn when_told_to_abandon_it_lets_go_at_once_and_nothing_counts_as_delivered
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_holds_back_what_comes_after() {
     let Bench { courier, delivery, .. } = bench(&[Act::Fail; 1000], 2, 0);
-    let (sender, edge) = mpsc::channel(1);
-    let input = SinkInput::new(edge, metrics(ComponentKind::Sink, "test"));
+    let (sender, input) = edge(NonZeroUsize::MIN, &metrics(ComponentKind::Sink, "test"));
     let shutdown = Shutdown::new();
     let feed = async {
         let mut sent = 0;

@@ -1,4 +1,3 @@
-
 use expect_test::{Expect, expect};
 use pipeline_core::{Fit, Need};
 use vrl::path::parse_value_path;

@@ -1,4 +1,3 @@
-
 use std::fs;
 
 use expect_test::{Expect as Expected, expect};

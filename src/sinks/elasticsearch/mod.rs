@@ -21,7 +21,7 @@ pub use config::{
 pub use endpoint::{Endpoint, EndpointError};
 
 use futures_util::future::BoxFuture;
-use pipeline_core::{RunError, Shutdown, Sink, SinkInput};
+use pipeline_core::{Inlet, RunError, Shutdown, Sink};
 use send::BulkSender;
 
 use crate::delivery::Delivery;
@@ -32,7 +32,7 @@ struct Elasticsearch(Delivery<BulkSender>);
 impl Sink for Elasticsearch {
     fn run(
         self: Box<Self>,
-        input: SinkInput,
+        input: Inlet,
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {
