@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -45,6 +45,7 @@ impl DeadLetterFiles {
             .recursive(true)
             .mode(0o700)
             .create(&folder)
+            .and_then(|()| File::open(data_dir)?.sync_all())
             .map_err(|source| DeadLetterError { path: folder.display().to_string(), source })?;
         Ok(DeadLetterFiles(Arc::new(Files { folder, open: Mutex::default() })))
     }

@@ -266,6 +266,7 @@ async fn a_server_that_stops_and_comes_back_gets_everything() {
     }
     tokio::task::block_in_place(|| {
         server.stop();
+        assert!(feed.try_join_next().is_none(), "events are still coming");
         std::thread::sleep(Duration::from_secs(2));
         server.start_again();
     });

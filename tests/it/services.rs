@@ -20,13 +20,16 @@ use tokio::sync::{Mutex, MutexGuard};
 /// An answer larger than this is no answer to a test's question.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Folders of servers begin with this; the process of the tests follows.
+const FOLDER_PREFIX: &str = "o365flow-it-";
+
 /// A running Elasticsearch.
 #[derive(Debug)]
 pub(crate) struct Elasticsearch {
     pub(crate) url: String,
     /// The authority that its certificate is from, when it is a secure one.
     pub(crate) ca_file: Option<PathBuf>,
-    /// `user:password`, when it is a secure one.
+    /// User and password, when it is a secure one.
     pub(crate) credentials: Option<(String, String)>,
     /// Where it lives, when it was started here.
     folder: PathBuf,
@@ -66,6 +69,19 @@ pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     SERVER.get_or_init(|| Mutex::new(start())).lock().await
 }
 
+/// Removes what servers of earlier test programs have left: their logs and addresses.
+fn sweep() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder for temporary files");
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another test program may do the same at this moment.
+            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+        }
+    }
+}
+
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name)
 }
@@ -83,8 +99,9 @@ impl Elasticsearch {
     }
 
     fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
-        let folder =
-            std::env::temp_dir().join(format!("o365flow-it-{}", std::process::id())).join(name);
+        sweep();
+        let folder = format!("{FOLDER_PREFIX}{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder).join(name);
         let mut server = Elasticsearch {
             ca_file: is_secure.then(|| folder.join("ca.crt")),
             folder,

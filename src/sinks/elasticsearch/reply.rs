@@ -3,7 +3,10 @@
 //! Invariant: every event of a request gets one word, from the item in its place; an answer that has not as many items
 //! as the request had events says nothing of any of them.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -19,6 +22,9 @@ use super::{
 
 /// Characters of an answer that makes no sense which a message shows.
 const EXCERPT_CHARS_MAX: usize = 200;
+
+/// Characters of a reason that are kept.
+const REASON_CHARS_MAX: usize = 1000;
 
 /// What the server said of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +87,13 @@ impl ItemReply {
 
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.kind, self.reason.as_deref().unwrap_or("no reason given"))
+        write!(formatter, "{}: ", self.kind)?;
+        // A reason can quote a document, whose author must not be able to write lines into our log.
+        let reason = self.reason.as_deref().unwrap_or("no reason given");
+        for char in reason.chars().take(REASON_CHARS_MAX) {
+            formatter.write_char(if char.is_control() { ' ' } else { char })?;
+        }
+        Ok(())
     }
 }
 
@@ -277,8 +289,8 @@ mod tests {
 
     #[test]
     fn a_refusal_gives_the_servers_reason() {
-        let body = br#"{"error":{"root_cause":[],"type":"security_exception","reason":"who?"},"status":401}"#;
-        assert_eq!(refusal(body), "security_exception: who?");
+        let body = br#"{"error":{"root_cause":[],"type":"security_exception","reason":"who\n?"},"status":401}"#;
+        assert_eq!(refusal(body), "security_exception: who ?");
         assert_eq!(refusal(b""), "no reason given");
         assert_eq!(refusal(b"Bad\tGateway"), "\"Bad\\tGateway\"");
         assert_eq!(refusal(br#"{"error":"text"}"#), r#""{\"error\":\"text\"}""#);
