@@ -195,25 +195,27 @@ mod tests {
         check_heals("a note", "a note\n");
     }
 
+    /// Appends as many lines as `appends`, each filling a file, and gives the numbers of the old files.
+    fn check_rotates(path: &Path, files_max: u64, appends: usize, expected: &[u64]) {
+        let rotation = Rotation { bytes_max: 10, files_max };
+        let mut file = AppendFile::open(path, rotation).expect("it opens");
+        for _ in 0..appends {
+            file.append(b"{\"a\":1}\n").expect("it appends");
+        }
+        let numbers = old_numbers(path).expect("a folder");
+        assert_eq!(numbers, expected);
+        for path in numbers.iter().map(|number| old_path(path, *number)).chain([path.to_owned()]) {
+            assert_eq!(fs::read(path).expect("a file"), b"{\"a\":1}\n");
+        }
+    }
+
     #[test]
     fn rotation_loses_nothing_and_keeps_as_many_files_as_told() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("out.ndjson");
-        for (files_max, expected) in [(0, vec!["1", "2", "3", "4"]), (2, vec!["4", "5"])] {
-            let rotation = Rotation { bytes_max: 10, files_max };
-            let mut file = AppendFile::open(&path, rotation).expect("it opens");
-            let start = file.old_files().expect("a folder");
-            while file.old_files().expect("a folder") < 4.max(start) && files_max == 0 {
-                file.append(b"{\"a\":1}\n").expect("it appends");
-            }
-            if files_max > 0 {
-                file.append(b"{\"a\":1}\n").expect("it appends");
-            }
-            let numbers: Vec<String> =
-                old_numbers(&path).expect("a folder").iter().map(u64::to_string).collect();
-            assert_eq!(numbers, expected);
-            assert_eq!(fs::read(&path).expect("a file"), b"{\"a\":1}\n");
-        }
+        check_rotates(&path, 0, 4, &[1, 2, 3]);
+        check_rotates(&path, 0, 1, &[1, 2, 3, 4]);
+        check_rotates(&path, 2, 1, &[4, 5]);
     }
 
     #[test]

@@ -45,6 +45,7 @@ impl DeadLetterFiles {
             .recursive(true)
             .mode(0o700)
             .create(&folder)
+            .and_then(|()| File::open(data_dir)?.sync_all())
             .map_err(|source| DeadLetterError { path: folder.display().to_string(), source })?;
         Ok(DeadLetterFiles(Arc::new(Files { folder, open: Mutex::default() })))
     }

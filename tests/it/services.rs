@@ -99,8 +99,9 @@ impl Elasticsearch {
     }
 
     fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
-        let folder =
-            std::env::temp_dir().join(format!("o365flow-it-{}", std::process::id())).join(name);
+        sweep();
+        let folder = format!("{FOLDER_PREFIX}{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder).join(name);
         let mut server = Elasticsearch {
             ca_file: is_secure.then(|| folder.join("ca.crt")),
             folder,
