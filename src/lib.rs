@@ -2,3 +2,4 @@
 //! Elasticsearch and other sinks, with nothing lost.
 
 pub mod config;
+pub mod sources;

@@ -1,1 +1,24 @@
+//! The HTTP client and server bits that every component shares.
+//!
+//! Invariants: every wait has a limit, every body is bounded by its reader or streamed, and the one TLS configuration
+//! is made in [`tls`]. Nothing here logs or formats a header, a query or a body, so no credential can leave by an error.
+//!
+//! It does not retry, follow redirects or know what it carries: that is the caller's trade.
 
+mod body;
+mod client;
+mod error;
+mod gzip;
+mod server;
+mod timeouts;
+mod tls;
+mod transport;
+
+pub use body::{Body, BodyError, full_body, read_body, read_body_prefix};
+pub use client::{ClientSettings, HttpClient};
+pub use error::{SendError, SendErrorKind};
+pub use gzip::decoded;
+pub use server::{Handler, ServerSettings, serve};
+pub use timeouts::{Timeouts, send_within};
+pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
+pub use transport::Transport;

@@ -1,0 +1,10 @@
+//! What the client and server promise, over loopback sockets that misbehave on request.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod client;
+mod gzip;
+mod peer;
+mod server;
+mod timeouts;
+mod tls;
