@@ -12,11 +12,12 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 pub(super) use retries::{
-    AttemptFault, BlobStep, ListingStep, after_attempt, after_listing_error, backoff, next_poll,
+    AttemptFault, BLOB_BACKOFF_MAX, BlobStep, ListingStep, after_attempt, after_listing_error,
+    backoff, is_throttled, next_poll,
 };
 pub(super) use subscriptions::{SubscriptionStep, subscription_step};
 pub(super) use windows::{
-    ListingRules, NextWindow, Unlisted, api_now, listed_until, listing_end, next_window,
+    ListingRules, Unlisted, api_now, is_skewed, listed_until, listing_end, next_window,
 };
 
 /// How far back the API lists content.

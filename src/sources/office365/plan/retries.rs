@@ -14,10 +14,13 @@ use super::delta;
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 
 /// The longest wait before a blob is tried again.
-const BLOB_BACKOFF_MAX: Duration = Duration::from_mins(30);
+pub(in super::super) const BLOB_BACKOFF_MAX: Duration = Duration::from_mins(30);
 
 /// The wait while throttled when the API names no time.
 const THROTTLED_PAUSE: Duration = Duration::from_secs(30);
+
+/// The wait before a sign-in is tried again that only the user can put right.
+const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(5);
 
 /// The API says so often that a blob is gone before it is believed: storage behind a listing can lag.
 const LOST_ANSWERS: u32 = 3;
@@ -27,8 +30,8 @@ const LOST_ANSWERS: u32 = 3;
 pub(in super::super) enum AttemptFault {
     /// The API refused, or could not be reached.
     Api(ErrorClass),
-    /// There is no access token: nothing of this tenant can be fetched.
-    SignIn,
+    /// There is no access token, for this reason: nothing of this tenant can be fetched.
+    SignIn(ErrorClass),
     /// The body broke off, or is not an array of records.
     Body,
     /// Not every record was delivered.
@@ -72,8 +75,13 @@ pub(in super::super) fn after_attempt(
         AttemptFault::Api(ErrorClass::Throttled { after }) => {
             BlobStep::PauseTenant { pause: after.unwrap_or(THROTTLED_PAUSE) }
         }
-        AttemptFault::SignIn | AttemptFault::Api(ErrorClass::Unauthorized) if !is_expired => {
-            BlobStep::PauseTenant { pause: wait.max(THROTTLED_PAUSE) }
+        AttemptFault::SignIn(ErrorClass::Retry { after } | ErrorClass::Throttled { after })
+            if !is_expired =>
+        {
+            BlobStep::PauseTenant { pause: after.unwrap_or(THROTTLED_PAUSE) }
+        }
+        AttemptFault::SignIn(_) | AttemptFault::Api(ErrorClass::Unauthorized) if !is_expired => {
+            BlobStep::PauseTenant { pause: MISCONFIGURED_PAUSE }
         }
         AttemptFault::Api(ErrorClass::Lost) if attempts >= LOST_ANSWERS => BlobStep::Lost,
         AttemptFault::Api(ErrorClass::Lost) => retry(None),
@@ -91,9 +99,14 @@ pub(in super::super) fn after_attempt(
             | ErrorClass::ForeignHost
             | ErrorClass::OurBug,
         )
-        | AttemptFault::SignIn
+        | AttemptFault::SignIn(_)
         | AttemptFault::Body => retry(None),
     }
+}
+
+/// Whether the API said that there were too many requests.
+pub(in super::super) fn is_throttled(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::Throttled { .. })
 }
 
 /// What follows when a feed could not be listed.
@@ -191,8 +204,8 @@ mod tests {
             (api(ErrorClass::Misconfigured), 50, 100, false),
             (api(ErrorClass::ForeignHost), 1, -5, true),
             (api(ErrorClass::Throttled { after: None }), 9, -5, false),
-            (AttemptFault::SignIn, 9, 100, false),
-            (AttemptFault::SignIn, 9, -5, true),
+            (AttemptFault::SignIn(RETRY), 9, 100, false),
+            (AttemptFault::SignIn(RETRY), 9, -5, true),
             (AttemptFault::Body, 100, 100, false),
             (AttemptFault::Body, 1, -1, true),
             (AttemptFault::Undelivered, 100, -1_000_000, false),
@@ -208,7 +221,8 @@ mod tests {
         for (fault, least) in [
             (api(ErrorClass::Throttled { after: Some(Duration::from_secs(90)) }), 90),
             (api(ErrorClass::Throttled { after: None }), 30),
-            (AttemptFault::SignIn, 30),
+            (AttemptFault::SignIn(RETRY), 30),
+            (AttemptFault::SignIn(ErrorClass::Misconfigured), 300),
             (api(ErrorClass::Unauthorized), 30),
         ] {
             let BlobStep::PauseTenant { pause } = step(fault, 1, 100) else { panic!("{fault:?}") };

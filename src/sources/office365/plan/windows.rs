@@ -42,7 +42,12 @@ pub(in super::super) struct NextWindow {
 
 /// The time by the API's clock, where that is known to differ much: by `skew` the local clock is ahead.
 pub(in super::super) fn api_now(local: Timestamp, skew: TimeDelta) -> Timestamp {
-    if skew.abs() < SKEW_TOLERANCE { local } else { local - skew }
+    if is_skewed(skew) { local - skew } else { local }
+}
+
+/// Whether the clocks differ by more than a network's delay and a second's fraction explain.
+pub(in super::super) fn is_skewed(skew: TimeDelta) -> bool {
+    skew.abs() >= SKEW_TOLERANCE
 }
 
 /// Where a poll that starts now ends. Fixed at its start: a listing takes time, and a moving end is never reached.
