@@ -7,6 +7,7 @@ pub mod config;
 pub mod delivery;
 pub mod program;
 pub mod sinks;
+pub mod sources;
 pub mod telemetry;
 pub mod topology;
 pub mod transforms;

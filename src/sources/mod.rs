@@ -1,0 +1,3 @@
+//! Where events come from. Each source is one folder; none knows another.
+
+pub mod office365;

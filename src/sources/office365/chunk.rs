@@ -1,0 +1,269 @@
+//! From a blob's bytes to checked records, a chunk at a time.
+//!
+//! Invariants: a chunk holds a share of the source's memory from before its records are parsed until it is dropped. A
+//! record that gets through is what [`super::schema`] declares. What does not is kept with the reason, never thrown
+//! away, and never a panic.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use office365::{RecordFault, RecordStream, SplitFault};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vrl::{
+    path::OwnedValuePath,
+    value::{ObjectMap, Value},
+};
+
+use super::ledger::RecordId;
+
+/// Records of one chunk: enough that what is paid once for a chunk does not count for a record.
+const CHUNK_RECORDS_MAX: usize = 128;
+
+/// A chunk ends with the record that brings it to this size.
+const CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+/// A record that can be sent.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: RecordId,
+    /// With the record at its place.
+    pub(super) value: Value,
+    pub(super) byte_size: usize,
+}
+
+/// An element of the array that can never be an event.
+#[derive(Debug)]
+pub(super) struct BadRecord {
+    pub(super) reason: String,
+    pub(super) payload: Bytes,
+}
+
+/// Records that travel together.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) records: Vec<Record>,
+    pub(super) bad: Vec<BadRecord>,
+    /// Bytes of all of them as received.
+    pub(super) bytes: usize,
+    _share: OwnedSemaphorePermit,
+}
+
+/// How a blob's body ended.
+#[derive(Debug)]
+pub(super) enum BodyEnd {
+    Complete,
+    Broken(RecordFault),
+}
+
+/// The memory that records on their way may take together.
+#[derive(Clone, Debug)]
+pub(super) struct InFlight {
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
+}
+
+impl InFlight {
+    pub(super) fn new(bytes_max: usize) -> InFlight {
+        let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+        let bytes_max = bytes_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        InFlight { bytes: Arc::new(Semaphore::new(bytes_max as usize)), bytes_max }
+    }
+
+    /// Waits until `bytes` are free. What is larger than everything waits until it is alone.
+    async fn share(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);
+        let semaphore = Arc::clone(&self.bytes);
+        semaphore.acquire_many_owned(wanted).await.expect("the semaphore is never closed")
+    }
+}
+
+/// Reads the chunks of one blob.
+pub(super) struct ChunkReader {
+    stream: RecordStream,
+    in_flight: InFlight,
+    record_path: OwnedValuePath,
+    gathered: Gathered,
+    end: Option<BodyEnd>,
+    /// The wait for memory for what is gathered.
+    share: Option<BoxFuture<'static, OwnedSemaphorePermit>>,
+}
+
+/// What the next chunk will be made of.
+#[derive(Default)]
+struct Gathered {
+    records: Vec<Bytes>,
+    bad: Vec<BadRecord>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn count(&self) -> usize {
+        self.records.len() + self.bad.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.count() >= CHUNK_RECORDS_MAX || self.bytes >= CHUNK_BYTES_MAX
+    }
+}
+
+impl ChunkReader {
+    pub(super) fn new(
+        stream: RecordStream,
+        in_flight: InFlight,
+        record_path: OwnedValuePath,
+    ) -> ChunkReader {
+        let gathered = Gathered::default();
+        ChunkReader { stream, in_flight, record_path, gathered, end: None, share: None }
+    }
+
+    /// The next chunk, or how the body ended. May be dropped and called again without loss.
+    pub(super) async fn next(&mut self) -> Result<Chunk, BodyEnd> {
+        while self.end.is_none() && !self.gathered.is_full() {
+            self.gather().await;
+        }
+        if self.gathered.count() == 0 {
+            return Err(self.end.take().unwrap_or(BodyEnd::Complete));
+        }
+        let wait = self.share.get_or_insert_with(|| {
+            let (in_flight, bytes) = (self.in_flight.clone(), self.gathered.bytes);
+            Box::pin(async move { in_flight.share(bytes).await })
+        });
+        let share = wait.await;
+        self.share = None;
+        Ok(self.parse_gathered(share))
+    }
+
+    async fn gather(&mut self) {
+        match self.stream.next().await {
+            Some(Ok(record)) => {
+                self.gathered.bytes += record.0.len();
+                self.gathered.records.push(record.0);
+            }
+            Some(Err(fault)) => match bad_record(fault) {
+                Ok(record) => {
+                    self.gathered.bytes += record.payload.len();
+                    self.gathered.bad.push(record);
+                }
+                Err(fault) => self.end = Some(BodyEnd::Broken(fault)),
+            },
+            None => self.end = Some(BodyEnd::Complete),
+        }
+    }
+
+    fn parse_gathered(&mut self, share: OwnedSemaphorePermit) -> Chunk {
+        let Gathered { records: raw, mut bad, bytes } = std::mem::take(&mut self.gathered);
+        let mut records = Vec::with_capacity(raw.len());
+        for record in raw {
+            match parse(&record) {
+                Ok((id, value)) => {
+                    let value = mount(value, &self.record_path);
+                    records.push(Record { id, value, byte_size: record.len() });
+                }
+                Err(reason) => bad.push(BadRecord { reason, payload: record }),
+            }
+        }
+        Chunk { records, bad, bytes, _share: share }
+    }
+}
+
+/// The element that a fault is about; the fault itself where it ends the body.
+fn bad_record(fault: RecordFault) -> Result<BadRecord, RecordFault> {
+    let RecordFault::Content { source } = fault else { return Err(fault) };
+    let reason = source.to_string();
+    match source {
+        SplitFault::TooLarge { prefix, .. } => Ok(BadRecord { reason, payload: prefix }),
+        SplitFault::NotAnObject { value, .. } => Ok(BadRecord { reason, payload: value }),
+        source @ (SplitFault::NotAnArray { .. }
+        | SplitFault::Syntax { .. }
+        | SplitFault::Truncated { .. }
+        | SplitFault::Trailing { .. }) => Err(RecordFault::Content { source }),
+    }
+}
+
+/// Reads a record and checks what the schema promises; the error says what is wrong with it.
+fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
+    let text = simdutf8::basic::from_utf8(bytes).map_err(|_| "record is not valid UTF-8")?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("record is not valid JSON: {error}"))?;
+    let Value::Object(fields) = &value else { return Err("record is not an object".to_owned()) };
+    let id = string(fields, "Id")?;
+    if id.is_empty() {
+        return Err("record has an empty `Id`".to_owned());
+    }
+    string(fields, "CreationTime")?;
+    Ok((RecordId::new(id), value))
+}
+
+fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<&'a str, String> {
+    match fields.get(name) {
+        Some(Value::Bytes(bytes)) => {
+            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` of the record is not UTF-8"))
+        }
+        Some(_) => Err(format!("`{name}` of the record is not a string")),
+        None => Err(format!("record has no `{name}`")),
+    }
+}
+
+fn mount(value: Value, path: &OwnedValuePath) -> Value {
+    if path.is_root() {
+        return value;
+    }
+    let mut event = Value::Object(ObjectMap::new());
+    event.insert(path, value);
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_record_needs_an_id_and_a_time_that_are_strings() {
+        let deep = format!(
+            r#"{{"Id":"a","CreationTime":"t","x":{}{}}}"#,
+            "[".repeat(5000),
+            "]".repeat(5000)
+        );
+        for (record, wrong) in [
+            (&br#"{"Id":"a","CreationTime":"t"}"#[..], None),
+            (br#"{"CreationTime":"t"}"#, Some("no `Id`")),
+            (br#"{"Id":"","CreationTime":"t"}"#, Some("empty `Id`")),
+            (br#"{"Id":7,"CreationTime":"t"}"#, Some("`Id` of the record is not a string")),
+            (br#"{"Id":"a"}"#, Some("no `CreationTime`")),
+            (br#"{"Id":"a","CreationTime":null}"#, Some("`CreationTime` of the record is not")),
+            (br#"{"Id":"a","CreationTime":}"#, Some("not valid JSON")),
+            (b"{\"Id\":\"\xff\",\"CreationTime\":\"t\"}", Some("not valid UTF-8")),
+            (deep.as_bytes(), Some("not valid JSON: recursion")),
+        ] {
+            let reason = parse(record).err();
+            match wrong {
+                None => assert_eq!(reason, None),
+                Some(wrong) => {
+                    assert!(reason.as_deref().is_some_and(|it| it.contains(wrong)), "{reason:?}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_is_mounted_whole() {
+        let path = vrl::path::parse_value_path("o365.audit").unwrap();
+        let (_, value) = parse(br#"{"Id":"a","CreationTime":"t"}"#).unwrap();
+        let mounted = mount(value.clone(), &path);
+        assert_eq!(mounted.get(&path), Some(&value));
+        assert_eq!(mount(value.clone(), &OwnedValuePath::root()), value);
+    }
+
+    #[test]
+    fn a_record_larger_than_all_memory_waits_until_it_is_alone() {
+        let in_flight = InFlight::new(10);
+        let small = in_flight.share(3).now_or_never().expect("there is room");
+        let mut large = Box::pin(in_flight.share(usize::MAX));
+        assert!((&mut large).now_or_never().is_none());
+        drop(small);
+        assert!(large.now_or_never().is_some());
+    }
+}

@@ -1,0 +1,270 @@
+//! What a user writes under `[sources.<id>]` with `type = "office365"`, and what can be wrong with it.
+//!
+//! Text that must be a GUID or a URL is kept as text here and judged in [`Config::problems`], so that all mistakes are
+//! reported together, each at its key.
+
+use std::{
+    collections::HashSet,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
+
+use office365::{Cloud, ContentType, Origin, TenantId};
+use pipeline_core::Problem;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use uuid::Uuid;
+use vrl::path::{OwnedSegment, OwnedValuePath};
+
+use super::plan::LISTABLE;
+use crate::config::units::{byte_size, duration, field_path};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest `dedupe_window`: longer than any repetition that was ever reported.
+const DEDUPE_WINDOW_MAX: Duration = DAY.saturating_mul(366);
+
+/// Office 365 audit records of one or more tenants, through the Management Activity API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What to collect of each tenant. `DLP.All` needs the permission `ActivityFeed.ReadDlp` as well.
+    #[serde(deserialize_with = "content_types")]
+    pub content_types: Vec<ContentType>,
+    /// How long after one listing of a feed the next one follows.
+    #[serde(with = "duration")]
+    pub poll_interval: Duration,
+    /// How long the API may take to begin an answer, and to go on with one.
+    #[serde(with = "duration")]
+    pub request_timeout: Duration,
+    /// How far back a feed starts that was never listed; the API allows 7 days.
+    #[serde(with = "duration")]
+    pub lookback: Duration,
+    /// Listings end this long before now: what was just created is not listed reliably yet.
+    #[serde(with = "duration")]
+    pub settle_time: Duration,
+    /// How much of what was listed before is listed again, for blobs that appear late.
+    #[serde(with = "duration")]
+    pub relist_overlap: Duration,
+    /// The GUID of the tenant of whoever runs this program, which the API's quota is counted for. Empty: each
+    /// tenant's own.
+    pub publisher_id: String,
+    /// Requests to the API, for each tenant.
+    pub max_requests_per_minute: NonZeroU32,
+    /// Blobs that are fetched side by side, for each tenant.
+    pub fetch_concurrency: NonZeroU16,
+    /// Where the record stands in the event: empty for the root, or a path such as `o365.audit`.
+    #[serde(with = "field_path")]
+    pub record_path: OwnedValuePath,
+    /// How long a record's `Id` is remembered, so that a second copy of it is dropped; the API repeats records in
+    /// other blobs, days later. Takes about 17 bytes of disk and 12 of memory for each record. `"0s"` keeps copies.
+    #[serde(with = "duration")]
+    pub dedupe_window: Duration,
+    /// Bytes of records, as received, that may be on their way to the sinks at one time. Fetching waits above that.
+    #[serde(with = "byte_size")]
+    pub max_in_flight_bytes: usize,
+    /// Larger records go to the dead letters, cut short.
+    #[serde(with = "byte_size")]
+    pub record_bytes_max: usize,
+    /// How connections are secured.
+    pub tls: Tls,
+    /// Whose records to collect.
+    pub tenants: Vec<Tenant>,
+}
+
+/// How connections are secured.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// A PEM file with certificates to trust in addition to the system's, for a proxy that inspects traffic.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// One tenant, and the app that may read its records.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// What logs, metrics and events call the tenant.
+    pub name: String,
+    /// The tenant's GUID (its directory id), not a domain.
+    pub tenant_id: String,
+    /// The GUID of the app registration (its application id).
+    pub client_id: String,
+    /// The value of a client secret of the app, not the secret's id.
+    pub client_secret: SecretString,
+    /// Where the tenant lives: `enterprise`, `gcc`, `gcc-high` or `dod`.
+    #[serde(default, deserialize_with = "cloud")]
+    pub cloud: Cloud,
+    /// Where to sign in, instead of the cloud's own host.
+    #[serde(default)]
+    pub login_url: Option<String>,
+    /// Where the API is, instead of the cloud's own host.
+    #[serde(default)]
+    pub resource_url: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            content_types: vec![
+                ContentType::AzureActiveDirectory,
+                ContentType::Exchange,
+                ContentType::SharePoint,
+                ContentType::General,
+            ],
+            poll_interval: 5 * MINUTE,
+            request_timeout: Duration::from_secs(30),
+            lookback: 7 * DAY,
+            settle_time: MINUTE,
+            relist_overlap: 120 * MINUTE,
+            publisher_id: String::new(),
+            max_requests_per_minute: NonZeroU32::new(2000).expect("2000 is not zero"),
+            fetch_concurrency: NonZeroU16::new(10).expect("10 is not zero"),
+            record_path: OwnedValuePath::root(),
+            dedupe_window: 7 * DAY,
+            max_in_flight_bytes: 64_000_000,
+            record_bytes_max: 10_000_000,
+            tls: Tls::default(),
+            tenants: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// All that is wrong and could not be seen while parsing.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.option_problems();
+        if self.tenants.is_empty() {
+            problems.push(
+                Problem::at("tenants", "there is no tenant")
+                    .fix("add a table [[sources.<id>.tenants]] with name, tenant_id, client_id and client_secret"),
+            );
+        }
+        let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            problems.extend(tenant.problems(index));
+            if !names.insert(tenant.name.to_lowercase()) {
+                let message = format!("another tenant is named `{}` as well", tenant.name);
+                let key = format!("tenants.{index}.name");
+                problems.push(Problem::at(&key, message).fix("give each tenant a name of its own"));
+            }
+            if let Ok(id) = tenant.tenant_id.parse::<TenantId>()
+                && !ids.insert(id)
+            {
+                let message = "another table is for the same tenant";
+                let key = format!("tenants.{index}.tenant_id");
+                problems.push(Problem::at(&key, message).fix("keep one table for each tenant"));
+            }
+        }
+        problems
+    }
+
+    fn option_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.content_types.is_empty() {
+            let fix = "name at least one, as [\"Audit.General\"], or leave the key out";
+            problems.push(Problem::at("content_types", "it is empty").fix(fix));
+        }
+        let distinct: HashSet<_> = self.content_types.iter().collect();
+        if distinct.len() < self.content_types.len() {
+            problems
+                .push(Problem::at("content_types", "a type is named twice").fix("name it once"));
+        }
+        let second = Duration::from_secs(1);
+        for (key, value, least, most) in [
+            ("poll_interval", self.poll_interval, second, DAY),
+            ("request_timeout", self.request_timeout, second, DAY),
+            ("lookback", self.lookback, MINUTE, LISTABLE),
+            ("settle_time", self.settle_time, Duration::ZERO, DAY),
+            ("relist_overlap", self.relist_overlap, Duration::ZERO, LISTABLE),
+            ("dedupe_window", self.dedupe_window, Duration::ZERO, DEDUPE_WINDOW_MAX),
+        ] {
+            problems.extend(range_problem(key, value, least, most));
+        }
+        for (key, bytes) in [
+            ("max_in_flight_bytes", self.max_in_flight_bytes),
+            ("record_bytes_max", self.record_bytes_max),
+        ] {
+            if bytes == 0 {
+                problems.push(Problem::at(key, "it is zero").fix("set a size such as \"10MB\""));
+            }
+        }
+        if !self.publisher_id.is_empty() && self.publisher_id.parse::<Uuid>().is_err() {
+            let fix = "set the GUID of your own tenant, or leave the key out";
+            problems.push(Problem::at("publisher_id", "it is not a GUID").fix(fix));
+        }
+        let is_field = |segment: &OwnedSegment| matches!(segment, OwnedSegment::Field(_));
+        if !self.record_path.segments.iter().all(is_field) {
+            let fix = "use names separated by dots, as \"o365.audit\"";
+            problems.push(Problem::at("record_path", "it holds an array index").fix(fix));
+        }
+        problems
+    }
+}
+
+impl Tenant {
+    fn problems(&self, index: usize) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut wrong = |key: &str, message: String, fix: &str| {
+            problems.push(Problem::at(&format!("tenants.{index}.{key}"), message).fix(fix));
+        };
+        if self.name.trim().is_empty() {
+            wrong(
+                "name",
+                "it is empty".to_owned(),
+                "name the tenant as logs and metrics shall call it",
+            );
+        }
+        for (key, text, fix) in [
+            ("tenant_id", &self.tenant_id, "set the tenant's GUID (directory id), not a domain"),
+            ("client_id", &self.client_id, "set the GUID of the app registration (application id)"),
+        ] {
+            if text.trim().is_empty() {
+                wrong(key, "it is empty".to_owned(), fix);
+            } else if text.trim().parse::<Uuid>().is_err() {
+                wrong(key, format!("`{text}` is not a GUID"), fix);
+            }
+        }
+        if self.client_secret.expose_secret().trim().is_empty() {
+            let fix = "set the value of a client secret; is the variable behind it set?";
+            wrong("client_secret", "it is empty".to_owned(), fix);
+        }
+        for (key, url) in [("login_url", &self.login_url), ("resource_url", &self.resource_url)] {
+            if let Some(Err(error)) = url.as_ref().map(|url| url.parse::<Origin>()) {
+                wrong(key, error.to_string(), "leave the key out, or give scheme and host only");
+            }
+        }
+        problems
+    }
+}
+
+fn range_problem(key: &str, value: Duration, least: Duration, most: Duration) -> Option<Problem> {
+    let show = humantime::format_duration;
+    if value < least {
+        Some(Problem::at(key, "it is too short").fix(format!("set at least \"{}\"", show(least))))
+    } else if value > most {
+        Some(Problem::at(key, "it is too long").fix(format!("set at most \"{}\"", show(most))))
+    } else {
+        None
+    }
+}
+
+fn content_types<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ContentType>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().map(|name| name.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+fn cloud<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Cloud, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Cloud::ALL.into_iter().find(|cloud| cloud.name() == name).ok_or_else(|| {
+        let message = format!("`{name}` is not a cloud, expected enterprise, gcc, gcc-high or dod");
+        serde::de::Error::custom(message)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! One feed: seeing to its subscription, listing its windows, entering what is listed in the ledger.
+//!
+//! Invariant: a window counts as listed only in the transaction that adds its last page. It decides nothing itself,
+//! `plan` does, and it fetches nothing: `tenant` takes what is due from the ledger.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use office365::{ApiError, Hint, Page, Started, Window};
+use pipeline_core::{ErrorStage, Timestamp};
+use tokio::time::Instant;
+
+use super::{
+    blob::chain,
+    plan::{self, ListingStep, SubscriptionStep, Unlisted},
+    tenant::{FeedHandle, Tenant},
+};
+
+/// Pages of one window. Far more than any tenant was seen to have; a server that never ends a listing stops here.
+const PAGES_MAX: usize = 10_000;
+
+/// How often one poll starts its listing anew.
+const RESTARTS_MAX: u32 = 3;
+
+/// Polls of one feed in a run that ends by itself, when they fail.
+const ONCE_POLLS_MAX: u32 = 6;
+
+/// How long the list of subscriptions is believed while listings work.
+const SUBSCRIPTION_CHECK: Duration = Duration::from_hours(1);
+
+/// A feed at work.
+pub(super) struct Feed {
+    tenant: Arc<Tenant>,
+    handle: Arc<FeedHandle>,
+    listed_until: Option<Timestamp>,
+    start_attempted: Option<Timestamp>,
+    subscription_checked: Option<Instant>,
+    /// The API said since the last check that there is no enabled subscription.
+    was_refused: bool,
+    /// Failed polls in a row.
+    failures: u32,
+}
+
+/// Why a poll did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error("the API refused the request")]
+    Api(#[from] ApiError),
+    #[error(
+        "the subscription was asked to start and is not enabled yet; it is asked again after {until}"
+    )]
+    Unsubscribed { until: Timestamp },
+    #[error("the listing of {window} does not end")]
+    Endless { window: Window },
+}
+
+impl PollError {
+    fn step(&self) -> ListingStep {
+        match self {
+            PollError::Api(error) => plan::after_listing_error(error.class()),
+            PollError::Unsubscribed { .. } => ListingStep::Later,
+            PollError::Endless { .. } => ListingStep::Soon(None),
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            PollError::Api(error) => error.hint(),
+            PollError::Unsubscribed { .. } | PollError::Endless { .. } => None,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            PollError::Api(error) => chain(error),
+            other => chain(other),
+        }
+    }
+}
+
+impl Feed {
+    pub(super) fn new(tenant: Arc<Tenant>, handle: Arc<FeedHandle>) -> Feed {
+        Feed {
+            listed_until: handle.opened.listed_until,
+            start_attempted: handle.opened.start_attempted,
+            subscription_checked: None,
+            was_refused: false,
+            failures: 0,
+            tenant,
+            handle,
+        }
+    }
+
+    /// Polls until the source stops, or, where it ends by itself, until one poll has succeeded or too many have
+    /// failed; the error then says why.
+    pub(super) async fn run(mut self) -> Result<(), String> {
+        let tenant = Arc::clone(&self.tenant);
+        let shared = &tenant.shared;
+        loop {
+            let result = tokio::select! {
+                biased;
+                () = shared.stopping() => return Ok(()),
+                result = self.poll() => result,
+            };
+            let step = result.as_ref().err().map(PollError::step);
+            self.failures = if step.is_some() { self.failures.saturating_add(1) } else { 0 };
+            if let Err(error) = &result {
+                self.report(error);
+            }
+            self.handle.refresh_status(&tenant).await;
+            if shared.is_once {
+                match result {
+                    Ok(()) => return Ok(()),
+                    Err(error) if self.is_final(step) => return Err(error.text()),
+                    Err(_) => {}
+                }
+            }
+            let wait = tenant.with_random(|random| {
+                plan::next_poll(step, self.failures, shared.poll_interval, random)
+            });
+            tokio::select! {
+                biased;
+                () = shared.stopping() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Whether a run that ends by itself gives the feed up.
+    fn is_final(&self, step: Option<ListingStep>) -> bool {
+        let can_pass = matches!(step, Some(ListingStep::Soon(_) | ListingStep::Pause(_)));
+        !can_pass || self.failures >= ONCE_POLLS_MAX
+    }
+
+    async fn poll(&mut self) -> Result<(), PollError> {
+        self.tenant.refresh_token().await?;
+        let mut restarts = 0;
+        loop {
+            self.see_to_subscription().await?;
+            let error = match self.list().await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            restarts += 1;
+            match error.step() {
+                ListingStep::Subscribe if restarts <= RESTARTS_MAX => {
+                    self.was_refused = true;
+                    self.subscription_checked = None;
+                }
+                ListingStep::Again if restarts <= RESTARTS_MAX => {}
+                ListingStep::Subscribe
+                | ListingStep::Again
+                | ListingStep::Pause(_)
+                | ListingStep::Soon(_)
+                | ListingStep::Later => return Err(error),
+            }
+        }
+    }
+
+    async fn see_to_subscription(&mut self) -> Result<(), PollError> {
+        let is_fresh = |checked: Instant| checked.elapsed() < SUBSCRIPTION_CHECK;
+        if self.subscription_checked.is_some_and(is_fresh) {
+            return Ok(());
+        }
+        let (tenant, handle) = (&self.tenant, &self.handle);
+        let (persist, ledger) = (&tenant.shared.persist, tenant.shared.persist.ledger());
+        let (content_type, row) = (handle.content_type, handle.opened.feed);
+        let listed = tenant.client.list_subscriptions().await?;
+        let now = tenant.shared.clock.now();
+        let step = plan::subscription_step(
+            content_type,
+            &listed,
+            self.was_refused,
+            self.start_attempted,
+            now,
+        );
+        let is_enabled = step == SubscriptionStep::Ready;
+        handle.metrics.subscription(is_enabled);
+        let record = || ledger.record_subscription(row, is_enabled);
+        persist.until_done("write down a subscription", record).await;
+        match step {
+            SubscriptionStep::Ready => {}
+            SubscriptionStep::WaitUntil(until) => return Err(PollError::Unsubscribed { until }),
+            SubscriptionStep::Start => {
+                self.start_attempted = Some(now);
+                // Before the request: whatever becomes of it, the next one must wait.
+                let record = || ledger.record_start_attempt(row, now);
+                persist.until_done("write down the start of a subscription", record).await;
+                let started = tenant.client.start_subscription(content_type).await?;
+                handle.metrics.subscription(true);
+                let is_new = started == Started::Now;
+                let (component_id, tenant) = (&*tenant.shared.id, &tenant.name);
+                tracing::info!(component_id, tenant, %content_type, is_new, "subscription started");
+            }
+        }
+        self.was_refused = false;
+        self.subscription_checked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Lists every window up to now.
+    async fn list(&mut self) -> Result<(), PollError> {
+        let tenant = Arc::clone(&self.tenant);
+        let rules = &tenant.shared.listing;
+        let end = plan::listing_end(rules, tenant.api_now());
+        let mut position = None;
+        while let Some(next) =
+            plan::next_window(rules, self.listed_until, position, end, tenant.api_now())
+        {
+            self.list_window(next.window).await?;
+            if let Some(missed) = next.missed {
+                self.report_missed(missed);
+            }
+            position = Some(next.window.end());
+        }
+        Ok(())
+    }
+
+    async fn list_window(&mut self, window: Window) -> Result<(), PollError> {
+        let tenant = Arc::clone(&self.tenant);
+        let content_type = self.handle.content_type;
+        let mut links = HashSet::new();
+        let mut page = tenant.client.list_content(content_type, window).await?;
+        loop {
+            if let Some(date) = page.server_date {
+                tenant.note_server_date(date);
+            }
+            let next = page.next.take();
+            let is_last = next.is_none();
+            self.enter(page, is_last.then_some(window)).await;
+            let Some(link) = next else { return Ok(()) };
+            page = tenant.client.next_page(&link).await?;
+            if links.len() >= PAGES_MAX || !links.insert(link) {
+                return Err(PollError::Endless { window });
+            }
+        }
+    }
+
+    /// Enters a page in the ledger; with the last one of a window, how far the feed is listed.
+    async fn enter(&mut self, page: Page, ended: Option<Window>) {
+        let (shared, handle) = (&self.tenant.shared, &self.handle);
+        let (component_id, tenant, content_type) =
+            (&*shared.id, &self.tenant.name, handle.content_type);
+        for row in &page.bad_rows {
+            shared.metrics.error("bad_listing_row", ErrorStage::Receiving);
+            let (field, row) = (row.field, &row.row);
+            tracing::error!(component_id, tenant, %content_type, field, row, "listing names a blob that cannot be fetched");
+        }
+        let until =
+            ended.map(|window| plan::listed_until(&shared.listing, window, page.server_date));
+        let ledger = shared.persist.ledger();
+        let add = || ledger.add_page(handle.opened.feed, page.blobs.clone(), until);
+        let added = shared.persist.until_done("enter a page of a listing", add).await;
+        handle.metrics.blobs_listed.increment(added);
+        if let Some(until) = until {
+            self.listed_until = self.listed_until.max(Some(until));
+            handle.metrics.listed_until(self.listed_until.unwrap_or(until));
+        }
+        if added > 0 {
+            tracing::debug!(component_id, tenant, %content_type, blobs = added, "blobs listed");
+            self.tenant.wake.notify_one();
+        }
+    }
+
+    fn report(&self, error: &PollError) {
+        let (shared, tenant) = (&self.tenant.shared, &self.tenant.name);
+        let (component_id, content_type) = (&*shared.id, self.handle.content_type);
+        shared.metrics.error("listing_failed", ErrorStage::Receiving);
+        if let ListingStep::Pause(pause) = error.step() {
+            self.handle.metrics.throttled.increment(1);
+            self.tenant.pause(pause, &error.text());
+        }
+        if !self.failures.is_power_of_two() {
+            return;
+        }
+        let (failures, reason) = (self.failures, error.text());
+        match error.hint() {
+            Some(Hint { cause, fix }) => tracing::error!(
+                component_id, tenant, %content_type, failures, reason, cause, fix, "feed could not be listed"
+            ),
+            None => tracing::error!(
+                component_id, tenant, %content_type, failures, reason, "feed could not be listed"
+            ),
+        }
+    }
+
+    fn report_missed(&self, missed: Unlisted) {
+        let shared = &self.tenant.shared;
+        shared.metrics.error("listing_gap", ErrorStage::Receiving);
+        tracing::error!(
+            component_id = &*shared.id,
+            tenant = self.tenant.name,
+            content_type = self.handle.content_type.name(),
+            from = %missed.start,
+            to = %missed.end,
+            "content created in this time was never listed and is listed no more"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The ledger in SQLite: on a thread in production, in place for simulations.
+
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use futures_util::future::BoxFuture;
+use office365::{BlobRef, ContentType, TenantId};
+use pipeline_core::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    BlobEnd, BlobReturn, BlobRow, Due, FeedRow, FeedState, FeedStatus, Ledger, LedgerError,
+    RecordId, SeenGroup, SeenRow, Sighting, TenantRow, blobs, seen, store::Store, writer::Writer,
+};
+
+/// The ledger in a file that this process alone has open.
+#[derive(Debug)]
+pub struct SqliteLedger(Place);
+
+/// Where the work is done.
+#[derive(Debug)]
+enum Place {
+    Thread(Writer),
+    /// A paused clock runs ahead whenever all futures wait, and so would while a thread is writing. Here a request
+    /// is done when its future is first polled, which never waits.
+    Inline(Mutex<Store>),
+}
+
+impl SqliteLedger {
+    /// Opens the file, or makes it. Fails when another process has it open.
+    pub fn open(path: &Path) -> Result<SqliteLedger, LedgerError> {
+        let writer = Writer::start(Store::open(path)?)
+            .map_err(|error| LedgerError::Open { path: path.to_owned(), source: error.into() })?;
+        Ok(SqliteLedger(Place::Thread(writer)))
+    }
+
+    /// As [`SqliteLedger::open`], without a thread: for simulations on a paused clock.
+    pub fn open_inline(path: &Path) -> Result<SqliteLedger, LedgerError> {
+        Ok(SqliteLedger(Place::Inline(Mutex::new(Store::open(path)?))))
+    }
+
+    /// A ledger that is gone when it is dropped, without a thread: for simulations on a paused clock.
+    pub fn in_memory() -> Result<SqliteLedger, LedgerError> {
+        Ok(SqliteLedger(Place::Inline(Mutex::new(Store::in_memory()?))))
+    }
+
+    fn ask<T, F>(&self, work: F) -> BoxFuture<'_, Result<T, LedgerError>>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        Box::pin(async move {
+            match &self.0 {
+                Place::Thread(writer) => writer.ask(work).await,
+                Place::Inline(store) => {
+                    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                    store.commit(work).map_err(LedgerError::Storage)
+                }
+            }
+        })
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn open_feed(
+        &self,
+        tenant: TenantId,
+        content_type: ContentType,
+    ) -> BoxFuture<'_, Result<FeedState, LedgerError>> {
+        self.ask(move |db| blobs::open_feed(db, tenant, content_type))
+    }
+
+    fn record_subscription(
+        &self,
+        feed: FeedRow,
+        is_enabled: bool,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::record_subscription(db, feed, is_enabled))
+    }
+
+    fn record_start_attempt(
+        &self,
+        feed: FeedRow,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::record_start_attempt(db, feed, at))
+    }
+
+    fn add_page(
+        &self,
+        feed: FeedRow,
+        page: Vec<BlobRef>,
+        listed_until: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.ask(move |db| blobs::add_page(db, feed, &page, listed_until))
+    }
+
+    fn take_due(
+        &self,
+        feeds: Vec<FeedRow>,
+        now: Timestamp,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Due, LedgerError>> {
+        self.ask(move |db| blobs::take_due(db, &feeds, now, limit))
+    }
+
+    fn make_due(&self, feed: FeedRow) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::make_due(db, feed))
+    }
+
+    fn put_back(&self, blob: BlobReturn) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::put_back(db, &blob))
+    }
+
+    fn finish(
+        &self,
+        row: BlobRow,
+        end: BlobEnd,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::finish(db, row, &end, at))
+    }
+
+    fn status(&self, feed: FeedRow) -> BoxFuture<'_, Result<FeedStatus, LedgerError>> {
+        self.ask(move |db| blobs::status(db, feed))
+    }
+
+    fn add_seen(
+        &self,
+        tenant: TenantRow,
+        blob: BlobRow,
+        ids: Vec<RecordId>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<SeenRow, LedgerError>> {
+        self.ask(move |db| seen::add(db, tenant, blob, &ids, at))
+    }
+
+    fn find_seen(
+        &self,
+        wanted: Vec<(RecordId, Vec<SeenRow>)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Sighting>>, LedgerError>> {
+        self.ask(move |db| seen::find(db, &wanted))
+    }
+
+    fn seen_groups(
+        &self,
+        tenant: TenantRow,
+        after: SeenRow,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<SeenGroup>, LedgerError>> {
+        self.ask(move |db| seen::groups(db, tenant, after, limit))
+    }
+
+    fn prune(
+        &self,
+        seen_before: Timestamp,
+        created_before: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, LedgerError>> {
+        self.ask(move |db| Ok(seen::prune(db, seen_before)? | blobs::prune(db, created_before)?))
+    }
+}

@@ -1,0 +1,27 @@
+//! Source `office365`: the audit records of Office 365 tenants, through the Management Activity API.
+//!
+//! A record's way: `feed` lists blobs into the `ledger`; `tenant` takes what is due from it; `blob` fetches one;
+//! `chunk` reads and checks its records; `send` drops copies, sends the rest and learns what became of them; then the
+//! ledger says delivered. `plan` decides, the others act.
+//!
+//! Invariant: whatever was listed is in the ledger until it is delivered or lost, and delivered means that the sinks
+//! have acknowledged its last record. Killed at any instant, the source sends again at most what was unacknowledged.
+
+mod blob;
+mod chunk;
+mod config;
+mod duplicates;
+mod feed;
+pub mod ledger;
+mod metrics;
+mod persist;
+mod plan;
+mod schema;
+mod seen_index;
+mod send;
+mod shared;
+mod source;
+mod tenant;
+
+pub use config::{Config, Tenant, Tls};
+pub use source::Office365;

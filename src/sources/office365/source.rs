@@ -1,0 +1,271 @@
+//! The source: opened from its configuration, run until it is told to end or has done its work.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU32},
+    },
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport};
+use office365::{Credential, RateLimiter, TenantClient, TenantId, TenantSettings};
+use pipeline_core::{
+    BuildError, Outlet, Output, Problem, RunError, RunMode, Shutdown, Source, SourceConfig,
+    SourceContext,
+};
+use tokio::{sync::Notify, task::JoinSet, time::interval};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    chunk::InFlight,
+    config::{self, Config},
+    duplicates::Duplicates,
+    ledger::{Ledger, LedgerError, SqliteLedger},
+    metrics::{Counted, FeedMetrics, TenantMetrics, describe},
+    persist::Persist,
+    plan::{self, ListingRules},
+    schema,
+    shared::Shared,
+    tenant::{FeedHandle, Tenant},
+};
+
+/// The ledger's file in the source's folder.
+const LEDGER_FILE: &str = "ledger.db";
+
+/// How often what is old is deleted from the ledger.
+const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How long the ledger remembers a blob after its creation: longer than a listing can name it again, and long enough
+/// for a monthly report.
+const BLOB_MEMORY: Duration = Duration::from_hours(35 * 24);
+
+impl SourceConfig for Config {
+    fn outputs(&self) -> Vec<Output> {
+        schema::outputs(&self.record_path)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        Config::problems(self)
+    }
+
+    fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {
+        Box::pin(async move {
+            let ledger = open_ledger(context.data_dir.join(LEDGER_FILE)).await?;
+            let settings = ClientSettings {
+                timeouts: self.timeouts(),
+                tls: TlsSettings { ca_file: self.tls.ca_file.clone(), ..TlsSettings::default() },
+                ..ClientSettings::default()
+            };
+            let transport = HttpClient::new(&settings)
+                .map_err(|error| BuildError::new("cannot make connections to the API", error))?;
+            let seed = fastrand::u64(..);
+            let source = self.build_on(Arc::new(ledger), Arc::new(transport), seed, context)?;
+            Ok(Box::new(source) as Box<dyn Source>)
+        })
+    }
+}
+
+async fn open_ledger(path: std::path::PathBuf) -> Result<SqliteLedger, BuildError> {
+    let open = move || {
+        SqliteLedger::open(Path::new(&path)).map_err(|error| match error {
+            error @ (LedgerError::InUse { .. } | LedgerError::Newer { .. }) => {
+                BuildError::plain(error.to_string())
+            }
+            error => BuildError::new(format!("cannot use the ledger `{}`", path.display()), error),
+        })
+    };
+    // Opening waits for the disk, and for the lock of a process that is just ending.
+    tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|error| BuildError::new("cannot open the ledger", error))?
+}
+
+impl Config {
+    fn timeouts(&self) -> Timeouts {
+        Timeouts { headers: self.request_timeout, idle: self.request_timeout }
+    }
+
+    /// As [`SourceConfig::build`], with a ledger and a network of the caller's; `seed` decides all that is random.
+    pub fn build_on(
+        &self,
+        ledger: Arc<dyn Ledger>,
+        transport: Arc<dyn Transport>,
+        seed: u64,
+        context: SourceContext,
+    ) -> Result<Office365, BuildError> {
+        if let Some(problem) = Config::problems(self).first() {
+            let key = problem.key.join(".");
+            return Err(BuildError::plain(format!("`{key}` cannot be used: {}", problem.message)));
+        }
+        Ok(Office365 { config: self.clone(), ledger, transport, seed, context })
+    }
+
+    /// The settings of a tenant's client. What does not parse was refused before.
+    fn tenant_settings(&self, tenant: &config::Tenant) -> Result<TenantSettings, RunError> {
+        let wrong = |key: &str| RunError::plain(format!("`{key}` of tenant `{}`", tenant.name));
+        let tenant_id: TenantId = tenant.tenant_id.parse().map_err(|_| wrong("tenant_id"))?;
+        let client_id = tenant.client_id.trim().parse().map_err(|_| wrong("client_id"))?;
+        let secret = Credential::ClientSecret(tenant.client_secret.clone());
+        let mut settings = TenantSettings::new(tenant_id, client_id, secret);
+        settings.urls = tenant.cloud.urls();
+        if let Some(url) = &tenant.login_url {
+            settings.urls.login = url.parse().map_err(|_| wrong("login_url"))?;
+        }
+        if let Some(url) = &tenant.resource_url {
+            settings.urls.resource = url.parse().map_err(|_| wrong("resource_url"))?;
+        }
+        if !self.publisher_id.is_empty() {
+            settings.publisher_id = self.publisher_id.parse().map_err(|_| wrong("publisher_id"))?;
+        }
+        settings.timeouts = self.timeouts();
+        settings.record_bytes_max = self.record_bytes_max;
+        Ok(settings)
+    }
+}
+
+/// The source, built and ready to run.
+pub struct Office365 {
+    config: Config,
+    ledger: Arc<dyn Ledger>,
+    transport: Arc<dyn Transport>,
+    seed: u64,
+    context: SourceContext,
+}
+
+impl std::fmt::Debug for Office365 {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Office365").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Source for Office365 {
+    fn run(
+        self: Box<Self>,
+        outlet: Outlet,
+        shutdown: Shutdown,
+    ) -> BoxFuture<'static, Result<(), RunError>> {
+        Box::pin(async move {
+            describe();
+            let shared = Arc::new(self.shared(outlet, shutdown));
+            let mut tenants = Vec::new();
+            for index in 0..self.config.tenants.len() {
+                tenants.push(Arc::new(self.open_tenant(index, &shared).await?));
+            }
+            let mut running = JoinSet::new();
+            for tenant in &tenants {
+                running.spawn(Arc::clone(tenant).run());
+            }
+            let mut undone = Vec::new();
+            let joined = async {
+                while let Some(ended) = running.join_next().await {
+                    match ended {
+                        Ok(problems) => undone.extend(problems),
+                        Err(error) => undone.push(format!("a tenant's task ended early: {error}")),
+                    }
+                }
+            };
+            tokio::select! {
+                biased;
+                // The tasks end where they stand when their set is dropped.
+                () = shared.shutdown.abandoned() => return Ok(()),
+                () = joined => {}
+                () = self.prune_for_ever(&shared, &tenants) => {}
+            }
+            if shared.closed.is_cancelled() {
+                return Err(RunError::plain("the topology takes no more events"));
+            }
+            if undone.is_empty() { Ok(()) } else { Err(RunError::plain(undone.join("; "))) }
+        })
+    }
+}
+
+impl Office365 {
+    fn shared(&self, outlet: Outlet, shutdown: Shutdown) -> Shared {
+        let (config, context) = (&self.config, &self.context);
+        let persist = Persist::new(
+            Arc::clone(&self.ledger),
+            Arc::clone(&context.id),
+            context.metrics.clone(),
+        );
+        Shared {
+            id: Arc::clone(&context.id),
+            clock: Arc::clone(&context.clock),
+            dead_letters: Arc::clone(&context.dead_letters),
+            metrics: context.metrics.clone(),
+            persist,
+            outlet,
+            shutdown,
+            closed: CancellationToken::new(),
+            is_once: context.mode == RunMode::Once,
+            listing: ListingRules {
+                lookback: config.lookback,
+                settle_time: config.settle_time,
+                relist_overlap: config.relist_overlap,
+            },
+            poll_interval: config.poll_interval,
+            fetch_concurrency: usize::from(config.fetch_concurrency.get()),
+            record_path: config.record_path.clone(),
+            in_flight: InFlight::new(config.max_in_flight_bytes),
+        }
+    }
+
+    async fn open_tenant(&self, index: usize, shared: &Arc<Shared>) -> Result<Tenant, RunError> {
+        let config = &self.config.tenants[index];
+        let settings = self.config.tenant_settings(config)?;
+        let tenant_id = settings.tenant_id;
+        let mut feeds = std::collections::HashMap::new();
+        let mut row = None;
+        for content_type in &self.config.content_types {
+            let open = || self.ledger.open_feed(tenant_id, *content_type);
+            let opened = shared.persist.until_done("open a feed", open).await;
+            row = Some(opened.tenant);
+            let metrics = FeedMetrics::new(&config.name, *content_type);
+            let handle = FeedHandle { content_type: *content_type, opened, metrics };
+            feeds.insert(handle.opened.feed, Arc::new(handle));
+        }
+        let row = row.ok_or_else(|| RunError::plain("`content_types` is empty"))?;
+        let limiter = Arc::new(RateLimiter::new(self.config.max_requests_per_minute));
+        let counted = Counted { tenant: config.name.clone(), inner: Arc::clone(&self.transport) };
+        let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(index as u64));
+        let pace = Arc::clone(&limiter);
+        let client = TenantClient::new(settings, Arc::new(counted), Some(pace), random.fork());
+        let is_on = !self.config.dedupe_window.is_zero();
+        Ok(Tenant {
+            shared: Arc::clone(shared),
+            name: config.name.clone(),
+            tenant_id,
+            client,
+            limiter,
+            duplicates: Duplicates::new(row, shared.persist.clone(), is_on),
+            feeds,
+            metrics: TenantMetrics::new(&config.name),
+            wake: Notify::new(),
+            random: Mutex::new(random),
+            skew: AtomicI64::new(0),
+            paused_until: Mutex::new(None),
+            pauses: AtomicU32::new(0),
+        })
+    }
+
+    /// Deletes from the ledger what is old, a little at a time.
+    async fn prune_for_ever(&self, shared: &Shared, tenants: &[Arc<Tenant>]) {
+        let mut tick = interval(PRUNE_INTERVAL);
+        loop {
+            tick.tick().await;
+            let now = shared.clock.now();
+            let seen_before = now - plan::delta(self.config.dedupe_window);
+            let created_before = now - plan::delta(BLOB_MEMORY);
+            // An error is for the next time: nothing depends on this.
+            while let Ok(true) = self.ledger.prune(seen_before, created_before).await {}
+            for tenant in tenants {
+                if let Err(error) = tenant.duplicates.follow_pruning().await {
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One tenant: its client and its pace, its feeds side by side, its due blobs fetched earliest expiry first.
+//!
+//! Invariant: nothing here waits for another tenant, and no feed for another feed. The ledger is the queue: a blob is
+//! taken from it when there is a free place, and put back or ended by its attempt.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use office365::{ApiError, ContentType, RateLimiter, TenantClient, TenantId};
+use pipeline_core::Timestamp;
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    blob::Attempt,
+    duplicates::Duplicates,
+    feed::Feed,
+    ledger::{FeedRow, FeedState},
+    metrics::{FeedMetrics, TenantMetrics},
+    plan,
+    shared::Shared,
+};
+
+/// The longest time without a look at the clock, which can be set meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A run that ends by itself does not wait longer than this for a blob's next attempt.
+const ONCE_WAIT_MAX: TimeDelta = TimeDelta::minutes(2);
+
+/// A run that ends by itself gives the tenant up after so many pauses without a blob delivered between them.
+const ONCE_PAUSES_MAX: u32 = 10;
+
+/// A feed as its blobs see it.
+pub(super) struct FeedHandle {
+    pub(super) content_type: ContentType,
+    /// What the ledger knew when it was opened.
+    pub(super) opened: FeedState,
+    pub(super) metrics: FeedMetrics,
+}
+
+/// What the feeds and blobs of a tenant share.
+pub(super) struct Tenant {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: String,
+    pub(super) tenant_id: TenantId,
+    pub(super) client: TenantClient,
+    pub(super) limiter: Arc<RateLimiter>,
+    pub(super) duplicates: Duplicates,
+    pub(super) feeds: HashMap<FeedRow, Arc<FeedHandle>>,
+    pub(super) metrics: TenantMetrics,
+    /// Something was listed.
+    pub(super) wake: Notify,
+    pub(super) random: Mutex<fastrand::Rng>,
+    /// How far the local clock is ahead of the API's, in milliseconds.
+    pub(super) skew: AtomicI64,
+    /// Nothing is fetched before.
+    pub(super) paused_until: Mutex<Option<Instant>>,
+    /// Pauses since a blob was last delivered.
+    pub(super) pauses: AtomicU32,
+}
+
+impl FeedHandle {
+    /// Shows the ledger's numbers.
+    pub(super) async fn refresh_status(&self, tenant: &Tenant) {
+        let shared = &tenant.shared;
+        // Numbers for people are not worth waiting for a ledger that is in trouble.
+        if let Ok(status) = shared.persist.ledger().status(self.opened.feed).await {
+            self.metrics.status(&status, shared.clock.now());
+        }
+    }
+}
+
+impl Tenant {
+    /// The time by the API's clock.
+    pub(super) fn api_now(&self) -> Timestamp {
+        let skew = TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed));
+        plan::api_now(self.shared.clock.now(), skew)
+    }
+
+    /// Compares the clocks.
+    pub(super) fn note_server_date(&self, date: Timestamp) {
+        let skew = self.shared.clock.now() - date;
+        let before = self.skew.swap(skew.num_milliseconds(), Ordering::Relaxed);
+        self.metrics.clock_skew(skew);
+        let (component_id, tenant) = (&*self.shared.id, &self.name);
+        if plan::is_skewed(skew) && !plan::is_skewed(TimeDelta::milliseconds(before)) {
+            let ahead = skew.num_seconds();
+            tracing::warn!(
+                component_id,
+                tenant,
+                ahead,
+                "the clock differs from the API's by so many seconds"
+            );
+        }
+    }
+
+    /// Signs in if need be, and shows how long that lasts.
+    pub(super) async fn refresh_token(&self) -> Result<(), ApiError> {
+        let token = self.client.sign_in().await?;
+        self.metrics.token_expires(self.shared.clock.now() + plan::delta(token.expires_in));
+        Ok(())
+    }
+
+    pub(super) fn with_random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fetches nothing for so long; requests of feeds wait as well.
+    pub(super) fn pause(&self, pause: Duration, reason: &str) {
+        let until = Instant::now() + pause;
+        let before = {
+            let mut paused = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = *paused;
+            *paused = before.max(Some(until));
+            before
+        };
+        self.limiter.pause(pause);
+        if before.is_none_or(|before| before <= Instant::now()) {
+            self.pauses.fetch_add(1, Ordering::Relaxed);
+            let (component_id, tenant, secs) = (&*self.shared.id, &self.name, pause.as_secs());
+            tracing::warn!(component_id, tenant, secs, reason, "nothing is fetched for a while");
+        }
+    }
+
+    /// A blob was delivered.
+    pub(super) fn note_success(&self) {
+        self.pauses.store(0, Ordering::Relaxed);
+    }
+
+    fn pause_left(&self) -> Option<Duration> {
+        let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Lists and fetches until the source stops, or, where it ends by itself, until all is done that can be. Gives
+    /// what could not be done.
+    pub(super) async fn run(self: Arc<Self>) -> Vec<String> {
+        let mut work = Work { feeds: JoinSet::new(), blobs: JoinSet::new(), undone: Vec::new() };
+        for handle in self.feeds.values() {
+            let feed = Feed::new(Arc::clone(&self), Arc::clone(handle));
+            let label = format!("{} {}", self.name, handle.content_type);
+            work.feeds.spawn(async move {
+                feed.run().await.map_err(|error| format!("{label}: {error}"))
+            });
+        }
+        tokio::select! {
+            biased;
+            () = self.shared.stopping() => {}
+            () = self.prepare() => self.fetch_until_stopped(&mut work).await,
+        }
+        // What is under way ends by itself now that the source stops.
+        while let Some(ended) = work.feeds.join_next().await {
+            work.feed_ended(ended);
+        }
+        while let Some(ended) = work.blobs.join_next().await {
+            work.blob_ended(ended);
+        }
+        for handle in self.feeds.values() {
+            handle.refresh_status(&self).await;
+        }
+        if self.shared.is_once {
+            self.name_pending(&mut work.undone).await;
+        }
+        work.undone
+    }
+
+    async fn prepare(&self) {
+        self.duplicates.load().await;
+        if self.shared.is_once {
+            let persist = &self.shared.persist;
+            for feed in self.feeds.keys() {
+                let make_due = || persist.ledger().make_due(*feed);
+                persist.until_done("make blobs due", make_due).await;
+            }
+        }
+    }
+
+    async fn fetch_until_stopped(self: &Arc<Self>, work: &mut Work) {
+        let shared = &self.shared;
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            let next_at = self.fill(work).await;
+            if shared.is_once && work.is_idle() && self.is_done(next_at) {
+                return;
+            }
+            let wait = next_at.map(|at| (at - shared.clock.now()).to_std().unwrap_or_default());
+            let wait = wait.map(|wait| wait.max(self.pause_left().unwrap_or_default()));
+            tokio::select! {
+                biased;
+                () = shared.stopping() => return,
+                Some(ended) = work.blobs.join_next() => work.blob_ended(ended),
+                Some(ended) = work.feeds.join_next() => work.feed_ended(ended),
+                () = self.wake.notified() => {}
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.has_place(work) => {}
+                _ = look.tick() => for handle in self.feeds.values() {
+                    handle.refresh_status(self).await;
+                },
+            }
+        }
+    }
+
+    fn has_place(&self, work: &Work) -> bool {
+        work.blobs.len() < self.shared.fetch_concurrency
+    }
+
+    /// Starts attempts at what is due, as many as there are places, and says when the next blob is due.
+    async fn fill(self: &Arc<Self>, work: &mut Work) -> Option<Timestamp> {
+        let shared = &self.shared;
+        let places = shared.fetch_concurrency.saturating_sub(work.blobs.len());
+        // Without a place, an ending attempt is what brings the next look; in a pause, its end.
+        let limit = if self.pause_left().is_some() { 0 } else { places };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let feeds: Vec<FeedRow> = self.feeds.keys().copied().collect();
+        let take = || shared.persist.ledger().take_due(feeds.clone(), shared.clock.now(), limit);
+        let due = shared.persist.until_done("take blobs that are due", take).await;
+        for blob in due.blobs {
+            let Some(handle) = self.feeds.get(&blob.feed) else { continue };
+            let attempt = Attempt::new(Arc::clone(self), Arc::clone(handle), blob);
+            work.blobs.spawn(attempt.run());
+        }
+        due.next_at
+    }
+
+    /// Whether a run that ends by itself has nothing left to wait for.
+    fn is_done(&self, next_at: Option<Timestamp>) -> bool {
+        let Some(next_at) = next_at else { return true };
+        next_at - self.shared.clock.now() > ONCE_WAIT_MAX
+            || self.pause_left().is_some_and(|left| plan::delta(left) > ONCE_WAIT_MAX)
+            || self.pauses.load(Ordering::Relaxed) > ONCE_PAUSES_MAX
+    }
+
+    async fn name_pending(&self, undone: &mut Vec<String>) {
+        let persist = &self.shared.persist;
+        for handle in self.feeds.values() {
+            let read = || persist.ledger().status(handle.opened.feed);
+            let pending = persist.until_done("read a feed's numbers", read).await.pending;
+            if pending > 0 {
+                undone.push(format!(
+                    "{} {}: {pending} blobs are pending",
+                    self.name, handle.content_type
+                ));
+            }
+        }
+    }
+}
+
+/// What is under way for a tenant.
+struct Work {
+    feeds: JoinSet<Result<(), String>>,
+    blobs: JoinSet<()>,
+    undone: Vec<String>,
+}
+
+impl Work {
+    fn is_idle(&self) -> bool {
+        self.feeds.is_empty() && self.blobs.is_empty()
+    }
+
+    fn feed_ended(&mut self, ended: Result<Result<(), String>, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.undone.push(error),
+            Err(error) => self.undone.push(format!("a feed's task ended early: {error}")),
+        }
+    }
+
+    fn blob_ended(&mut self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(error) = ended {
+            self.undone.push(format!("a blob's task ended early: {error}"));
+        }
+    }
+}
