@@ -1,17 +1,19 @@
 //! The registry: one line a component. The only file that names concrete ones; delete a line here and the
 //! component's folder, and it is gone.
 
-use pipeline_core::{ComponentKind, SinkConfig, SourceConfig, TransformConfig};
+use pipeline_core::{ComponentKind, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
 use crate::{
     config::{Registry, RegistryEntry, Settings, read_settings},
     sinks::{blackhole, console, elasticsearch, file},
+    sources::office365,
     transforms::remap,
 };
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
+    source::<office365::Config>("office365"),
     transform::<remap::Config>("remap"),
     sink::<blackhole::Config>("blackhole"),
     sink::<console::Config>("console"),
@@ -52,6 +54,7 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
 }
 
 /// What a program that reads records from the source `office365` is compiled against.
-pub fn record_schema() -> pipeline_core::Schema {
-    pipeline_core::Schema::any()
+pub fn record_schema() -> Schema {
+    let outputs = office365::Config::default().outputs();
+    outputs.into_iter().next().expect("the source has an output").schema
 }

@@ -197,8 +197,9 @@ fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
 
 fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<&'a str, String> {
     match fields.get(name) {
-        Some(Value::Bytes(bytes)) => {
-            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` of the record is not UTF-8"))
+        // VRL has two kinds of string; neither is anything but UTF-8 when it comes from JSON.
+        Some(value @ (Value::String(_) | Value::Bytes(_))) => {
+            value.to_str().ok_or_else(|| format!("`{name}` of the record is not UTF-8"))
         }
         Some(_) => Err(format!("`{name}` of the record is not a string")),
         None => Err(format!("record has no `{name}`")),
