@@ -8,7 +8,7 @@ use pipeline_core::{Event, EventAck, Origin, Schema};
 use vrl::value::{ObjectMap, Value};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Six records of the common shapes, some 1.2 KB each.
 const RECORDS: &str = include_str!("records.ndjson");

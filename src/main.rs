@@ -7,7 +7,7 @@ use o365flow::cli::{self, Arguments};
 use pipeline_core::{Clock, Timestamp};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The machine's clock. All other code is told the time.
 #[derive(Debug)]
