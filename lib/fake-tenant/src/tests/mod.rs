@@ -1,0 +1,8 @@
+//! The rules of the service, each asked through [`crate::FakeTenants::handle`].
+
+mod client;
+mod content;
+mod listing;
+mod sign_in;
+mod socket;
+mod subscriptions;
