@@ -4,7 +4,7 @@
 //! record that gets through is what [`super::schema`] declares. What does not is kept with the reason, never thrown
 //! away, and never a panic.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -192,17 +192,14 @@ fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
         return Err("record has an empty `Id`".to_owned());
     }
     string(fields, "CreationTime")?;
-    Ok((RecordId::new(id), value))
+    let id = RecordId::new(&id);
+    Ok((id, value))
 }
 
-fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<&'a str, String> {
-    match fields.get(name) {
-        Some(Value::Bytes(bytes)) => {
-            std::str::from_utf8(bytes).map_err(|_| format!("`{name}` of the record is not UTF-8"))
-        }
-        Some(_) => Err(format!("`{name}` of the record is not a string")),
-        None => Err(format!("record has no `{name}`")),
-    }
+fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<Cow<'a, str>, String> {
+    let value = fields.get(name).ok_or_else(|| format!("record has no `{name}`"))?;
+    // Nothing is lost here: what was read from JSON is UTF-8.
+    value.to_str_lossy().ok_or_else(|| format!("`{name}` of the record is not a string"))
 }
 
 fn mount(value: Value, path: &OwnedValuePath) -> Value {

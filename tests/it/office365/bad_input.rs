@@ -22,7 +22,7 @@ fn run(content: NewContent, fault: Option<(Fault, usize)>) -> (Fate, Scrape) {
         let blob = NewBlob::new(start() - TimeDelta::hours(3), content);
         let content_id = rig.tenants.add_blob(CONTOSO, ContentType::Exchange, blob).unwrap();
         if let Some((fault, times)) = fault {
-            rig.tenants.script(FaultTarget::operation(Operation::Blob), fault, times);
+            rig.tenants.script(FaultTarget::operation(Operation::FetchBlob), fault, times);
         }
         let error = rig.once().await.err().map(|error| error.to_string());
         let letters = rig.dead_letters.letters();
@@ -66,7 +66,14 @@ fn a_bad_record_goes_to_the_dead_letters_and_its_neighbours_on() {
 
 #[test]
 fn a_record_that_is_no_json_goes_to_the_dead_letters() {
-    for bad in ["{\"Id\":\"x\",}", "{\"Id\":\"x\" \"CreationTime\":\"t\"}", "{nonsense}", "[1,2]", "null", "17"] {
+    for bad in [
+        "{\"Id\":\"x\",}",
+        "{\"Id\":\"x\" \"CreationTime\":\"t\"}",
+        "{nonsense}",
+        "[1,2]",
+        "null",
+        "17",
+    ] {
         let good: Vec<String> = (0..10)
             .map(|id| format!(r#"{{"Id":"id{id}","CreationTime":"2027-01-01T00:00:00"}}"#))
             .collect();

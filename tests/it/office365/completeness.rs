@@ -8,7 +8,13 @@ use fake_tenant::{ContentType, FaultRates, Filter, NewBlob, NewContent, RowOrder
 use super::rig::{CONTOSO, FABRIKAM, Rig, history, simulate, start, tenant};
 
 fn small_pages(seed: u64) -> Settings {
-    Settings { seed, page_size: 7, row_order: RowOrder::Shuffled, gzip: seed % 2 == 1, ..Settings::default() }
+    Settings {
+        seed,
+        page_size: 7,
+        row_order: RowOrder::Shuffled,
+        gzip: seed % 2 == 1,
+        ..Settings::default()
+    }
 }
 
 #[test]
@@ -40,9 +46,12 @@ fn a_run_that_ends_delivers_each_record_once_and_counts_it() {
         assert_eq!(blobs("lost"), 0.0);
         assert_eq!(sum("o365_blobs_pending"), 0.0);
         assert_eq!(sum("o365_subscription_enabled"), 10.0);
-        let listed_until = metrics.sum("o365_listed_until_timestamp_seconds", &["contoso", "Exchange"]);
+        let listed_until =
+            metrics.sum("o365_listed_until_timestamp_seconds", &["contoso", "Exchange"]);
         assert!(listed_until > 1_799_999_000.0);
-        assert!(metrics.sum("o365_api_requests_total", &["fetch_blob", "200"]) >= blobs("delivered"));
+        assert!(
+            metrics.sum("o365_api_requests_total", &["fetch_blob", "200"]) >= blobs("delivered")
+        );
     }
 }
 
@@ -63,6 +72,8 @@ fn a_run_through_faults_and_late_listings_delivers_each_record_once() {
                     truncate: 0.05,
                     not_json: 0.03,
                     token_error: 0.1,
+                    hang: 0.01,
+                    hang_for: Duration::from_secs(100),
                 },
                 ..small_pages(seed)
             };
@@ -84,7 +95,11 @@ fn a_blob_waits_while_a_sink_does_not_deliver_and_is_then_completed() {
             // A third of the records fails twice.
             rig.judge = std::sync::Arc::new(|id, before| {
                 let fails = id.as_bytes()[0] % 3 == 0 && before < 2;
-                if fails { pipeline_core::Outcome::Errored } else { pipeline_core::Outcome::Delivered }
+                if fails {
+                    pipeline_core::Outcome::Errored
+                } else {
+                    pipeline_core::Outcome::Delivered
+                }
             });
             rig.once().await.unwrap();
             rig.assert_exact();
@@ -134,7 +149,7 @@ fn a_blob_that_cannot_be_fetched_until_it_expires_is_lost_and_counted() {
         blob.expires = Some(start() + TimeDelta::hours(1));
         rig.tenants.add_blob(CONTOSO, ContentType::Exchange, blob).unwrap();
         let fault = Fault::AfError { status: 500, code: "AF50000".to_owned() };
-        rig.tenants.script(FaultTarget::operation(Operation::Blob), fault, 1_000_000);
+        rig.tenants.script(FaultTarget::operation(Operation::FetchBlob), fault, 1_000_000);
         rig.run_for(Duration::from_hours(3)).await.unwrap();
         assert_eq!(rig.arrivals.lock().unwrap().ids.len(), 0);
     });

@@ -57,7 +57,8 @@ fn a_copy_within_a_blob_is_dropped_too() {
 #[test]
 fn a_copy_is_sent_when_the_first_one_was_not_delivered() {
     for refusal in [Outcome::Rejected, Outcome::Errored] {
-        let judge = move |_: &str, before: usize| if before == 0 { refusal } else { Outcome::Delivered };
+        let judge =
+            move |_: &str, before: usize| if before == 0 { refusal } else { Outcome::Delivered };
         let (delivered, _) = deliver(&[&["a", "b"], &["b", "a"]], judge);
         assert_eq!(delivered, ["a", "b"], "{refusal:?}");
     }
@@ -75,7 +76,8 @@ fn a_filtered_record_is_done_with() {
 fn ids_that_differ_in_case_are_different_records() {
     let (lower, upper) =
         ("6b2b1a2e-54e5-4d0a-8f1b-0c4c8f4c9a11", "6B2B1A2E-54E5-4D0A-8F1B-0C4C8F4C9A11");
-    let (delivered, _) = deliver(&[&[lower, upper], &[upper, lower, "x"]], |_, _| Outcome::Delivered);
+    let (delivered, _) =
+        deliver(&[&[lower, upper], &[upper, lower, "x"]], |_, _| Outcome::Delivered);
     assert_eq!(delivered, [upper, lower, "x"]);
 }
 

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use chrono::{TimeDelta, Utc};
 use fake_tenant::{FakeTenants, Filter, Server, Settings, TokioClock};
 use pipeline_core::{
-    Clock, ComponentKind, Outcome, Outlet, RunMode, Shutdown, SourceConfig, SourceContext, Timestamp,
+    Clock, ComponentKind, Outcome, Outlet, RunMode, Shutdown, SourceConfig, SourceContext,
+    Timestamp,
     testing::{self, DeadLettersInMemory},
 };
 use tokio::sync::mpsc;
@@ -47,7 +48,7 @@ async fn everything_arrives_over_a_socket_and_a_second_source_is_refused() {
         metrics: testing::metrics(ComponentKind::Source, "office365"),
     };
     let source = config.build(context.clone()).await.unwrap();
-    let error = config.build(context.clone()).await.unwrap_err();
+    let error = config.build(context.clone()).await.err().unwrap();
     assert!(error.to_string().contains("another process uses the ledger"), "{error}");
 
     let (edge, mut batches) = mpsc::channel(8);
@@ -56,8 +57,8 @@ async fn everything_arrives_over_a_socket_and_a_second_source_is_refused() {
         let mut ids = Vec::new();
         while let Some(batch) = batches.recv().await {
             for event in batch {
-                let id = event.at(&vrl::path::parse_value_path("Id").unwrap()).cloned();
-                ids.push(id.unwrap().as_str().unwrap().into_owned());
+                let id = event.at(&vrl::path::parse_value_path("Id").unwrap()).unwrap();
+                ids.push(id.to_string_lossy().into_owned());
                 event.settle(Outcome::Delivered);
             }
         }
@@ -66,8 +67,11 @@ async fn everything_arrives_over_a_socket_and_a_second_source_is_refused() {
     let run = tokio::time::timeout(Duration::from_mins(1), source.run(outlet, Shutdown::new()));
     let (result, ids) = tokio::join!(run, sink);
     result.unwrap().unwrap();
-    let completeness = tenants.verify(&Filter::default(), ids.iter().map(String::as_str));
-    assert!(completeness.is_exact() && completeness.expected > 1000, "{completeness:?}");
+    let mut completeness = tenants.verify(&Filter::default(), ids.iter().map(String::as_str));
+    let missing = completeness.missing.len();
+    completeness.missing.truncate(3);
+    assert!(missing == 0 && completeness.is_exact(), "{missing} missing, {completeness:?}");
+    assert!(completeness.expected > 1000);
     // The ledger is free again.
     config.build(context).await.unwrap();
     server.stop().await;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use fake_tenant::{ContentType, Fault, FaultTarget, NewBlob, NewContent, Operation, Role, TenantSpec};
+use fake_tenant::{
+    ContentType, Fault, FaultTarget, NewBlob, NewContent, Operation, Role, TenantSpec,
+};
 
 use super::rig::{CONTOSO, FABRIKAM, Rig, history, simulate, start, tenant};
 
@@ -57,11 +59,11 @@ fn what_is_not_subscribed_to_is_started_once() {
         let rig = Rig::new(vec![spec]);
         rig.run_for(Duration::from_hours(1)).await.unwrap();
         rig.assert_exact();
-        assert_eq!(rig.tenants.stats().requests_of(Operation::Start), 1);
+        assert_eq!(rig.tenants.stats().requests_of(Operation::StartSubscription), 1);
         // An administrator disables another; it is started again.
         rig.tenants.disable_subscription(CONTOSO, ContentType::General);
         rig.run_for(Duration::from_hours(1)).await.unwrap();
-        assert_eq!(rig.tenants.stats().requests_of(Operation::Start), 2);
+        assert_eq!(rig.tenants.stats().requests_of(Operation::StartSubscription), 2);
     });
     assert_eq!(metrics.sum("o365_subscription_enabled", &[]), 5.0);
 }
@@ -73,14 +75,14 @@ fn a_start_that_fails_is_repeated_after_15_minutes() {
         spec.subscribed.remove(&ContentType::Exchange);
         let rig = Rig::new(vec![spec]);
         let fault = Fault::AfError { status: 500, code: "AF50000".to_owned() };
-        rig.tenants.script(FaultTarget::operation(Operation::Start), fault, 1);
+        rig.tenants.script(FaultTarget::operation(Operation::StartSubscription), fault, 1);
         rig.run_for(Duration::from_mins(14)).await.unwrap();
-        assert_eq!(rig.tenants.stats().requests_of(Operation::Start), 1);
+        assert_eq!(rig.tenants.stats().requests_of(Operation::StartSubscription), 1);
         // The ledger remembers the attempt.
         rig.run_for(Duration::from_secs(30)).await.unwrap();
-        assert_eq!(rig.tenants.stats().requests_of(Operation::Start), 1);
+        assert_eq!(rig.tenants.stats().requests_of(Operation::StartSubscription), 1);
         rig.run_for(Duration::from_mins(10)).await.unwrap();
-        assert_eq!(rig.tenants.stats().requests_of(Operation::Start), 2);
+        assert_eq!(rig.tenants.stats().requests_of(Operation::StartSubscription), 2);
     });
 }
 
@@ -94,6 +96,8 @@ fn events_carry_where_they_came_from_and_stand_where_the_user_wants_them() {
         rig.once().await.unwrap();
         let arrivals = rig.arrivals.lock().unwrap();
         assert_eq!(arrivals.events.len(), 3);
-        assert!(arrivals.events.iter().all(|event| event["o365"]["audit"]["Operation"].is_string()));
+        assert!(
+            arrivals.events.iter().all(|event| event["o365"]["audit"]["Operation"].is_string())
+        );
     });
 }
