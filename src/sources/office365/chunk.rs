@@ -239,7 +239,7 @@ mod tests {
             match wrong {
                 None => assert_eq!(reason, None),
                 Some(wrong) => {
-                    assert!(reason.as_deref().is_some_and(|it| it.contains(wrong)), "{reason:?}")
+                    assert!(reason.as_deref().is_some_and(|it| it.contains(wrong)), "{reason:?}");
                 }
             }
         }

@@ -243,7 +243,6 @@ impl Office365 {
         Ok(Tenant {
             shared: Arc::clone(shared),
             name: config.name.clone(),
-            tenant_id,
             client,
             limiter,
             duplicates: Duplicates::new(row, shared.persist.clone(), is_on),

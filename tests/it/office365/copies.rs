@@ -43,15 +43,15 @@ fn blobs_that_hold_each_others_copies_are_delivered_side_by_side() {
     let (delivered, metrics) =
         deliver(&[&["a", "b", "c"], &["c", "b", "a", "d"], &["d", "a"]], |_, _| Outcome::Delivered);
     assert_eq!(delivered, ["a", "b", "c", "d"]);
-    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 5.0);
-    assert_eq!(metrics.sum("o365_records_total", &[]), 9.0);
+    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 5);
+    assert_eq!(metrics.sum("o365_records_total", &[]), 9);
 }
 
 #[test]
 fn a_copy_within_a_blob_is_dropped_too() {
     let (delivered, metrics) = deliver(&[&["a", "a", "b", "a"]], |_, _| Outcome::Delivered);
     assert_eq!(delivered, ["a", "b"]);
-    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 2.0);
+    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 2);
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn a_copy_is_sent_when_the_first_one_was_not_delivered() {
 fn a_filtered_record_is_done_with() {
     let (delivered, metrics) = deliver(&[&["a", "b"], &["a", "b"]], |_, _| Outcome::Filtered);
     assert!(delivered.is_empty());
-    assert_eq!(metrics.sum("component_sent_events_total", &[]), 2.0);
-    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 2.0);
+    assert_eq!(metrics.sum("component_sent_events_total", &[]), 2);
+    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 2);
 }
 
 #[test]
@@ -88,8 +88,8 @@ fn a_repeated_attempt_counts_what_it_had_delivered_as_delivered() {
     };
     let (delivered, metrics) = deliver(&[&["a", "b", "c"]], judge);
     assert_eq!(delivered, ["a", "b", "c"]);
-    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 0.0);
-    assert_eq!(metrics.sum("component_sent_events_total", &[]), 4.0);
+    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 0);
+    assert_eq!(metrics.sum("component_sent_events_total", &[]), 4);
 }
 
 #[test]

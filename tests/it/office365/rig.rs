@@ -130,9 +130,9 @@ impl Rig {
     pub(super) fn with_settings(tenants: Vec<TenantSpec>, settings: Settings) -> Rig {
         let clock = SimulatedClock::new(start());
         let names = ["contoso", "fabrikam"];
-        let named: Vec<_> =
+        let pairs: Vec<_> =
             names.into_iter().zip(tenants.iter().map(|tenant| tenant.tenant_id.as_str())).collect();
-        let mut config = config(&named);
+        let mut config = config(&pairs);
         config.content_types = office365::ContentType::ALL.to_vec();
         Rig {
             config,
@@ -174,7 +174,7 @@ impl Rig {
         let (run, batches) = self.prepare(mode, shutdown);
         let sink = async {
             self.sink(batches).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             result = run => result,
@@ -303,11 +303,17 @@ impl Scrape {
         Scrape(scrape)
     }
 
-    /// The sum of all series of `name` that have all of `labels`.
-    pub(super) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+    /// The sum of all series of `name` that have all of `labels`, in whole numbers.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counters, and times"
+    )]
+    pub(super) fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let series = self.0.get(name).into_iter().flatten();
-        series
+        let sum = series
             .filter(|(text, _)| labels.iter().all(|label| text.contains(label)))
-            .fold(0.0, |sum, (_, value)| sum + value)
+            .fold(0.0, |sum, (_, value)| sum + value);
+        sum.round() as u64
     }
 }
