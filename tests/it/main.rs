@@ -6,6 +6,7 @@ mod demo;
 mod elasticsearch;
 mod kill;
 mod metrics;
+mod office365;
 mod outage;
 mod rig;
 mod services;

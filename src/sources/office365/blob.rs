@@ -71,7 +71,7 @@ impl Attempt {
         let records = tokio::select! {
             biased;
             () = shared.stopping() => return Err(Failure::interrupted()),
-            fetched = self.tenant.client.fetch(&self.due.blob) => fetched.map_err(Failure::api)?,
+            fetched = self.tenant.client.fetch(&self.due.blob) => fetched.map_err(|error| Failure::api(&error))?,
         };
         let mut reader =
             ChunkReader::new(records, shared.in_flight.clone(), shared.record_path.clone());
@@ -244,12 +244,12 @@ impl Failure {
         Failure { fault, reason: "stopped".to_owned(), evidence: None }
     }
 
-    fn api(error: ApiError) -> Failure {
-        let fault = match &error {
+    fn api(error: &ApiError) -> Failure {
+        let fault = match error {
             ApiError::SignIn { source, .. } => AttemptFault::SignIn(source.class()),
             error => AttemptFault::Api(error.class()),
         };
-        Failure { fault, reason: chain(&error), evidence: None }
+        Failure { fault, reason: chain(error), evidence: None }
     }
 
     fn body(fault: &RecordFault) -> Failure {
@@ -264,7 +264,8 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        text += &format!(": {source}");
+        text.push_str(": ");
+        text.push_str(&source.to_string());
         next = source.source();
     }
     text
@@ -274,7 +275,7 @@ fn metadata(tenant: &Tenant, feed: &FeedHandle, due: &DueBlob, now: Timestamp) -
     let text = |text: &str| Value::from(text.to_owned());
     let fields = [
         ("tenant", text(&tenant.name)),
-        ("tenant_id", text(&tenant.tenant_id.to_string())),
+        ("tenant_id", text(&tenant.client.settings().tenant_id.to_string())),
         ("content_type", text(feed.content_type.name())),
         ("content_id", text(&due.blob.id.0)),
         ("content_created", Value::Timestamp(due.blob.created)),

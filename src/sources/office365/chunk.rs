@@ -4,7 +4,7 @@
 //! record that gets through is what [`super::schema`] declares. What does not is kept with the reason, never thrown
 //! away, and never a panic.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -192,18 +192,14 @@ fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
         return Err("record has an empty `Id`".to_owned());
     }
     string(fields, "CreationTime")?;
-    Ok((RecordId::new(id), value))
+    let id = RecordId::new(&id);
+    Ok((id, value))
 }
 
-fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<&'a str, String> {
-    match fields.get(name) {
-        // VRL has two kinds of string; neither is anything but UTF-8 when it comes from JSON.
-        Some(value @ (Value::String(_) | Value::Bytes(_))) => {
-            value.to_str().ok_or_else(|| format!("`{name}` of the record is not UTF-8"))
-        }
-        Some(_) => Err(format!("`{name}` of the record is not a string")),
-        None => Err(format!("record has no `{name}`")),
-    }
+fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<Cow<'a, str>, String> {
+    let value = fields.get(name).ok_or_else(|| format!("record has no `{name}`"))?;
+    // Nothing is lost here: what was read from JSON is UTF-8.
+    value.to_str_lossy().ok_or_else(|| format!("`{name}` of the record is not a string"))
 }
 
 fn mount(value: Value, path: &OwnedValuePath) -> Value {
@@ -243,7 +239,7 @@ mod tests {
             match wrong {
                 None => assert_eq!(reason, None),
                 Some(wrong) => {
-                    assert!(reason.as_deref().is_some_and(|it| it.contains(wrong)), "{reason:?}")
+                    assert!(reason.as_deref().is_some_and(|it| it.contains(wrong)), "{reason:?}");
                 }
             }
         }

@@ -273,14 +273,11 @@ impl Feed {
             return;
         }
         let (failures, reason) = (self.failures, error.text());
-        match error.hint() {
-            Some(Hint { cause, fix }) => tracing::error!(
-                component_id, tenant, %content_type, failures, reason, cause, fix, "feed could not be listed"
-            ),
-            None => tracing::error!(
-                component_id, tenant, %content_type, failures, reason, "feed could not be listed"
-            ),
-        }
+        let hint = error.hint();
+        let (cause, fix) = (hint.map(|hint| hint.cause), hint.map(|hint| hint.fix));
+        tracing::error!(
+            component_id, tenant, %content_type, failures, reason, cause, fix, "feed could not be listed"
+        );
     }
 
     fn report_missed(&self, missed: Unlisted) {

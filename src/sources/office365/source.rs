@@ -158,28 +158,35 @@ impl Source for Office365 {
             for tenant in &tenants {
                 running.spawn(Arc::clone(tenant).run());
             }
-            let mut undone = Vec::new();
-            let joined = async {
-                while let Some(ended) = running.join_next().await {
-                    match ended {
-                        Ok(problems) => undone.extend(problems),
-                        Err(error) => undone.push(format!("a tenant's task ended early: {error}")),
-                    }
-                }
-            };
-            tokio::select! {
+            let ended = tokio::select! {
                 biased;
-                // The tasks end where they stand when their set is dropped.
-                () = shared.shutdown.abandoned() => return Ok(()),
-                () = joined => {}
-                () = self.prune_for_ever(&shared, &tenants) => {}
-            }
+                () = shared.shutdown.abandoned() => None,
+                undone = join_all(&mut running) => Some(undone),
+                () = self.prune_for_ever(&shared, &tenants) => None,
+            };
+            let Some(undone) = ended else {
+                // The tasks end where they stand.
+                running.shutdown().await;
+                return Ok(());
+            };
             if shared.closed.is_cancelled() {
                 return Err(RunError::plain("the topology takes no more events"));
             }
             if undone.is_empty() { Ok(()) } else { Err(RunError::plain(undone.join("; "))) }
         })
     }
+}
+
+/// Waits for all tenants, and gives what they could not do.
+async fn join_all(running: &mut JoinSet<Vec<String>>) -> Vec<String> {
+    let mut undone = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(problems) => undone.extend(problems),
+            Err(error) => undone.push(format!("a tenant's task ended early: {error}")),
+        }
+    }
+    undone
 }
 
 impl Office365 {
@@ -236,7 +243,6 @@ impl Office365 {
         Ok(Tenant {
             shared: Arc::clone(shared),
             name: config.name.clone(),
-            tenant_id,
             client,
             limiter,
             duplicates: Duplicates::new(row, shared.persist.clone(), is_on),

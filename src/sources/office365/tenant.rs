@@ -13,7 +13,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use office365::{ApiError, ContentType, RateLimiter, TenantClient, TenantId};
+use office365::{ApiError, ContentType, RateLimiter, TenantClient};
 use pipeline_core::Timestamp;
 use tokio::{
     sync::Notify,
@@ -52,7 +52,6 @@ pub(super) struct FeedHandle {
 pub(super) struct Tenant {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
-    pub(super) tenant_id: TenantId,
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) duplicates: Duplicates,

@@ -1,5 +1,7 @@
 //! What a configuration may say, and what is reported when it is wrong.
 
+use std::fmt::Write;
+
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -15,11 +17,13 @@ const TENANT: &str = "
 fn check(toml: &str, expected: &Expect) {
     let shown = match toml::from_str::<Config>(toml) {
         Err(error) => error.message().to_owned(),
-        Ok(config) => config
-            .problems()
-            .into_iter()
-            .map(|problem| format!("{}: {}\n", problem.key.join("."), problem.message))
-            .collect(),
+        Ok(config) => {
+            let mut shown = String::new();
+            for problem in config.problems() {
+                writeln!(shown, "{}: {}", problem.key.join("."), problem.message).unwrap();
+            }
+            shown
+        }
     };
     expected.assert_eq(&shown);
 }

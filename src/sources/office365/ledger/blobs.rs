@@ -231,7 +231,7 @@ pub(super) fn status(db: &Connection, feed: FeedRow) -> rusqlite::Result<FeedSta
     })
 }
 
-/// A number as SQLite has them.
+/// A number as `SQLite` has them.
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The ledger in SQLite: on a thread in production, in place for simulations.
+//! The ledger in `SQLite`: on a thread in production, in place for simulations.
 
 use std::{
     path::Path,

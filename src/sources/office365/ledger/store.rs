@@ -1,4 +1,4 @@
-//! The ledger's SQLite file: opening it, its tables, its settings.
+//! The ledger's `SQLite` file: opening it, its tables, its settings.
 //!
 //! Invariant: one process at a time, held by an exclusive lock from opening to closing. A commit is on disk when it
 //! returns (`synchronous = FULL`).
@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::LedgerError;
 
-/// The version of the tables below, in SQLite's `user_version`.
+/// The version of the tables below, in the file's `user_version`.
 const SCHEMA_VERSION: i64 = 1;
 
 /// Prepared statements that are kept: every one there is.
@@ -150,7 +150,7 @@ fn open_error(path: &Path, error: rusqlite::Error) -> LedgerError {
     }
 }
 
-/// Makes the file before SQLite does, which would let others read it. Its log takes the same mode.
+/// Makes the file before `SQLite` does, which would let others read it. Its log takes the same mode.
 #[cfg(unix)]
 fn make_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

@@ -71,7 +71,6 @@ pub(in super::super) fn after_attempt(
     let is_expired = now >= expires;
     match fault {
         AttemptFault::Interrupted => BlobStep::Release,
-        AttemptFault::Undelivered => retry(None),
         AttemptFault::Api(ErrorClass::Throttled { after }) => {
             BlobStep::PauseTenant { pause: after.unwrap_or(THROTTLED_PAUSE) }
         }
@@ -84,7 +83,7 @@ pub(in super::super) fn after_attempt(
             BlobStep::PauseTenant { pause: MISCONFIGURED_PAUSE }
         }
         AttemptFault::Api(ErrorClass::Lost) if attempts >= LOST_ANSWERS => BlobStep::Lost,
-        AttemptFault::Api(ErrorClass::Lost) => retry(None),
+        AttemptFault::Undelivered | AttemptFault::Api(ErrorClass::Lost) => retry(None),
         _ if is_expired => BlobStep::Lost,
         AttemptFault::Api(ErrorClass::Retry { after }) => retry(after),
         AttemptFault::Api(
@@ -243,13 +242,13 @@ mod tests {
             let full = Duration::from_secs(full);
             assert!(full / 2 <= wait && wait <= full, "{attempts}: {wait:?}");
         }
-        let after = Some(Duration::from_secs(600));
-        assert_eq!(wait(api(ErrorClass::Retry { after }), 1), Duration::from_secs(600));
+        let after = Some(Duration::from_mins(10));
+        assert_eq!(wait(api(ErrorClass::Retry { after }), 1), Duration::from_mins(10));
     }
 
     #[test]
     fn feeds_poll_soon_after_passing_trouble_and_as_usual_after_the_rest() {
-        let interval = Duration::from_secs(300);
+        let interval = Duration::from_mins(5);
         let random = &mut fastrand::Rng::with_seed(3);
         let mut wait = |class, failures| {
             next_poll(Some(after_listing_error(class)), failures, interval, random).as_secs_f64()

@@ -53,7 +53,7 @@ mod tests {
     }
 
     fn check(
-        status: Option<Option<bool>>,
+        status: &[Option<bool>],
         refused: bool,
         attempted: Option<i64>,
         expected: SubscriptionStep,
@@ -63,7 +63,7 @@ mod tests {
             is_enabled: Some(true),
             webhook: None,
         };
-        let row = status.map(|is_enabled| Subscription {
+        let row = status.iter().map(|&is_enabled| Subscription {
             content_type: ASKED,
             is_enabled,
             webhook: None,
@@ -77,16 +77,16 @@ mod tests {
     fn what_is_not_enabled_is_started_at_most_every_15_minutes() {
         use SubscriptionStep::{Ready, Start, WaitUntil};
         for (status, refused, attempted, expected) in [
-            (Some(Some(true)), false, None, Ready),
-            (Some(None), false, None, Ready),
-            (Some(None), true, None, Start),
-            (Some(Some(false)), false, None, Start),
-            (None, false, None, Start),
-            (None, false, Some(85), Start),
-            (None, false, Some(86), WaitUntil(minute(101))),
-            (Some(Some(false)), false, Some(100), WaitUntil(minute(115))),
-            (None, false, Some(200), Start),
-            (Some(Some(true)), false, Some(99), Ready),
+            (&[Some(true)][..], false, None, Ready),
+            (&[None], false, None, Ready),
+            (&[None], true, None, Start),
+            (&[Some(false)], false, None, Start),
+            (&[], false, None, Start),
+            (&[], false, Some(85), Start),
+            (&[], false, Some(86), WaitUntil(minute(101))),
+            (&[Some(false)], false, Some(100), WaitUntil(minute(115))),
+            (&[], false, Some(200), Start),
+            (&[Some(true)][..], false, Some(99), Ready),
         ] {
             check(status, refused, attempted, expected);
         }

@@ -93,6 +93,8 @@ pub(in super::super) fn listed_until(
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use expect_test::{Expect, expect};
     use office365::parse_time;
 
@@ -115,9 +117,9 @@ mod tests {
         let (mut position, mut shown) = (None, String::new());
         while let Some(next) = next_window(&RULES, listed_until, position, end, now) {
             if let Some(missed) = next.missed {
-                shown += &format!("missed {:?}..{:?}\n", missed.start, missed.end);
+                writeln!(shown, "missed {:?}..{:?}", missed.start, missed.end).unwrap();
             }
-            shown += &format!("{}\n", next.window);
+            writeln!(shown, "{}", next.window).unwrap();
             position = Some(next.window.end());
         }
         expected.assert_eq(&shown);

@@ -20,8 +20,8 @@ use vrl::path::{OwnedSegment, OwnedValuePath};
 use super::plan::LISTABLE;
 use crate::config::units::{byte_size, duration, field_path};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The longest `dedupe_window`: longer than any repetition that was ever reported.
 const DEDUPE_WINDOW_MAX: Duration = DAY.saturating_mul(366);

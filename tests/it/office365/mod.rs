@@ -1,0 +1,11 @@
+//! The source `office365` against fake tenants.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod bad_input;
+mod completeness;
+mod copies;
+mod restart;
+mod rig;
+mod socket;
+mod tenants;

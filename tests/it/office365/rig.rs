@@ -1,0 +1,319 @@
+//! A source between fake tenants and a sink that does as it is told, on a paused clock.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use fake_tenant::{Completeness, FakeTenants, Filter, History, Settings, TenantSpec};
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use net::{Body, BodyError, SendError, Transport};
+use o365flow::sources::office365::{
+    Config,
+    ledger::{Ledger, SqliteLedger},
+};
+use pipeline_core::{
+    Batch, Clock, ComponentKind, Event, Outcome, Outlet, RunError, RunMode, Shutdown, Source,
+    SourceContext, Timestamp,
+    testing::{self, DeadLettersInMemory},
+};
+use tokio::{sync::mpsc, task::JoinSet};
+
+pub(super) const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
+pub(super) const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
+const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
+const SECRET: &str = "a~secret+of/its=own";
+
+/// The time at which simulations begin.
+pub(super) fn start() -> Timestamp {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// One clock for the fake tenants and the source.
+#[derive(Debug)]
+pub(super) struct SimulatedClock(fake_tenant::TokioClock);
+
+impl SimulatedClock {
+    pub(super) fn new(now: Timestamp) -> Arc<SimulatedClock> {
+        Arc::new(SimulatedClock(fake_tenant::TokioClock::new(now)))
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        fake_tenant::Clock::now(&self.0)
+    }
+}
+
+impl fake_tenant::Clock for SimulatedClock {
+    fn now(&self) -> DateTime<Utc> {
+        fake_tenant::Clock::now(&self.0)
+    }
+}
+
+struct InProcess(Arc<FakeTenants>);
+
+impl Transport for InProcess {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
+        Box::pin(async move {
+            let response = self.0.handle(request).await;
+            let transfer = |error: std::io::Error| BodyError::Transfer { source: error.into() };
+            Ok(response.map(|body| body.map_err(transfer).boxed_unsync()))
+        })
+    }
+}
+
+/// What the sink says of each event; it is given the record's id and how often that came before.
+pub(super) type Judge = dyn Fn(&str, usize) -> Outcome + Send + Sync;
+
+/// What arrived, and what was said of it.
+#[derive(Default)]
+pub(super) struct Arrivals {
+    pub(super) ids: Vec<String>,
+    pub(super) delivered: Vec<String>,
+    pub(super) events: Vec<serde_json::Value>,
+    pub(super) bytes_held: usize,
+    pub(super) bytes_held_max: usize,
+}
+
+pub(super) struct Rig {
+    pub(super) tenants: Arc<FakeTenants>,
+    pub(super) clock: Arc<SimulatedClock>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) config: Config,
+    pub(super) dead_letters: Arc<DeadLettersInMemory>,
+    pub(super) arrivals: Arc<Mutex<Arrivals>>,
+    pub(super) judge: Arc<Judge>,
+    /// How long the sink holds a batch.
+    pub(super) sink_delay: Duration,
+    pub(super) seed: u64,
+}
+
+/// A tenant of the fake API with every feed subscribed to.
+pub(super) fn tenant(id: &str, domain: &str) -> TenantSpec {
+    TenantSpec::new(id, domain, CLIENT, SECRET).subscribed_to_all()
+}
+
+/// A week with copies and blobs that are listed late; it ends two days before the start, so that all of it is settled.
+pub(super) fn history(seed: u64) -> History {
+    let start = start() - TimeDelta::days(6);
+    let mut history =
+        History::new(seed, start, start + TimeDelta::days(4)).with_blobs_per_hour(0.3);
+    history.records_per_blob = 1..=40;
+    history.duplicate_rate = 0.1;
+    history.late_rate = 0.2;
+    history
+}
+
+/// The configuration of the named tenants.
+pub(super) fn config(tenants: &[(&str, &str)]) -> Config {
+    let tables = tenants.iter().map(|(name, id)| {
+        format!(
+            "[[tenants]]\nname = '{name}'\ntenant_id = '{id}'\nclient_id = '{CLIENT}'\nclient_secret = '{SECRET}'\n"
+        )
+    });
+    toml::from_str(&tables.collect::<String>()).unwrap()
+}
+
+impl Rig {
+    pub(super) fn new(tenants: Vec<TenantSpec>) -> Rig {
+        Rig::with_settings(tenants, Settings::default())
+    }
+
+    pub(super) fn with_settings(tenants: Vec<TenantSpec>, settings: Settings) -> Rig {
+        let clock = SimulatedClock::new(start());
+        let names = ["contoso", "fabrikam"];
+        let pairs: Vec<_> =
+            names.into_iter().zip(tenants.iter().map(|tenant| tenant.tenant_id.as_str())).collect();
+        let mut config = config(&pairs);
+        config.content_types = office365::ContentType::ALL.to_vec();
+        Rig {
+            config,
+            seed: settings.seed,
+            tenants: Arc::new(FakeTenants::new(clock.clone(), settings, tenants)),
+            clock,
+            ledger: Arc::new(SqliteLedger::in_memory().unwrap()),
+            dead_letters: Arc::default(),
+            arrivals: Arc::default(),
+            judge: Arc::new(|_, _| Outcome::Delivered),
+            sink_delay: Duration::from_millis(50),
+        }
+    }
+
+    fn context(&self, mode: RunMode) -> SourceContext {
+        SourceContext {
+            id: "office365".into(),
+            data_dir: Path::new("unused").to_owned(),
+            mode,
+            clock: self.clock.clone(),
+            dead_letters: self.dead_letters.clone(),
+            metrics: testing::metrics(ComponentKind::Source, "office365"),
+        }
+    }
+
+    /// Runs the source, and the sink until it is empty.
+    pub(super) async fn run(&self, mode: RunMode, shutdown: Shutdown) -> Result<(), RunError> {
+        let (run, batches) = self.prepare(mode, shutdown);
+        let (result, ()) = tokio::join!(run, self.sink(batches));
+        result
+    }
+
+    /// Runs the source until it ends, whatever the sink still holds.
+    pub(super) async fn run_source(
+        &self,
+        mode: RunMode,
+        shutdown: Shutdown,
+    ) -> Result<(), RunError> {
+        let (run, batches) = self.prepare(mode, shutdown);
+        let sink = async {
+            self.sink(batches).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = run => result,
+            () = sink => Ok(()),
+        }
+    }
+
+    fn prepare(
+        &self,
+        mode: RunMode,
+        shutdown: Shutdown,
+    ) -> (BoxFuture<'static, Result<(), RunError>>, mpsc::Receiver<Batch>) {
+        let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
+        let ledger = Arc::clone(&self.ledger);
+        let context = self.context(mode);
+        let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
+        let (edge, batches) = mpsc::channel(4);
+        let outlet = Outlet::new(edge, testing::metrics(ComponentKind::Source, "office365"));
+        (Box::new(source).run(outlet, shutdown), batches)
+    }
+
+    /// One run that ends by itself.
+    pub(super) async fn once(&self) -> Result<(), RunError> {
+        self.run(RunMode::Once, Shutdown::new()).await
+    }
+
+    /// A run that is drained after `time`.
+    pub(super) async fn run_for(&self, time: Duration) -> Result<(), RunError> {
+        let shutdown = Shutdown::new();
+        let end = async {
+            tokio::time::sleep(time).await;
+            shutdown.drain();
+        };
+        let (result, ()) = tokio::join!(self.run(RunMode::Continuous, shutdown.clone()), end);
+        result
+    }
+
+    async fn sink(&self, mut batches: mpsc::Receiver<Batch>) {
+        let mut held = JoinSet::new();
+        while let Some(batch) = batches.recv().await {
+            let (arrivals, judge) = (Arc::clone(&self.arrivals), Arc::clone(&self.judge));
+            let delay = self.sink_delay;
+            held.spawn(async move {
+                let bytes = batch.byte_size();
+                {
+                    let mut arrivals = arrivals.lock().unwrap();
+                    arrivals.bytes_held += bytes;
+                    arrivals.bytes_held_max = arrivals.bytes_held_max.max(arrivals.bytes_held);
+                }
+                tokio::time::sleep(delay).await;
+                let mut arrivals = arrivals.lock().unwrap();
+                arrivals.bytes_held -= bytes;
+                for event in batch {
+                    arrivals.judge(event, &*judge);
+                }
+            });
+        }
+        held.join_all().await;
+    }
+
+    /// Compares what was delivered with what should have been.
+    pub(super) fn verify(&self) -> Completeness {
+        self.verify_tenant(None)
+    }
+
+    pub(super) fn verify_tenant(&self, tenant_id: Option<&str>) -> Completeness {
+        let filter = Filter { tenant_id: tenant_id.map(str::to_owned), ..Filter::default() };
+        let arrivals = self.arrivals.lock().unwrap();
+        self.tenants.verify(&filter, arrivals.delivered.iter().map(String::as_str))
+    }
+
+    pub(super) fn assert_exact(&self) {
+        let mut completeness = self.verify();
+        let missing = completeness.missing.len();
+        completeness.missing.truncate(3);
+        assert!(completeness.is_exact(), "seed {}: {missing} missing, {completeness:?}", self.seed);
+    }
+}
+
+impl Arrivals {
+    fn judge(&mut self, event: Event, judge: &Judge) {
+        let mut json = Vec::new();
+        event.write_json(&mut json);
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let id = json["Id"].as_str().or(json["o365"]["audit"]["Id"].as_str()).unwrap().to_owned();
+        let before = self.ids.iter().rev().filter(|other| **other == id).count();
+        let outcome = judge(&id, before);
+        if outcome == Outcome::Delivered {
+            self.delivered.push(id.clone());
+        }
+        self.ids.push(id);
+        if self.events.len() < 10 {
+            self.events.push(json);
+        }
+        event.settle(outcome);
+    }
+}
+
+/// Runs `future` on a paused clock, and gives its output and what the metrics were at the end.
+pub(super) fn simulate<T>(simulation: impl AsyncFnOnce() -> T) -> (T, Scrape) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let output = metrics::with_local_recorder(&recorder, || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap()
+            .block_on(simulation())
+    });
+    (output, Scrape::of(&handle.render()))
+}
+
+/// The metrics, by name.
+pub(super) struct Scrape(HashMap<String, Vec<(String, f64)>>);
+
+impl Scrape {
+    fn of(text: &str) -> Scrape {
+        let mut scrape: HashMap<String, Vec<(String, f64)>> = HashMap::new();
+        for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let series = (labels.to_owned(), value.parse().unwrap());
+            scrape.entry(name.to_owned()).or_default().push(series);
+        }
+        Scrape(scrape)
+    }
+
+    /// The sum of all series of `name` that have all of `labels`, in whole numbers.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counters, and times"
+    )]
+    pub(super) fn sum(&self, name: &str, labels: &[&str]) -> u64 {
+        let series = self.0.get(name).into_iter().flatten();
+        let sum = series
+            .filter(|(text, _)| labels.iter().all(|label| text.contains(label)))
+            .fold(0.0, |sum, (_, value)| sum + value);
+        sum.round() as u64
+    }
+}
