@@ -97,8 +97,7 @@ fn measure(scenario: &Scenario) -> Result<(), Box<dyn Error>> {
         events,
         events / took.as_secs_f64(),
         events / cpu,
-        // The largest of all children so far; the fake tenant is smaller, and scenarios run from small to large.
-        after.max_rss() as f64 / 1000.0,
+        megabytes(&after),
     );
     Ok(())
 }
@@ -156,6 +155,12 @@ inputs = ["o365beat"]
 fn row(summary: &str, name: &str) -> Option<f64> {
     let line = summary.lines().find(|line| line.trim_start().starts_with(name))?;
     line.split_whitespace().last()?.replace(',', "").parse().ok()
+}
+
+/// The largest of all children so far: the fake tenant is smaller.
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+fn megabytes(usage: &Usage) -> f64 {
+    usage.max_rss() as f64 / 1000.0
 }
 
 fn cpu_time(usage: &Usage) -> Duration {

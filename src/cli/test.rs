@@ -13,7 +13,7 @@ use crate::{
 /// Run the golden tests of VRL programs.
 ///
 /// Beside `NAME.vrl` stand `NAME.input.ndjson`, one record a line, and `NAME.output.ndjson`, what the program makes of
-/// each. With UPDATE_EXPECT=1 the outputs are written anew; read their diff before you keep them.
+/// each. With `UPDATE_EXPECT=1` the outputs are written anew; read their diff before you keep them.
 #[derive(Debug, Args)]
 pub(super) struct Test {
     /// Programs, or folders of programs.

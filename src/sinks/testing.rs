@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 use chrono::DateTime;
 use pipeline_core::{
-    ComponentKind, Fates, Inlet, Shutdown, Sink, SinkContext, edge,
+    ComponentKind, Fates, Shutdown, Sink, SinkContext, edge,
     testing::{DeadLettersInMemory, ManualClock, batch, metrics},
 };
 

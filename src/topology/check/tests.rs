@@ -6,8 +6,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 use pipeline_core::{
-    BuildError, Output, Problem, Schema, SinkConfig, SinkContext, Source, SourceConfig,
-    SourceContext,
+    BuildError, Output, Schema, SinkConfig, SinkContext, Source, SourceConfig, SourceContext,
 };
 use vrl::{path::parse_value_path, value::kind::Collection};
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -20,11 +21,11 @@ use o365flow::sources::office365::{
     ledger::{Ledger, SqliteLedger},
 };
 use pipeline_core::{
-    Batch, Clock, ComponentKind, Event, Outcome, Outlet, RunError, RunMode, Shutdown, Source,
-    SourceContext, Timestamp,
+    Clock, ComponentKind, Event, Inlet, Outcome, RunError, RunMode, Shutdown, Source,
+    SourceContext, Timestamp, edge,
     testing::{self, DeadLettersInMemory},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 
 pub(super) const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
 pub(super) const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
@@ -160,8 +161,8 @@ impl Rig {
 
     /// Runs the source, and the sink until it is empty.
     pub(super) async fn run(&self, mode: RunMode, shutdown: Shutdown) -> Result<(), RunError> {
-        let (run, batches) = self.prepare(mode, shutdown);
-        let (result, ()) = tokio::join!(run, self.sink(batches));
+        let (run, inlet) = self.prepare(mode, shutdown);
+        let (result, ()) = tokio::join!(run, self.sink(inlet));
         result
     }
 
@@ -171,9 +172,9 @@ impl Rig {
         mode: RunMode,
         shutdown: Shutdown,
     ) -> Result<(), RunError> {
-        let (run, batches) = self.prepare(mode, shutdown);
+        let (run, inlet) = self.prepare(mode, shutdown);
         let sink = async {
-            self.sink(batches).await;
+            self.sink(inlet).await;
             std::future::pending::<()>().await;
         };
         tokio::select! {
@@ -186,14 +187,14 @@ impl Rig {
         &self,
         mode: RunMode,
         shutdown: Shutdown,
-    ) -> (BoxFuture<'static, Result<(), RunError>>, mpsc::Receiver<Batch>) {
+    ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
         let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
-        let (edge, batches) = mpsc::channel(4);
-        let outlet = Outlet::new(edge, testing::metrics(ComponentKind::Source, "office365"));
-        (Box::new(source).run(outlet, shutdown), batches)
+        let batches_max = NonZeroUsize::new(4).unwrap();
+        let (outlet, inlet) = edge(batches_max, &testing::metrics(ComponentKind::Sink, "sink"));
+        (Box::new(source).run(outlet, shutdown), inlet)
     }
 
     /// One run that ends by itself.
@@ -212,9 +213,9 @@ impl Rig {
         result
     }
 
-    async fn sink(&self, mut batches: mpsc::Receiver<Batch>) {
+    async fn sink(&self, mut inlet: Inlet) {
         let mut held = JoinSet::new();
-        while let Some(batch) = batches.recv().await {
+        while let Some(batch) = inlet.next().await {
             let (arrivals, judge) = (Arc::clone(&self.arrivals), Arc::clone(&self.judge));
             let delay = self.sink_delay;
             held.spawn(async move {

@@ -1,17 +1,14 @@
 //! The source as a user runs it: its own ledger file, its own connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
+use super::rig::{CONTOSO, config, history, start, tenant};
 use chrono::{TimeDelta, Utc};
 use fake_tenant::{FakeTenants, Filter, Server, Settings, TokioClock};
 use pipeline_core::{
-    Clock, ComponentKind, Outcome, Outlet, RunMode, Shutdown, SourceConfig, SourceContext,
-    Timestamp,
+    Clock, ComponentKind, Outcome, RunMode, Shutdown, SourceConfig, SourceContext, Timestamp, edge,
     testing::{self, DeadLettersInMemory},
 };
-use tokio::sync::mpsc;
-
-use super::rig::{CONTOSO, config, history, start, tenant};
 
 #[derive(Debug)]
 struct RealClock;
@@ -51,11 +48,11 @@ async fn everything_arrives_over_a_socket_and_a_second_source_is_refused() {
     let error = config.build(context.clone()).await.err().unwrap();
     assert!(error.to_string().contains("another process uses the ledger"), "{error}");
 
-    let (edge, mut batches) = mpsc::channel(8);
-    let outlet = Outlet::new(edge, context.metrics.clone());
+    let batches_max = NonZeroUsize::new(8).unwrap();
+    let (outlet, mut inlet) = edge(batches_max, &testing::metrics(ComponentKind::Sink, "sink"));
     let sink = async {
         let mut ids = Vec::new();
-        while let Some(batch) = batches.recv().await {
+        while let Some(batch) = inlet.next().await {
             for event in batch {
                 let id = event.at(&vrl::path::parse_value_path("Id").unwrap()).unwrap();
                 ids.push(id.to_string_lossy().into_owned());
