@@ -120,9 +120,10 @@ impl Drop for Rig {
 
 /// The summary of a run that must have gone well.
 pub(crate) fn summary(output: &Output) -> String {
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the run failed: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    assert!(output.status.success(), "the run failed: {said}{shown}");
+    shown
 }
 
 /// The number in a row of a summary.

@@ -21,7 +21,7 @@ use o365flow::sources::office365::{
     ledger::{Ledger, SqliteLedger},
 };
 use pipeline_core::{
-    Clock, ComponentKind, Event, Inlet, Outcome, RunError, RunMode, Shutdown, Source,
+    Clock, ComponentKind, Event, Inlet, Outcome, Outlet, RunError, RunMode, Shutdown, Source,
     SourceContext, Timestamp, edge,
     testing::{self, DeadLettersInMemory},
 };
@@ -194,7 +194,8 @@ impl Rig {
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
         let batches_max = NonZeroUsize::new(4).unwrap();
         let (outlet, inlet) = edge(batches_max, &testing::metrics(ComponentKind::Sink, "sink"));
-        (Box::new(source).run(outlet, shutdown), inlet)
+        let writer = testing::metrics(ComponentKind::Source, "office365");
+        (Box::new(source).run(Outlet::fan_out(&[outlet], &writer), shutdown), inlet)
     }
 
     /// One run that ends by itself.
