@@ -190,7 +190,11 @@ impl Tenant {
         let shared = &self.shared;
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         loop {
-            let next_at = self.fill(work).await;
+            let next_at = tokio::select! {
+                biased;
+                () = shared.stopping() => return,
+                next_at = self.fill(work) => next_at,
+            };
             if shared.is_once && work.is_idle() && self.is_done(next_at) {
                 return;
             }

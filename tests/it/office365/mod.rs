@@ -5,6 +5,7 @@
 mod bad_input;
 mod completeness;
 mod copies;
+mod disk;
 mod restart;
 mod rig;
 mod socket;

@@ -21,6 +21,9 @@ const SCHEMA_VERSION: i64 = 1;
 /// Prepared statements that are kept: every one there is.
 const STATEMENTS_MAX: usize = 64;
 
+/// A group of seen ids has some 2 KB, of which a smaller page would hold one.
+const PAGE_BYTES: i64 = 8192;
+
 /// A process that is just ending still holds the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -93,6 +96,7 @@ impl Store {
         let failed = |error| open_error(path, error);
         connection.busy_timeout(LOCK_WAIT).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failed)?;
         // The lock comes before the journal mode: a write-ahead log then needs no shared memory.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;

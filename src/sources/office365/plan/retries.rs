@@ -79,7 +79,10 @@ pub(in super::super) fn after_attempt(
         {
             BlobStep::PauseTenant { pause: after.unwrap_or(THROTTLED_PAUSE) }
         }
-        AttemptFault::SignIn(_) | AttemptFault::Api(ErrorClass::Unauthorized) if !is_expired => {
+        AttemptFault::Api(ErrorClass::Unauthorized) if !is_expired => {
+            BlobStep::PauseTenant { pause: THROTTLED_PAUSE }
+        }
+        AttemptFault::SignIn(_) if !is_expired => {
             BlobStep::PauseTenant { pause: MISCONFIGURED_PAUSE }
         }
         AttemptFault::Api(ErrorClass::Lost) if attempts >= LOST_ANSWERS => BlobStep::Lost,
