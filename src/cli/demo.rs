@@ -7,12 +7,14 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use clap::Args;
 use fake_tenant::{
     Clock as _, Completeness, FakeTenants, Filter, History, Server, Settings, TenantSpec,
     TokioClock,
 };
+use net::{ClientSettings, HttpClient, Transport};
 use pipeline_core::{Clock, RunMode, Timestamp};
 use tokio::time::Instant;
 
@@ -60,6 +62,9 @@ impl Demo {
         let tenants = Arc::new(FakeTenants::new(clock.clone(), settings(), vec![self.tenant(now)]));
         let server = Server::start(Arc::clone(&tenants)).await?;
         let loaded = self.load(&server.resource_url())?;
+        if let Some(url) = elasticsearch_url() {
+            install_template(&url).await?;
+        }
         say("A made-up tenant with a week of history is being collected …");
         let start = Instant::now();
         let snapshot = execute(loaded, RunMode::Once, Arc::new(DemoClock(clock))).await?;
@@ -70,7 +75,7 @@ impl Demo {
         say(Summary { totals, took });
         say(format_args!("  {:<20}{}", "output", written.display()));
         if let Some(url) = elasticsearch_url() {
-            say(format_args!("  {:<20}{url}, index o365flow-demo", "and"));
+            say(format_args!("  {:<20}{url}, index o365-demo", "and"));
         }
         say(format_args!(
             "\nOf {} distinct records that the tenant served, {} are missing in the file and {} are there twice.",
@@ -126,6 +131,33 @@ fn built_in(path: &str, text: &str) -> Arc<SourceFile> {
 
 fn elasticsearch_url() -> Option<String> {
     load::environment("ELASTICSEARCH_URL").filter(|url| !url.is_empty())
+}
+
+/// Elasticsearch did not take the index template.
+#[derive(Debug, thiserror::Error)]
+enum TemplateError {
+    #[error("cannot install an index template: ELASTICSEARCH_URL is not a URL")]
+    Url(#[from] http::Error),
+    #[error("cannot install an index template at ELASTICSEARCH_URL")]
+    Send(#[from] net::SendError),
+    #[error("cannot install an index template at ELASTICSEARCH_URL")]
+    Tls(#[from] net::TlsError),
+    #[error("Elasticsearch answered {0} to an index template")]
+    Refused(http::StatusCode),
+}
+
+/// Installs the template for what `o365beat.vrl` makes.
+async fn install_template(url: &str) -> Result<(), TemplateError> {
+    let request =
+        http::Request::put(format!("{}/_index_template/o365beat", url.trim_end_matches('/')))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Bytes::from_static(include_bytes!("../../config/elasticsearch/o365beat.json")))?;
+    let response = HttpClient::new(&ClientSettings::default())?.send(request).await?;
+    if response.status().is_success() {
+        Ok(())
+    } else {
+        Err(TemplateError::Refused(response.status()))
+    }
 }
 
 /// Removes what an earlier demo has left in `output`, and nothing else.

@@ -15,7 +15,8 @@ const KILL_WITHIN_MILLIS: std::ops::Range<u64> = 5..400;
 #[tokio::test]
 async fn sigkill_at_random_instants_loses_and_repeats_nothing() {
     let server = services::plain();
-    let index = "o365flow-kill";
+    let index = "o365-kill";
+    server.create_index(index).await;
     // Slow enough that all kills find it at work.
     let rig = Rig::new(&[
         "--blobs-per-hour",

@@ -13,7 +13,8 @@ const RESIDENT_KILOBYTES_MAX: u64 = 100_000;
 #[tokio::test]
 async fn nothing_is_lost_while_elasticsearch_is_down() {
     let mut server = services::own().await;
-    let index = "o365flow-outage";
+    let index = "o365-outage";
+    server.create_index(index).await;
     let rig =
         Rig::new(&["--blobs-per-hour", "0.3", "--records-min", "200", "--records-max", "400"]);
     rig.configure(&format!(
@@ -49,5 +50,6 @@ request.retry_max_backoff = "1s"
     let found = ids_in(&server, index).await;
     let distinct: BTreeSet<String> = found.iter().cloned().collect();
     assert_eq!(found.len(), distinct.len(), "some records are there twice");
-    assert_eq!(distinct, rig.expected());
+    let missing = rig.expected().difference(&distinct).count();
+    assert_eq!(missing, 0, "{missing} records are missing");
 }

@@ -178,4 +178,11 @@ impl Elasticsearch {
         let answer = self.done("GET", &format!("/{index}/_count"), "").await;
         answer["count"].as_u64().expect("a count")
     }
+
+    /// Makes an index in which no event that `o365beat.vrl` has mapped is refused. Its name begins with `o365-`.
+    pub(crate) async fn create_index(&self, index: &str) {
+        let template = include_str!("../../config/elasticsearch/o365beat.json");
+        self.done("PUT", "/_index_template/o365beat", template).await;
+        self.done("PUT", &format!("/{index}"), "").await;
+    }
 }

@@ -101,12 +101,12 @@ impl Duplicates {
 
     /// Forgets what the ledger has forgotten.
     pub(super) async fn follow_pruning(&self) -> Result<(), LedgerError> {
+        // Taken before the ledger is asked: what is added while it answers must not be forgotten.
+        let newest = self.newest();
         let oldest = self.ledger().seen_groups(self.tenant, SeenRow::default(), 1).await?;
-        let mut known = self.known();
-        let oldest = oldest
-            .first()
-            .map_or_else(|| SeenRow::of_number(known.newest.number() + 1), |group| group.row);
-        known.seen.forget_before(oldest);
+        let after_newest = SeenRow::of_number(newest.number() + 1);
+        let oldest = oldest.first().map_or(after_newest, |group| group.row);
+        self.known().seen.forget_before(oldest);
         Ok(())
     }
 

@@ -11,6 +11,10 @@ use super::ledger::SeenRow;
 const ROW_BITS: u32 = 26;
 const ROW_MAX: u64 = (1 << ROW_BITS) - 1;
 
+/// Rows are added when their records are settled, which is not the order in which the ledger numbers them. The first to
+/// come may have this many before it: far more than there are records on their way at one time.
+const ROWS_OUT_OF_ORDER_MAX: i64 = 1 << 20;
+
 /// Slots of a new table. A power of two, as every size.
 const SLOTS_MIN: usize = 1024;
 
@@ -31,7 +35,7 @@ impl SeenIndex {
     /// Adds an id by its hash. A row too far from the first one is left out: a copy of its records would not be
     /// noticed here, which costs a duplicate and loses nothing.
     pub(super) fn add(&mut self, hash: u64, row: SeenRow) {
-        let base = *self.base.get_or_insert(row.number() - 1);
+        let base = *self.base.get_or_insert(row.number() - 1 - ROWS_OUT_OF_ORDER_MAX);
         let offset = u64::try_from(row.number() - base).unwrap_or(0);
         if (1..=ROW_MAX).contains(&offset) {
             if self.used * 4 >= self.slots.len() * 3 {
@@ -131,11 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_comes_before_its_turn_hides_no_other() {
+        let mut index = SeenIndex::new();
+        for (hash, row) in [(1 << 40, 7), (2 << 40, 3), (3 << 40, 1)] {
+            index.add(hash, SeenRow::of_number(row));
+            assert_eq!(index.candidates(hash), [SeenRow::of_number(row)]);
+        }
+    }
+
+    #[test]
     fn a_row_out_of_range_is_left_out() {
         let mut index = SeenIndex::new();
         index.add(1 << 40, SeenRow::of_number(5));
         index.add(2 << 40, SeenRow::of_number(5 + (1 << 26)));
-        index.add(3 << 40, SeenRow::of_number(4));
+        index.add(3 << 40, SeenRow::of_number(4 - ROWS_OUT_OF_ORDER_MAX));
         assert_eq!(index.candidates(1 << 40), [SeenRow::of_number(5)]);
         assert_eq!(index.candidates(2 << 40), []);
         assert_eq!(index.candidates(3 << 40), []);
