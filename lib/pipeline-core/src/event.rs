@@ -3,7 +3,7 @@
 //! The representation is private: components go through the methods here, VRL through [`EventTarget`]. So a
 //! lazier representation can take its place without a change elsewhere.
 
-use std::sync::Arc;
+use std::{any::Any, fmt, sync::Arc};
 
 use vrl::{
     compiler::{SecretTarget, Target},
@@ -13,18 +13,37 @@ use vrl::{
 
 use crate::{EventAck, Outcome};
 
-/// Where events came from. One is shared by all events of a blob.
-#[derive(Debug)]
+/// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
     name: String,
     metadata: Value,
+    /// Dropped with the last event of this origin, see [`Origin::holding`].
+    _hold: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Origin").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Origin {
     /// `name` identifies the origin in logs and dead letters (a content id, a file name). `metadata` is an object
     /// that programs read as `%name`: the same for all events of the origin.
     pub fn new(name: impl Into<String>, metadata: Value) -> Arc<Origin> {
-        Arc::new(Origin { name: name.into(), metadata })
+        Arc::new(Origin { name: name.into(), metadata, _hold: None })
+    }
+
+    /// The same origin for some of its events, which hold `hold` until the content of the last of them is freed: when
+    /// it is dropped, settled, or encoded ([`Event::into_ack`]). A source bounds by it the memory that contents take,
+    /// which is several times that of the records as received or encoded.
+    #[must_use]
+    pub fn holding(&self, hold: impl Any + Send + Sync) -> Arc<Origin> {
+        Arc::new(Origin {
+            name: self.name.clone(),
+            metadata: self.metadata.clone(),
+            _hold: Some(Box::new(hold)),
+        })
     }
 
     /// The origin's name, for people.
@@ -179,4 +198,28 @@ impl SecretTarget for EventTarget<'_> {
     fn insert_secret(&mut self, _key: &str, _value: &str) {}
 
     fn remove_secret(&mut self, _key: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn what_an_origin_holds_is_freed_with_the_last_content() {
+        let held = Arc::new(());
+        let (batch, _receipt) = testing::batch(&["{}", "{}"]);
+        let origin = batch.events()[0].origin().holding(Arc::clone(&held));
+        let mut events: Vec<Event> = batch.into_events();
+        for event in &mut events {
+            event.origin = Arc::clone(&origin);
+        }
+        drop(origin);
+        let copy = events[0].clone();
+        let acks: Vec<EventAck> = events.into_iter().map(Event::into_ack).collect();
+        assert_eq!(Arc::strong_count(&held), 2, "a copy has its content still");
+        copy.settle(Outcome::Delivered);
+        assert_eq!(Arc::strong_count(&held), 1, "acknowledgements hold nothing");
+        drop(acks);
+    }
 }

@@ -8,6 +8,7 @@ use std::{error::Error, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use office365::{ApiError, RecordFault};
 use pipeline_core::{DeadLetter, ErrorStage, Origin, Timestamp};
+use tokio::sync::OwnedSemaphorePermit;
 use vrl::value::{ObjectMap, Value};
 
 use super::{
@@ -54,19 +55,21 @@ impl Attempt {
         Attempt { tenant, feed, due, origin, begun_after }
     }
 
-    /// Makes the attempt and writes down how it ended.
-    pub(super) async fn run(self) {
-        let result = AssertUnwindSafe(self.deliver()).catch_unwind().await.unwrap_or_else(|_| {
-            let reason = "a fault of this program: the attempt panicked".to_owned();
-            Err(Failure { fault: AttemptFault::Undelivered, reason, evidence: None })
-        });
+    /// Makes the attempt and writes down how it ended. The place is given back as soon as the body has arrived.
+    pub(super) async fn run(self, place: Option<OwnedSemaphorePermit>) {
+        let result =
+            AssertUnwindSafe(self.deliver(place)).catch_unwind().await.unwrap_or_else(|_| {
+                let reason = "a fault of this program: the attempt panicked".to_owned();
+                Err(Failure { fault: AttemptFault::Undelivered, reason, evidence: None })
+            });
         match result {
             Ok(counts) => self.finish(counts).await,
             Err(failure) => self.give_back(failure).await,
         }
     }
 
-    async fn deliver(&self) -> Result<Counts, Failure> {
+    async fn deliver(&self, place: Option<OwnedSemaphorePermit>) -> Result<Counts, Failure> {
+        let mut place = place;
         let shared = &self.tenant.shared;
         let records = tokio::select! {
             biased;
@@ -87,7 +90,11 @@ impl Attempt {
                 {
                     match chunk {
                         Ok(chunk) => settling.push(self.send_chunk(chunk)),
-                        Err(stopped) => end = Some(stopped),
+                        Err(stopped) => {
+                            end = Some(stopped);
+                            drop(place.take());
+                            self.tenant.wake.notify_one();
+                        }
                     }
                 }
             }

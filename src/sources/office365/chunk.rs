@@ -1,6 +1,7 @@
 //! From a blob's bytes to checked records, a chunk at a time.
 //!
-//! Invariants: a chunk holds a share of the source's memory from before its records are parsed until it is dropped. A
+//! Invariants: a chunk holds a share of the source's memory from before its records are parsed until it is dropped, and
+//! while its records are parsed values, another of the smaller memory that there is for those. A
 //! record that gets through is what [`super::schema`] declares. What does not is kept with the reason, never thrown
 //! away, and never a panic.
 
@@ -46,7 +47,9 @@ pub(super) struct Chunk {
     pub(super) bad: Vec<BadRecord>,
     /// Bytes of all of them as received.
     pub(super) bytes: usize,
-    _share: OwnedSemaphorePermit,
+    /// To be held for as long as one of the records is a value.
+    pub(super) parsed: Arc<OwnedSemaphorePermit>,
+    pub(super) share: OwnedSemaphorePermit,
 }
 
 /// How a blob's body ended.
@@ -56,22 +59,44 @@ pub(super) enum BodyEnd {
     Broken(RecordFault),
 }
 
-/// The memory that records on their way may take together.
+/// A value takes about ten times the memory of the record's text, so only this part of what is on its way may be parsed
+/// values; a sink that has encoded an event has freed its value.
+const PARSED_PART: usize = 4;
+
+/// The memory that records on their way may take together, in bytes as received.
 #[derive(Clone, Debug)]
 pub(super) struct InFlight {
-    bytes: Arc<Semaphore>,
-    bytes_max: u32,
+    all: Share,
+    parsed: Share,
 }
 
 impl InFlight {
     pub(super) fn new(bytes_max: usize) -> InFlight {
-        let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
-        let bytes_max = bytes_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
-        InFlight { bytes: Arc::new(Semaphore::new(bytes_max as usize)), bytes_max }
+        InFlight { all: Share::new(bytes_max), parsed: Share::new(bytes_max / PARSED_PART) }
+    }
+
+    /// Waits until `bytes` are free, and may be parsed.
+    async fn take(&self, bytes: usize) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
+        // In this order everywhere: who waits for the second holds only the first.
+        (self.all.take(bytes).await, self.parsed.take(bytes).await)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Share {
+    bytes: Arc<Semaphore>,
+    bytes_max: u32,
+}
+
+impl Share {
+    fn new(bytes_max: usize) -> Share {
+        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
+        let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX).clamp(1, most);
+        Share { bytes: Arc::new(Semaphore::new(bytes_max as usize)), bytes_max }
     }
 
     /// Waits until `bytes` are free. What is larger than everything waits until it is alone.
-    async fn share(&self, bytes: usize) -> OwnedSemaphorePermit {
+    async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max);
         let semaphore = Arc::clone(&self.bytes);
         semaphore.acquire_many_owned(wanted).await.expect("the semaphore is never closed")
@@ -86,7 +111,7 @@ pub(super) struct ChunkReader {
     gathered: Gathered,
     end: Option<BodyEnd>,
     /// The wait for memory for what is gathered.
-    share: Option<BoxFuture<'static, OwnedSemaphorePermit>>,
+    share: Option<BoxFuture<'static, (OwnedSemaphorePermit, OwnedSemaphorePermit)>>,
 }
 
 /// What the next chunk will be made of.
@@ -127,11 +152,11 @@ impl ChunkReader {
         }
         let wait = self.share.get_or_insert_with(|| {
             let (in_flight, bytes) = (self.in_flight.clone(), self.gathered.bytes);
-            Box::pin(async move { in_flight.share(bytes).await })
+            Box::pin(async move { in_flight.take(bytes).await })
         });
-        let share = wait.await;
+        let (share, parsed) = wait.await;
         self.share = None;
-        Ok(self.parse_gathered(share))
+        Ok(self.parse_gathered(share, parsed))
     }
 
     async fn gather(&mut self) {
@@ -151,7 +176,11 @@ impl ChunkReader {
         }
     }
 
-    fn parse_gathered(&mut self, share: OwnedSemaphorePermit) -> Chunk {
+    fn parse_gathered(
+        &mut self,
+        share: OwnedSemaphorePermit,
+        parsed: OwnedSemaphorePermit,
+    ) -> Chunk {
         let Gathered { records: raw, mut bad, bytes } = std::mem::take(&mut self.gathered);
         let mut records = Vec::with_capacity(raw.len());
         for record in raw {
@@ -163,7 +192,7 @@ impl ChunkReader {
                 Err(reason) => bad.push(BadRecord { reason, payload: record }),
             }
         }
-        Chunk { records, bad, bytes, _share: share }
+        Chunk { records, bad, bytes, parsed: Arc::new(parsed), share }
     }
 }
 
@@ -256,9 +285,9 @@ mod tests {
 
     #[test]
     fn a_record_larger_than_all_memory_waits_until_it_is_alone() {
-        let in_flight = InFlight::new(10);
-        let small = in_flight.share(3).now_or_never().expect("there is room");
-        let mut large = Box::pin(in_flight.share(usize::MAX));
+        let in_flight = Share::new(10);
+        let small = in_flight.take(3).now_or_never().expect("there is room");
+        let mut large = Box::pin(in_flight.take(usize::MAX));
         assert!((&mut large).now_or_never().is_none());
         drop(small);
         assert!(large.now_or_never().is_some());

@@ -4,9 +4,9 @@
 //! otherwise. A copy of a record that is on its way waits, in the chunk's own share of memory, until it is known what
 //! became of that record.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use pipeline_core::{AckGroup, Batch, DeadLetter, ErrorStage, Event, Outcome};
+use pipeline_core::{AckGroup, Batch, DeadLetter, ErrorStage, Event, Origin, Outcome};
 
 use super::{
     blob::Attempt,
@@ -52,7 +52,7 @@ impl Attempt {
         tally.counts.records = (chunk.records.len() + chunk.bad.len()) as u64;
         shared.metrics.received(chunk.records.len() + chunk.bad.len(), chunk.bytes);
         self.dead_letter(&mut chunk, &mut tally).await;
-        let mut records = std::mem::take(&mut chunk.records);
+        let Chunk { mut records, parsed, share: _share, .. } = chunk;
         loop {
             let ids: Vec<_> = records.iter().map(|record| &record.id).collect();
             let (verdicts, claims) = self.tenant.duplicates.claim(&ids).await;
@@ -68,12 +68,16 @@ impl Attempt {
                     }
                 }
             }
-            self.send(mine, claims, &mut tally).await;
+            let origin = self.origin.holding(Arc::clone(&parsed));
+            if held.is_empty() {
+                // From here on the events alone say how long their contents take memory.
+                drop(parsed);
+                self.send(mine, origin, claims, &mut tally).await;
+                return tally;
+            }
+            self.send(mine, origin, claims, &mut tally).await;
             for fate in fates {
                 fate.cancelled().await;
-            }
-            if held.is_empty() {
-                return tally;
             }
             if shared.is_stopping() {
                 tally.undelivered += held.len() as u64;
@@ -92,7 +96,13 @@ impl Attempt {
         }
     }
 
-    async fn send(&self, records: Vec<Record>, claims: Claims<'_>, tally: &mut Tally) {
+    async fn send(
+        &self,
+        records: Vec<Record>,
+        origin: Arc<Origin>,
+        claims: Claims<'_>,
+        tally: &mut Tally,
+    ) {
         if records.is_empty() {
             return;
         }
@@ -102,10 +112,10 @@ impl Attempt {
         let mut events = Vec::with_capacity(records.len());
         for (index, record) in records.into_iter().enumerate() {
             ids.push_back(record.id);
-            let origin = std::sync::Arc::clone(&self.origin);
+            let origin = Arc::clone(&origin);
             events.push(Event::new(record.value, record.byte_size, origin, group.ack(index)));
         }
-        drop(group);
+        drop((group, origin));
         if shared.outlet.send(Batch::from(events)).await.is_err() {
             shared.close();
         }

@@ -16,7 +16,11 @@ use pipeline_core::{
     BuildError, Outlet, Output, Problem, RunError, RunMode, Shutdown, Source, SourceConfig,
     SourceContext,
 };
-use tokio::{sync::Notify, task::JoinSet, time::interval};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time::interval,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -248,6 +252,7 @@ impl Office365 {
             duplicates: Duplicates::new(row, shared.persist.clone(), is_on),
             feeds,
             metrics: TenantMetrics::new(&config.name),
+            places: Arc::new(Semaphore::new(shared.fetch_concurrency)),
             wake: Notify::new(),
             random: Mutex::new(random),
             skew: AtomicI64::new(0),

@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use office365::{ApiError, ContentType, RateLimiter, TenantClient};
 use pipeline_core::Timestamp;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -30,6 +30,10 @@ use super::{
     plan,
     shared::Shared,
 };
+
+/// Blobs whose records are with the sinks. What their records take is bounded in bytes; this bounds the blobs, of which
+/// a quiet tenant has many with few records each.
+const UNSETTLED_BLOBS_MAX: usize = 1000;
 
 /// The longest time without a look at the clock, which can be set meanwhile.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -57,7 +61,10 @@ pub(super) struct Tenant {
     pub(super) duplicates: Duplicates,
     pub(super) feeds: HashMap<FeedRow, Arc<FeedHandle>>,
     pub(super) metrics: TenantMetrics,
-    /// Something was listed.
+    /// One for each blob that is transferred. It is given back when the body has arrived: what the sinks take to
+    /// acknowledge a blob keeps no other from being fetched.
+    pub(super) places: Arc<Semaphore>,
+    /// Something was listed, or a place was given back.
     pub(super) wake: Notify,
     pub(super) random: Mutex<fastrand::Rng>,
     /// How far the local clock is ahead of the API's, in milliseconds.
@@ -206,7 +213,7 @@ impl Tenant {
                 Some(ended) = work.blobs.join_next() => work.blob_ended(ended),
                 Some(ended) = work.feeds.join_next() => work.feed_ended(ended),
                 () = self.wake.notified() => {}
-                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.has_place(work) => {}
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => {}
                 _ = look.tick() => for handle in self.feeds.values() {
                     handle.refresh_status(self).await;
                 },
@@ -214,24 +221,26 @@ impl Tenant {
         }
     }
 
-    fn has_place(&self, work: &Work) -> bool {
-        work.blobs.len() < self.shared.fetch_concurrency
+    /// How many blobs can be started.
+    fn places(&self, work: &Work) -> usize {
+        self.places.available_permits().min(UNSETTLED_BLOBS_MAX.saturating_sub(work.blobs.len()))
     }
 
     /// Starts attempts at what is due, as many as there are places, and says when the next blob is due.
     async fn fill(self: &Arc<Self>, work: &mut Work) -> Option<Timestamp> {
         let shared = &self.shared;
-        let places = shared.fetch_concurrency.saturating_sub(work.blobs.len());
-        // Without a place, an ending attempt is what brings the next look; in a pause, its end.
-        let limit = if self.pause_left().is_some() { 0 } else { places };
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        // Without a place, one that is given back is what brings the next look; in a pause, its end.
+        let places = if self.pause_left().is_some() { 0 } else { self.places(work) };
+        let mut places: Vec<OwnedSemaphorePermit> =
+            (0..places).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
+        let limit = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let feeds: Vec<FeedRow> = self.feeds.keys().copied().collect();
         let take = || shared.persist.ledger().take_due(feeds.clone(), shared.clock.now(), limit);
         let due = shared.persist.until_done("take blobs that are due", take).await;
         for blob in due.blobs {
             let Some(handle) = self.feeds.get(&blob.feed) else { continue };
             let attempt = Attempt::new(Arc::clone(self), Arc::clone(handle), blob);
-            work.blobs.spawn(attempt.run());
+            work.blobs.spawn(attempt.run(places.pop()));
         }
         due.next_at
     }

@@ -62,7 +62,9 @@ pub struct Config {
     /// other blobs, days later. Takes about 17 bytes of disk and 12 of memory for each record. `"0s"` keeps copies.
     #[serde(with = "duration")]
     pub dedupe_window: Duration,
-    /// Bytes of records, as received, that may be on their way to the sinks at one time. Fetching waits above that.
+    /// Bytes of records, as received, that may be on their way to the sinks at one time. Fetching waits above that. A
+    /// quarter of it may be events that no sink has encoded yet, which take ten times that in memory; a batch of a sink
+    /// that is larger than this quarter is sent when its time is up.
     #[serde(with = "byte_size")]
     pub max_in_flight_bytes: usize,
     /// Larger records go to the dead letters, cut short.
@@ -124,7 +126,7 @@ impl Default for Config {
             fetch_concurrency: NonZeroU16::new(10).expect("10 is not zero"),
             record_path: OwnedValuePath::root(),
             dedupe_window: 7 * DAY,
-            max_in_flight_bytes: 8_000_000,
+            max_in_flight_bytes: 16_000_000,
             record_bytes_max: 10_000_000,
             tls: Tls::default(),
             tenants: Vec::new(),
