@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod demo;
+mod docs;
 mod elasticsearch;
 mod kill;
 mod metrics;

@@ -1,0 +1,339 @@
+//! What the documents say is what the program does: options, defaults, examples, dependencies.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+    sync::Arc,
+};
+
+use o365flow::{
+    components::REGISTRY,
+    config::{
+        self, Config,
+        fault::{Fault, SourceFile},
+    },
+};
+use pipeline_core::ComponentKind;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Stands for every variable: the examples use them for GUIDs and secrets.
+const VARIABLE: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
+
+/// Tables whose options depend on one of them, and what that can be.
+const TAGGED: [(&str, &str, &[&str]); 1] = [("auth", "strategy", &["basic", "api_key"])];
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).expect("it is in the repository")
+}
+
+fn parse(text: &str) -> (Config, Vec<Fault>) {
+    let file = Arc::new(SourceFile { path: "it.toml".into(), text: text.to_owned() });
+    config::parse(&[file], REGISTRY, &|_| Some(VARIABLE.to_owned()))
+}
+
+/// A configuration as far as it can be compared: what is no option of a component, and the settings of each.
+fn shown(text: &str) -> Result<String, String> {
+    let (config, faults) = parse(text);
+    let settings: Vec<_> = config.components.iter().map(|one| &one.settings).collect();
+    match faults.first() {
+        Some(fault) => Err(fault.to_string()),
+        None => Ok(format!("{:?} {settings:?}", config.global)),
+    }
+}
+
+/// A line of `config/reference.toml` that sets an option.
+struct Line {
+    number: usize,
+    /// The table it stands in.
+    table: String,
+    key: String,
+    assignment: String,
+    /// It is a comment, because the option is not set by default.
+    is_comment: bool,
+    /// It has no default.
+    is_required: bool,
+    /// What is said right above it.
+    text: String,
+}
+
+/// The reference without its comments: what it sets, and what it says of each option.
+struct Reference {
+    lines: Vec<String>,
+    settings: Vec<Line>,
+    /// The tables that are options themselves, with what is said of them.
+    tables: BTreeMap<String, String>,
+}
+
+impl Reference {
+    fn read() -> Reference {
+        let text = read("config/reference.toml");
+        let mut reference =
+            Reference { lines: Vec::new(), settings: Vec::new(), tables: BTreeMap::new() };
+        let (mut table, mut in_comment, mut said) = (String::new(), false, String::new());
+        for (number, line) in text.lines().enumerate() {
+            let bare = line.strip_prefix('#').unwrap_or(line);
+            let (mut kept, mut text) = (line.to_owned(), String::new());
+            if bare.starts_with('[') {
+                table = bare.trim_matches(['[', ']']).to_owned();
+                in_comment = bare != line;
+                kept = bare.to_owned();
+                reference.tables.insert(table.clone(), std::mem::take(&mut said));
+            } else if bare.starts_with(|first: char| first.is_ascii_lowercase()) {
+                let (key, _) = bare.split_once(" = ").expect("an option has a value");
+                kept = if in_comment { bare.to_owned() } else { kept };
+                reference.settings.push(Line {
+                    number,
+                    table: table.clone(),
+                    key: key.to_owned(),
+                    assignment: bare.to_owned(),
+                    is_comment: bare != line && !in_comment,
+                    is_required: bare.ends_with("# required"),
+                    text: std::mem::take(&mut said),
+                });
+            } else if let Some(comment) = line.strip_prefix("# ") {
+                text = format!("{said} {comment}").trim().to_owned();
+            }
+            said = text;
+            reference.lines.push(kept);
+        }
+        // Every component has these two, and no field of its settings.
+        reference.settings.retain(|line| {
+            depth(&line.table) != 2 || !matches!(line.key.as_str(), "type" | "inputs")
+        });
+        reference.tables.retain(|table, _| depth(table) != 2);
+        reference
+    }
+
+    /// The reference with one line replaced. Where a comment becomes an option, the option's other line goes.
+    fn with(&self, line: &Line, replacement: &str) -> String {
+        let other = |other: &&Line| other.table == line.table && other.key == line.key;
+        let mut lines = self.lines.clone();
+        for same in self.settings.iter().filter(other).filter(|same| !same.is_comment) {
+            lines[same.number] = String::new();
+        }
+        lines[line.number] = replacement.to_owned();
+        lines.join("\n")
+    }
+
+    /// The options, as dotted names.
+    fn options(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.tables.keys().cloned().collect();
+        for line in &self.settings {
+            let name = join(&line.table, &line.key);
+            let value: toml::Table = line.assignment.parse().expect("it is TOML");
+            if let Some(toml::Value::Table(inner)) = value.get(&line.key) {
+                names.extend(inner.keys().map(|key| join(&name, key)));
+            }
+            names.insert(name);
+        }
+        names
+    }
+}
+
+fn depth(table: &str) -> usize {
+    table.split('.').filter(|part| !part.is_empty()).count()
+}
+
+fn join(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+}
+
+/// What the program answers to an option that cannot be: the names of those that can.
+fn expected(text: &str) -> Option<Vec<String>> {
+    let (_, faults) = parse(text);
+    let fault = faults.into_iter().find(|fault| fault.message == "unknown option `?`")?;
+    let names = fault.fix?;
+    let names = names.strip_prefix("the options here are: ").unwrap_or_default();
+    Some(names.split(", ").map(str::to_owned).collect())
+}
+
+/// All options at and below `table`, where `before` is what the configuration needs to get there.
+fn options_below(before: &str, table: &str, found: &mut BTreeSet<String>) {
+    let mut openings = vec![format!("[{table}]\n"), format!("[[{table}]]\n")];
+    for (name, tag, values) in TAGGED {
+        if table.ends_with(&format!(".{name}")) {
+            found.insert(join(table, tag));
+            openings = values.iter().map(|it| format!("[{table}]\n{tag} = {it:?}\n")).collect();
+        }
+    }
+    for opening in openings {
+        for name in expected(&format!("{before}{opening}\"?\" = 1\n")).unwrap_or_default() {
+            let option = join(table, &name);
+            options_below(before, &option, found);
+            found.insert(option);
+        }
+    }
+}
+
+/// All options of the configuration's types, as dotted names.
+fn options_of_the_program() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for name in expected("\"?\" = 1\n").expect("an unknown option is refused") {
+        options_below("", &name, &mut found);
+        found.insert(name);
+    }
+    for entry in REGISTRY {
+        let section = match entry.kind {
+            ComponentKind::Source => "sources",
+            ComponentKind::Transform => "transforms",
+            ComponentKind::Sink => "sinks",
+        };
+        let table = format!("{section}.{}", entry.name);
+        let before = format!("[{table}]\ntype = {:?}\ninputs = []\n", entry.name);
+        let own = expected(&format!("{before}\"?\" = 1\n")).expect("an unknown option is refused");
+        for name in own {
+            let option = join(&table, &name);
+            options_below(&before, &option, &mut found);
+            found.insert(option);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_reference_has_every_option_and_no_other() {
+    let (written, known) = (Reference::read().options(), options_of_the_program());
+    let missing: Vec<_> = known.difference(&written).collect();
+    let unknown: Vec<_> = written.difference(&known).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}, unknown: {unknown:?}");
+}
+
+#[test]
+fn the_reference_has_the_defaults_of_the_program() {
+    let reference = Reference::read();
+    let whole = shown(&reference.lines.join("\n")).expect("it can be read");
+    for line in &reference.settings {
+        let name = join(&line.table, &line.key);
+        if line.is_comment {
+            let set = shown(&reference.with(line, &line.assignment)).expect(&name);
+            assert_ne!(set, whole, "`{name}` is a comment, and what it says is the default");
+            continue;
+        }
+        let left_out = shown(&reference.with(line, ""));
+        if line.is_required {
+            assert_ne!(left_out.as_ref(), Ok(&whole), "`{name}` is not required");
+        } else {
+            assert_eq!(left_out.as_ref(), Ok(&whole), "`{name}` has another default");
+        }
+    }
+}
+
+/// The doc comments of all fields, by their names in TOML.
+fn field_docs(folder: &Path, docs: &mut BTreeMap<String, BTreeSet<String>>) {
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            field_docs(&path, docs);
+            continue;
+        }
+        let (mut doc, mut renamed) = (String::new(), None);
+        for line in fs::read_to_string(&path).expect("a file can be read").lines().map(str::trim) {
+            if let Some(text) = line.strip_prefix("///") {
+                doc = format!("{doc} {}", text.trim()).trim().to_owned();
+            } else if line.starts_with('#') {
+                let name =
+                    line.split_once("rename = \"").and_then(|(_, rest)| rest.split_once('"'));
+                renamed = name.map(|(name, _)| name.to_owned()).or(renamed);
+            } else {
+                let field = line.strip_prefix("pub ").and_then(|field| field.split_once(": "));
+                if let Some((name, _)) = field {
+                    let name = renamed.unwrap_or_else(|| name.to_owned());
+                    docs.entry(name).or_default().insert(doc);
+                }
+                (doc, renamed) = (String::new(), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reference_says_of_each_option_what_its_type_says() {
+    let mut docs = BTreeMap::new();
+    field_docs(&Path::new(ROOT).join("src"), &mut docs);
+    let reference = Reference::read();
+    let tables = reference.tables.iter().map(|(table, text)| (table.as_str(), text));
+    let settings = reference.settings.iter().map(|line| (line.key.as_str(), &line.text));
+    let mut last = "";
+    for (name, text) in tables.chain(settings) {
+        let key = name.rsplit('.').next().unwrap_or_default();
+        // The text above an option's first line is for those below it as well.
+        if !text.is_empty() || key != last {
+            let own = docs.get(key).is_some_and(|docs| docs.contains(text));
+            assert!(own, "of `{key}` the reference says: {text}\nits type: {:#?}", docs.get(key));
+        }
+        last = key;
+    }
+}
+
+/// Runs `o365flow validate` on these files, each by itself.
+fn validate(files: &[String]) -> Result<(), String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_o365flow"))
+        .args(["validate", "--deny-warnings"])
+        .args(files)
+        .envs(
+            ["O365_TENANT_ID", "O365_CLIENT_ID", "O365_CLIENT_SECRET"].map(|name| (name, VARIABLE)),
+        )
+        .env("FABRIKAM_TENANT_ID", "1a2b3c4d-4b5a-4697-8877-665544332211")
+        .envs(["FABRIKAM_CLIENT_ID", "FABRIKAM_CLIENT_SECRET"].map(|name| (name, VARIABLE)))
+        .envs(["ES_PASSWORD", "ES_API_KEY"].map(|name| (name, VARIABLE)))
+        .current_dir(ROOT)
+        .output()
+        .expect("the program starts");
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(complaints) }
+}
+
+#[test]
+fn the_configurations_that_are_shown_are_valid() {
+    let examples = fs::read_dir(Path::new(ROOT).join("config/examples")).expect("there are some");
+    let mut files: Vec<String> = examples
+        .map(|entry| entry.expect("an entry can be read").path().display().to_string())
+        .collect();
+    assert!(files.len() >= 5, "{files:?}");
+    files.push("config/reference.toml".to_owned());
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().expect("a folder");
+    for (index, block) in readme.split("```toml\n").skip(1).enumerate() {
+        let path = folder.path().join(format!("readme-{index}.toml"));
+        fs::write(&path, block.split("```").next().unwrap_or_default()).expect("it is written");
+        files.push(path.display().to_string());
+    }
+    assert_eq!(validate(&files), Ok(()));
+}
+
+#[test]
+fn the_architecture_names_each_dependency_and_no_other() {
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("it is TOML");
+    let declared: BTreeSet<String> = manifest["workspace"]["dependencies"]
+        .as_table()
+        .expect("a table")
+        .iter()
+        .filter(|(_, dependency)| dependency.get("path").is_none())
+        .map(|(name, _)| name.clone())
+        .collect();
+    let architecture = read("ARCHITECTURE.md");
+    let (_, dependencies) = architecture.split_once("## Dependencies").expect("it has a list");
+    let named: BTreeSet<String> = dependencies
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned))
+        .collect();
+    let unnamed: Vec<_> = declared.difference(&named).collect();
+    let gone: Vec<_> = named.difference(&declared).collect();
+    assert!(unnamed.is_empty() && gone.is_empty(), "unnamed: {unnamed:?}, gone: {gone:?}");
+}
+
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let architecture = read("ARCHITECTURE.md");
+    let is_path = |text: &&str| {
+        ["src/", "lib/", "tests/", "vrl/", "config/"].iter().any(|start| text.starts_with(start))
+    };
+    for path in architecture.split('`').skip(1).step_by(2).filter(is_path) {
+        assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
+    }
+}
