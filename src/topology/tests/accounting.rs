@@ -204,7 +204,7 @@ impl Model {
             current.numbers = others;
             match self.readers((node, false)).as_slice() {
                 &[next] if self.transform(next).is_some() && self.reads[next].len() == 1 => {
-                    node = next
+                    node = next;
                 }
                 _ => break,
             }
