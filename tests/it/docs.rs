@@ -77,9 +77,9 @@ impl Reference {
             let bare = line.strip_prefix('#').unwrap_or(line);
             let (mut kept, mut text) = (line.to_owned(), String::new());
             if bare.starts_with('[') {
-                table = bare.trim_matches(['[', ']']).to_owned();
+                table = String::from(bare.trim_matches(['[', ']']));
                 in_comment = bare != line;
-                kept = bare.to_owned();
+                kept = String::from(bare);
                 reference.tables.insert(table.clone(), std::mem::take(&mut said));
             } else if bare.starts_with(|first: char| first.is_ascii_lowercase()) {
                 let (key, _) = bare.split_once(" = ").expect("an option has a value");
@@ -94,7 +94,7 @@ impl Reference {
                     text: std::mem::take(&mut said),
                 });
             } else if let Some(comment) = line.strip_prefix("# ") {
-                text = format!("{said} {comment}").trim().to_owned();
+                text = String::from(format!("{said} {comment}").trim());
             }
             said = text;
             reference.lines.push(kept);
@@ -114,7 +114,7 @@ impl Reference {
         for same in self.settings.iter().filter(other).filter(|same| !same.is_comment) {
             lines[same.number] = String::new();
         }
-        lines[line.number] = replacement.to_owned();
+        lines[line.number] = String::from(replacement);
         lines.join("\n")
     }
 
@@ -232,7 +232,7 @@ fn field_docs(folder: &Path, docs: &mut BTreeMap<String, BTreeSet<String>>) {
         let (mut doc, mut renamed) = (String::new(), None);
         for line in fs::read_to_string(&path).expect("a file can be read").lines().map(str::trim) {
             if let Some(text) = line.strip_prefix("///") {
-                doc = format!("{doc} {}", text.trim()).trim().to_owned();
+                doc = String::from(format!("{doc} {}", text.trim()).trim());
             } else if line.starts_with('#') {
                 let name =
                     line.split_once("rename = \"").and_then(|(_, rest)| rest.split_once('"'));
@@ -336,4 +336,15 @@ fn the_architecture_names_files_that_exist() {
     for path in architecture.split('`').skip(1).step_by(2).filter(is_path) {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
     }
+}
+
+#[test]
+fn both_index_templates_have_the_same_fields() {
+    let template = |name: &str| -> serde_json::Value {
+        let text = read(&format!("config/elasticsearch/{name}.json"));
+        serde_json::from_str(&text).expect("it is JSON")
+    };
+    let (index, data_stream) = (template("o365beat"), template("o365beat-data-stream"));
+    assert_eq!(index["template"], data_stream["template"]);
+    assert!(index.get("data_stream").is_none() && data_stream.get("data_stream").is_some());
 }
