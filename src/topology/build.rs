@@ -10,8 +10,8 @@ use std::{
 };
 
 use pipeline_core::{
-    BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, Inlet, Outlet,
-    RunMode, Sink, SinkContext, Source, SourceContext, edge,
+    BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, EdgeWatch, Inlet,
+    Outlet, RunMode, Sink, SinkContext, Source, SourceContext, edge,
 };
 
 use super::{
@@ -43,8 +43,16 @@ pub struct Environment {
 pub struct Topology {
     pub(super) sources: Vec<(ComponentId, Box<dyn Source>, Outlet)>,
     pub(super) stages: Vec<(Stage, Inlet)>,
-    pub(super) sinks: Vec<(ComponentId, Box<dyn Sink>, Inlet)>,
+    pub(super) sinks: Vec<BuiltSink>,
     pub(super) dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
+}
+
+/// A sink with the edge in front of it.
+pub(super) struct BuiltSink {
+    pub(super) id: ComponentId,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) inlet: Inlet,
+    pub(super) watch: EdgeWatch,
 }
 
 impl Topology {
@@ -79,7 +87,8 @@ impl Topology {
                         .inlets
                         .remove(&number)
                         .expect("every sink has an edge in front of it");
-                    topology.sinks.push((id, sink, inlet));
+                    let watch = builder.outlets[&number].watch();
+                    topology.sinks.push(BuiltSink { id, sink, inlet, watch });
                 }
                 None => unreachable!("a topology with unread settings is not checked"),
             }
@@ -174,11 +183,12 @@ impl<'a> Builder<'a> {
     /// Where a port leads. What a `dropped` port lets out goes to the dead letters if nobody reads it.
     fn outlet(&mut self, node: usize, port: usize) -> Outlet {
         let readers = self.readers.get(&PortRef { node, port }).cloned().unwrap_or_default();
-        let mut outlets: Vec<Outlet> =
-            readers.iter().map(|reader| self.outlets[reader].clone()).collect();
-        if outlets.is_empty() {
-            outlets.push(self.dead_letter_edge(node));
+        if readers.is_empty() {
+            // What is kept as dead letters counts as discarded, not as sent.
+            return self.dead_letter_edge(node);
         }
+        let outlets: Vec<Outlet> =
+            readers.iter().map(|reader| self.outlets[reader].clone()).collect();
         Outlet::fan_out(&outlets, &self.metrics[node])
     }
 

@@ -16,3 +16,6 @@ pub use build::{Environment, Topology};
 pub use check::{Checked, check};
 pub use draw::{DrawFormat, draw};
 pub use run::run;
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,17 @@
 use std::{any::Any, time::Duration};
 
 use futures_util::FutureExt;
-use pipeline_core::{RunError, Shutdown};
+use pipeline_core::{EdgeWatch, RunError, Shutdown};
 use tokio::{task::JoinSet, time::timeout};
 use tracing::{error, info, warn};
 
-use super::build::Topology;
+use super::build::{BuiltSink, Topology};
 
 /// What components get to end by themselves once they are told to leave everything.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs all components. Returns when the last has ended; the first error among them, if there was one.
+/// Runs all components. Returns when the last has ended; the first error among them, if there was one. An error of
+/// one component orders the others to drain.
 ///
 /// When `shutdown` orders to drain, the components have `drain_timeout` to deliver what is under way; what is left
 /// then stays unacknowledged, and its source sends it again after the next start.
@@ -23,8 +24,39 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let mut tasks = spawn(topology, &shutdown);
     let mut first_error = None;
-    let mut note = |ended: (String, Result<(), RunError>), shutdown: &Shutdown| {
-        let (name, result) = ended;
+    tokio::select! {
+        () = note_all(&mut tasks, &shutdown, &mut first_error) => {}
+        () = shutdown.draining() => {
+            tokio::select! {
+                drained = timeout(drain_timeout, note_all(&mut tasks, &shutdown, &mut first_error)) => {
+                    if drained.is_err() {
+                        warn!("the time for draining is over: what was not delivered will be sent after the next start");
+                        shutdown.abandon();
+                    }
+                }
+                () = shutdown.abandoned() => {}
+            }
+        }
+    }
+    let left = note_all(&mut tasks, &shutdown, &mut first_error);
+    if timeout(ABANDON_TIMEOUT, left).await.is_err() {
+        warn!("some components did not end when told to");
+        // Not waited for: one that never yields would hold the end up for ever.
+        tasks.abort_all();
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Notes how components end until all have. Cancel-safe.
+async fn note_all(
+    tasks: &mut JoinSet<Ended>,
+    shutdown: &Shutdown,
+    first_error: &mut Option<RunError>,
+) {
+    while let Some(ended) = tasks.join_next().await {
+        let (name, result) = ended.unwrap_or_else(|error| {
+            ("?".to_owned(), Err(RunError::new("its task was cancelled", error)))
+        });
         match result {
             Ok(()) => info!(component_id = name, "component ended"),
             Err(failure) => {
@@ -33,49 +65,22 @@ pub async fn run(
                     error = &failure as &dyn std::error::Error,
                     "component failed"
                 );
-                first_error.get_or_insert(failure);
+                first_error
+                    .get_or_insert_with(|| RunError::new(format!("`{name}` failed"), failure));
                 // Without this component events can't arrive any more; the others finish what they can.
                 shutdown.drain();
             }
         }
-    };
-    loop {
-        tokio::select! {
-            ended = tasks.join_next() => match ended {
-                Some(ended) => note(joined(ended), &shutdown),
-                None => break,
-            },
-            () = shutdown.draining() => {
-                let drained = async {
-                    while let Some(ended) = tasks.join_next().await {
-                        note(joined(ended), &shutdown);
-                    }
-                };
-                tokio::select! {
-                    drained = timeout(drain_timeout, drained) => if drained.is_err() {
-                        warn!("the time for draining is over: what was not delivered will be sent after the next start");
-                        shutdown.abandon();
-                    },
-                    () = shutdown.abandoned() => {}
-                }
-                break;
-            }
-        }
     }
-    let leave = async { while tasks.join_next().await.is_some() {} };
-    if timeout(ABANDON_TIMEOUT, leave).await.is_err() {
-        tasks.shutdown().await;
-    }
-    first_error.map_or(Ok(()), Err)
 }
 
 type Ended = (String, Result<(), RunError>);
 
 fn spawn(topology: Topology, shutdown: &Shutdown) -> JoinSet<Ended> {
     let mut tasks = JoinSet::new();
-    for (id, sink, inlet) in topology.sinks {
+    for BuiltSink { id, sink, inlet, watch } in topology.sinks {
         let running = sink.run(inlet, shutdown.clone());
-        tasks.spawn(named(id.to_string(), running));
+        tasks.spawn(named(id.to_string(), to_the_end(running, watch, shutdown.clone())));
     }
     for (reader, inlet) in topology.dead_letter_readers {
         let name = format!("{}.dropped", reader.id);
@@ -103,13 +108,22 @@ async fn named(name: String, running: impl Future<Output = Result<(), RunError>>
     )
 }
 
+/// Runs a sink. One that ends while it is still fed, as a console whose reader has gone, can't deliver what comes:
+/// that is an error, or the sources would send it for ever.
+async fn to_the_end(
+    running: impl Future<Output = Result<(), RunError>>,
+    watch: EdgeWatch,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    running.await?;
+    if watch.is_fed() && !shutdown.is_draining() {
+        return Err(RunError::plain("it ended before what feeds it"));
+    }
+    Ok(())
+}
+
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message")
-}
-
-fn joined(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
-    ended
-        .unwrap_or_else(|error| ("?".to_owned(), Err(RunError::new("a task was cancelled", error))))
 }

@@ -77,9 +77,9 @@ impl Reference {
             let bare = line.strip_prefix('#').unwrap_or(line);
             let (mut kept, mut text) = (line.to_owned(), String::new());
             if bare.starts_with('[') {
-                table = String::from(bare.trim_matches(['[', ']']));
+                bare.trim_matches(['[', ']']).clone_into(&mut table);
                 in_comment = bare != line;
-                kept = String::from(bare);
+                bare.clone_into(&mut kept);
                 reference.tables.insert(table.clone(), std::mem::take(&mut said));
             } else if bare.starts_with(|first: char| first.is_ascii_lowercase()) {
                 let (key, _) = bare.split_once(" = ").expect("an option has a value");
@@ -94,7 +94,7 @@ impl Reference {
                     text: std::mem::take(&mut said),
                 });
             } else if let Some(comment) = line.strip_prefix("# ") {
-                text = String::from(format!("{said} {comment}").trim());
+                format!("{said} {comment}").trim().clone_into(&mut text);
             }
             said = text;
             reference.lines.push(kept);
@@ -114,7 +114,7 @@ impl Reference {
         for same in self.settings.iter().filter(other).filter(|same| !same.is_comment) {
             lines[same.number] = String::new();
         }
-        lines[line.number] = String::from(replacement);
+        replacement.clone_into(&mut lines[line.number]);
         lines.join("\n")
     }
 
@@ -232,7 +232,7 @@ fn field_docs(folder: &Path, docs: &mut BTreeMap<String, BTreeSet<String>>) {
         let (mut doc, mut renamed) = (String::new(), None);
         for line in fs::read_to_string(&path).expect("a file can be read").lines().map(str::trim) {
             if let Some(text) = line.strip_prefix("///") {
-                doc = String::from(format!("{doc} {}", text.trim()).trim());
+                format!("{doc} {}", text.trim()).trim().clone_into(&mut doc);
             } else if line.starts_with('#') {
                 let name =
                     line.split_once("rename = \"").and_then(|(_, rest)| rest.split_once('"'));

@@ -200,10 +200,14 @@ impl TenantClient {
                 return Ok(response);
             }
             let answer = self.read_answer(response, &token).await;
-            if answer.status != 401 || answer.code.is_some() || was_replaced {
+            let is_refused_token = answer.status == 401 && answer.code.is_none();
+            // A permission that is granted later is in new tokens only, so neither kind is kept.
+            if is_refused_token || answer.class(operation) == ErrorClass::MissingPermission {
+                self.tokens.invalidate(&token).await;
+            }
+            if !is_refused_token || was_replaced {
                 return Err(ApiError::Refused { operation, answer });
             }
-            self.tokens.invalidate(&token).await;
             was_replaced = true;
         }
     }
@@ -249,7 +253,7 @@ impl TenantClient {
         response: Response<Body>,
     ) -> Result<(HeaderMap, Bytes), ApiError> {
         let (head, body) = response.into_parts();
-        let limit = self.settings.timeouts.headers * BODY_TIME_FACTOR;
+        let limit = self.settings.timeouts.headers.saturating_mul(BODY_TIME_FACTOR);
         let body = timeout(limit, read_body(body, LISTING_BYTES_MAX))
             .await
             .map_err(|_| ApiError::Slow { operation, limit })?

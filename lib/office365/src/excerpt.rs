@@ -45,7 +45,7 @@ fn masked(text: &str) -> String {
 }
 
 fn is_token_char(char: char) -> bool {
-    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '~' | '+' | '=')
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | '~' | '+')
 }
 
 /// `text` without `secrets`, in case a peer echoed what it was sent.

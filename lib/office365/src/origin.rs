@@ -40,8 +40,8 @@ impl Origin {
         }
         let port = match authority.port() {
             Some(port) => port.as_str().parse().ok()?,
-            // A colon without a number: what a port is must not be guessed.
-            None if authority.as_str().ends_with(':') => return None,
+            // A colon and no number that is a port: what is meant must not be guessed.
+            None if authority.as_str().len() != authority.host().len() => return None,
             None if is_https => 443,
             None => 80,
         };

@@ -36,6 +36,17 @@ struct Edge {
     reader: ComponentMetrics,
 }
 
+/// Tells whether anything still feeds an edge, without feeding it.
+#[derive(Clone, Debug)]
+pub struct EdgeWatch(Vec<mpsc::WeakSender<Batch>>);
+
+impl EdgeWatch {
+    /// Whether batches may still arrive.
+    pub fn is_fed(&self) -> bool {
+        self.0.iter().any(|sender| sender.strong_count() > 0)
+    }
+}
+
 /// A reader is gone. What was meant for it was dropped, and so counts as not delivered.
 #[derive(Debug, thiserror::Error)]
 #[error("the topology takes no more events")]
@@ -46,6 +57,11 @@ impl Outlet {
     pub fn fan_out(outlets: &[Outlet], writer: &ComponentMetrics) -> Outlet {
         let edges = outlets.iter().flat_map(|outlet| outlet.edges.iter().cloned()).collect();
         Outlet { edges, writer: Some(writer.clone()) }
+    }
+
+    /// Watches the edges that the outlet leads to.
+    pub fn watch(&self) -> EdgeWatch {
+        EdgeWatch(self.edges.iter().map(|edge| edge.sender.downgrade()).collect())
     }
 
     /// Hands a batch on to every reader; only the second reader on gets a copy. Waits while an edge is full.

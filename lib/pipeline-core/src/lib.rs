@@ -27,7 +27,7 @@ pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
 pub use component::{BuildError, ComponentId, Problem, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters};
-pub use edge::{Inlet, Outlet, OutletClosed, edge};
+pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
 pub use event::{Event, EventTarget, Origin};
 pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
 pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema};

@@ -1,0 +1,10 @@
+//! What the client promises, against a scripted API behind its transport.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod operations;
+mod records;
+mod script;
+mod secrets;
+mod sign_in;
+mod wire;

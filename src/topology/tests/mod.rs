@@ -1,0 +1,7 @@
+//! The running topology, with components that act by a script.
+
+mod accounting;
+mod endings;
+mod flow;
+mod rig;
+mod script;
