@@ -337,3 +337,14 @@ fn the_architecture_names_files_that_exist() {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
     }
 }
+
+#[test]
+fn both_index_templates_have_the_same_fields() {
+    let template = |name: &str| -> serde_json::Value {
+        let text = read(&format!("config/elasticsearch/{name}.json"));
+        serde_json::from_str(&text).expect("it is JSON")
+    };
+    let (index, data_stream) = (template("o365beat"), template("o365beat-data-stream"));
+    assert_eq!(index["template"], data_stream["template"]);
+    assert!(index.get("data_stream").is_none() && data_stream.get("data_stream").is_some());
+}

@@ -1,7 +1,7 @@
 //! The HTTP client and server bits that every component shares.
 //!
 //! Invariants: every wait has a limit, every body is bounded by its reader or streamed, and the one TLS configuration
-//! is made in [`tls`]. Nothing here logs or formats a header, a query or a body, so no credential can leave by an error.
+//! is made in `tls`. Nothing here logs or formats a header, a query or a body, so no credential can leave by an error.
 //!
 //! It does not retry, follow redirects or know what it carries: that is the caller's trade.
 
