@@ -328,12 +328,16 @@ fn the_architecture_names_each_dependency_and_no_other() {
 }
 
 #[test]
-fn the_architecture_names_files_that_exist() {
+fn the_pages_name_files_that_exist() {
     let architecture = read("ARCHITECTURE.md");
     let is_path = |text: &&str| {
         ["src/", "lib/", "tests/", "vrl/", "config/"].iter().any(|start| text.starts_with(start))
     };
-    for path in architecture.split('`').skip(1).step_by(2).filter(is_path) {
+    let named = architecture.split('`').skip(1).step_by(2).filter(is_path);
+    let readme = read("README.md");
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let linked = targets.filter(|target| !target.starts_with("http") && !target.starts_with('#'));
+    for path in named.chain(linked) {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
     }
 }
