@@ -67,11 +67,11 @@ impl Demo {
         }
         say("A made-up tenant with a week of history is being collected …");
         let start = Instant::now();
-        let snapshot = execute(loaded, RunMode::Once, Arc::new(DemoClock(clock))).await?;
+        let ended = execute(loaded, RunMode::Once, Arc::new(DemoClock(clock))).await?;
         let took = start.elapsed();
         let written = self.output.join("o365.ndjson");
         let completeness = verify(&tenants, &written)?;
-        let totals = Totals::of(&snapshot);
+        let totals = Totals::of(&ended.snapshot);
         say(Summary { totals, took });
         say(format_args!("  {:<20}{}", "output", written.display()));
         if let Some(url) = elasticsearch_url() {
@@ -83,6 +83,7 @@ impl Demo {
             completeness.missing.len(),
             completeness.repeated
         ));
+        ended.result?;
         if completeness.is_exact() && totals.blobs_lost == 0 {
             Ok(())
         } else {

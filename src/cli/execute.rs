@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
-use pipeline_core::{Clock, RunMode, Shutdown};
+use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -13,12 +13,20 @@ use crate::{
     topology::{self, Environment, Topology},
 };
 
-/// Runs `loaded` to its end, and returns what was counted.
+/// A run that has ended.
+pub(super) struct Ended {
+    /// What was counted.
+    pub(super) snapshot: Snapshot,
+    /// How it went.
+    pub(super) result: Result<(), RunError>,
+}
+
+/// Runs `loaded` to its end.
 pub(super) async fn execute(
     loaded: Loaded,
     mode: RunMode,
     clock: Arc<dyn Clock>,
-) -> Result<Snapshot, Failure> {
+) -> Result<Ended, Failure> {
     let metrics = Metrics::install()?;
     let readiness = Readiness::default();
     let global = loaded.global;
@@ -41,15 +49,14 @@ pub(super) async fn execute(
     let signals = Signals::new()?;
     readiness.set(true);
     info!(version = env!("CARGO_PKG_VERSION"), "running");
-    let ran = tokio::select! {
-        ran = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => ran,
+    let result = tokio::select! {
+        result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(&shutdown, &readiness) => match never {},
         never = listeners.serve() => match never {},
         never = progress::show(&metrics, mode) => match never {},
     };
     readiness.set(false);
-    ran?;
-    Ok(metrics.snapshot())
+    Ok(Ended { snapshot: metrics.snapshot(), result })
 }
 
 /// The signals that end the program.

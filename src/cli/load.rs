@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct ConfigFiles {
     /// The configuration. Given several times, the files are taken together as one.
     #[arg(
-        short,
+        short = 'c',
         long = "config",
         value_name = "FILE",
         env = "O365FLOW_CONFIG",

@@ -30,11 +30,11 @@ impl Run {
         let mode = if self.once { RunMode::Once } else { RunMode::Continuous };
         runtime()?.block_on(async {
             let start = Instant::now();
-            let snapshot = execute(loaded, mode, clock).await?;
+            let ended = execute(loaded, mode, clock).await?;
             if self.once {
-                say(Summary { totals: Totals::of(&snapshot), took: start.elapsed() });
+                say(Summary { totals: Totals::of(&ended.snapshot), took: start.elapsed() });
             }
-            Ok(())
+            Ok(ended.result?)
         })
     }
 }

@@ -87,6 +87,43 @@ fn every_mistake_of_a_configuration_is_shown_at_once() {
 }
 
 #[test]
+fn what_a_variable_holds_is_never_shown() {
+    let secret = "hunter2-of-the-environment";
+    let text = r#"
+[sources.office365]
+type = "office365"
+poll_interval = "${O365FLOW_TEST_SECRET}"
+[[sources.office365.tenants]]
+name = "contoso"
+tenant_id = "${O365FLOW_TEST_SECRET}"
+client_id = "8d7c6b5a-4f3e-4d2c-9b1a-00112233aabb"
+client_secret = "x"
+login_url = "${O365FLOW_TEST_SECRET}"
+[sinks.out]
+type = "elasticsearch"
+inputs = ["office365"]
+endpoints = ["${O365FLOW_TEST_SECRET}"]
+mode = "bulk"
+bulk = { index = "${O365FLOW_TEST_SECRET}/", action = "create" }
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("o365flow.toml");
+    for text in [text.to_owned(), text.replace("poll_interval", "# ")] {
+        fs::write(&path, text).expect("the configuration is written");
+        let output = Command::new(env!("CARGO_BIN_EXE_o365flow"))
+            .arg("validate")
+            .arg(&path)
+            .env("O365FLOW_TEST_SECRET", secret)
+            .output()
+            .expect("the program starts");
+        assert_eq!(output.status.code(), Some(78));
+        let shown = stderr(&output);
+        assert!(shown.contains("(value of a variable)") || shown.contains("GUID"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
 fn a_broken_configuration_does_not_run() {
     let (output, folder) = with_config(&["run", "--once", "--config"], BROKEN);
     assert_eq!(output.status.code(), Some(78));

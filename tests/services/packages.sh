@@ -18,7 +18,7 @@ need() {
     command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
-# What the C parts of the crates are built with: SQLite, Oniguruma, zstd, ring, mimalloc.
+# What the C parts of the crates are built with: SQLite, Oniguruma, zstd, ring, jemalloc.
 need_for_build() {
     need cc gcc libc6-dev
     need c++ g++

@@ -226,7 +226,7 @@ impl Tenant {
             if text.trim().is_empty() {
                 wrong(key, "it is empty".to_owned(), fix);
             } else if text.trim().parse::<Uuid>().is_err() {
-                wrong(key, format!("`{text}` is not a GUID"), fix);
+                wrong(key, "it is not a GUID".to_owned(), fix);
             }
         }
         if self.client_secret.expose_secret().trim().is_empty() {
