@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod demo;
 mod elasticsearch;
 mod kill;
@@ -10,3 +11,4 @@ mod office365;
 mod outage;
 mod rig;
 mod services;
+mod signals;
