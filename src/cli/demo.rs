@@ -22,7 +22,7 @@ use super::{
     Failure,
     execute::execute,
     load::{self, Loaded},
-    run::runtime,
+    run::block_on,
     say,
     summary::{Summary, Totals},
 };
@@ -53,7 +53,7 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
         let now = clock.now();
-        runtime()?.block_on(self.run(now))
+        block_on(self.run(now))?
     }
 
     async fn run(self, now: Timestamp) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use clap::Args;
 use fake_tenant::program;
 use pipeline_core::Timestamp;
 
-use super::{Failure, run::runtime};
+use super::{Failure, run::block_on};
 
 /// Serve made-up tenants on a loopback port, to rehearse with. Prints one line of JSON with addresses and
 /// credentials, and serves until SIGTERM or until its input closes.
@@ -16,6 +16,6 @@ pub(super) struct FakeTenant {
 
 impl FakeTenant {
     pub(super) fn execute(self, now: Timestamp) -> Result<(), Failure> {
-        Ok(runtime()?.block_on(program::serve(self.arguments, now))?)
+        Ok(block_on(program::serve(self.arguments, now))??)
     }
 }

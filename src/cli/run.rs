@@ -1,6 +1,6 @@
 //! `o365flow run`: runs a topology until it is told to end, or once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use pipeline_core::{Clock, RunMode};
@@ -13,6 +13,9 @@ use super::{
     summary::{Summary, Totals},
 };
 use crate::config;
+
+/// What calls that block get to return once all else has ended.
+const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run a topology until SIGTERM, then deliver what is under way and end.
 #[derive(Debug, Args)]
@@ -28,18 +31,22 @@ impl Run {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
         let mode = if self.once { RunMode::Once } else { RunMode::Continuous };
-        runtime()?.block_on(async {
+        block_on(async {
             let start = Instant::now();
             let ended = execute(loaded, mode, clock).await?;
             if self.once {
                 say(Summary { totals: Totals::of(&ended.snapshot), took: start.elapsed() });
             }
             Ok(ended.result?)
-        })
+        })?
     }
 }
 
-/// The runtime on which everything runs: a worker for each core.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+/// Runs `work` to its end, on a worker for each core.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // A call that blocks, as a write to a pipe that nobody reads, must not hold the end up.
+    runtime.shutdown_timeout(BLOCKED_TIMEOUT);
+    Ok(done)
 }

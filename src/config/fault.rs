@@ -2,13 +2,23 @@
 
 use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
 
+/// Variables' values that are shorter are not hidden: they would be found in words of ours, and are no secrets.
+const HIDDEN_BYTES_MIN: usize = 4;
+
 /// A configuration file's name and text, kept to turn offsets into lines.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct SourceFile {
     /// The name as the user gave it.
     pub path: PathBuf,
     /// The text.
     pub text: String,
+}
+
+impl fmt::Debug for SourceFile {
+    /// Shows the name alone: the text may hold secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SourceFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// A place in a configuration file.
@@ -32,7 +42,7 @@ impl Span {
     }
 
     /// Where the place starts, moved back to a character's first byte.
-    fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         self.file.text.floor_char_boundary(self.bytes.start)
     }
 }
@@ -73,6 +83,17 @@ impl Fault {
     pub fn fix(mut self, fix: impl Into<String>) -> Fault {
         self.fix = Some(fix.into());
         self
+    }
+
+    /// Takes the value of a variable out of the text.
+    pub(super) fn hide(&mut self, value: &str) {
+        // A compiler shows a value of several lines line by line.
+        for line in value.lines().map(str::trim).filter(|line| line.len() >= HIDDEN_BYTES_MIN) {
+            let texts = [Some(&mut self.message), self.fix.as_mut(), self.detail.as_mut()];
+            for text in texts.into_iter().flatten().filter(|text| text.contains(line)) {
+                *text = text.replace(line, "(value of a variable)");
+            }
+        }
     }
 }
 

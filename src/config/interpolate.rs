@@ -15,17 +15,22 @@ pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 pub(super) fn interpolate(table: &mut Table, variables: &Variables<'_>, faults: &mut Vec<Fault>) {
     for entry in &mut table.0 {
         entry.node.for_each_string(&mut |span, text| match expand(text, variables) {
-            Ok(expanded) => {
-                let replaced = expanded != *text;
+            Ok(Expanded { text: expanded, values }) => {
                 *text = expanded;
-                replaced
+                values
             }
             Err(mistake) => {
                 faults.push(mistake.at(span));
-                false
+                Vec::new()
             }
         });
     }
+}
+
+/// A text with its variables replaced, and their values.
+struct Expanded {
+    text: String,
+    values: Vec<String>,
 }
 
 enum Mistake {
@@ -46,8 +51,9 @@ impl Mistake {
     }
 }
 
-fn expand(text: &str, variables: &Variables<'_>) -> Result<String, Mistake> {
+fn expand(text: &str, variables: &Variables<'_>) -> Result<Expanded, Mistake> {
     let mut expanded = String::with_capacity(text.len());
+    let mut values = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         expanded.push_str(&rest[..at]);
@@ -62,15 +68,21 @@ fn expand(text: &str, variables: &Variables<'_>) -> Result<String, Mistake> {
                 None => (&after[..end], None),
             };
             let value = variables(name).filter(|value| !(value.is_empty() && default.is_some()));
-            let value = value.or_else(|| default.map(str::to_owned));
-            expanded.push_str(&value.ok_or_else(|| Mistake::Unset(name.to_owned()))?);
+            match (value, default) {
+                (Some(value), _) => {
+                    expanded.push_str(&value);
+                    values.push(value);
+                }
+                (None, Some(default)) => expanded.push_str(default),
+                (None, None) => return Err(Mistake::Unset(name.to_owned())),
+            }
             rest = &after[end + 1..];
         } else {
             expanded.push('$');
         }
     }
     expanded.push_str(rest);
-    Ok(expanded)
+    Ok(Expanded { text: expanded, values })
 }
 
 #[cfg(test)]
@@ -84,7 +96,7 @@ mod tests {
             _ => None,
         };
         let found = match expand(text, &variables) {
-            Ok(expanded) => expanded,
+            Ok(expanded) => expanded.text,
             Err(Mistake::Unset(name)) => format!("unset {name}"),
             Err(Mistake::Unclosed) => "unclosed".to_owned(),
         };

@@ -101,12 +101,15 @@ impl Declared {
             span if problem.key.is_empty() || span == self.node.span => self.key_span.clone(),
             span => span,
         };
-        Fault {
+        let mut fault = Fault {
             span: Some(span),
-            message: format!("{} `{}`: {}", self.kind.as_str(), self.id, problem.message),
+            message: problem.message,
             fix: problem.fix,
             detail: problem.detail,
-        }
+        };
+        self.node.hide_variables(std::slice::from_mut(&mut fault));
+        fault.message = format!("{} `{}`: {}", self.kind.as_str(), self.id, fault.message);
+        fault
     }
 }
 
@@ -175,12 +178,16 @@ pub fn parse(
         }
     }
     if let Some(file) = files.first() {
-        let node =
-            Node { span: Span::new(file, 0..0), value: Value::Table(global), has_variable: false };
+        let node = Node::new(Span::new(file, 0..0), Value::Table(global));
+        let faults_before = faults.len();
         config.global = read::read(&node, &mut faults).unwrap_or_default();
+        node.hide_variables(&mut faults[faults_before..]);
     }
     (config, faults)
 }
+
+/// Longest name of a component: files are called after it, with something added.
+const NAME_BYTES_MAX: usize = 100;
 
 /// The tables that hold components.
 const SECTIONS: [(&str, ComponentKind); 3] = [
@@ -209,14 +216,20 @@ fn declare(
             let message =
                 format!("there is a component `{}` already, at {}", entry.key, earlier.key_span);
             faults.push(Fault::at(&entry.key_span, message).fix("give one of them another name"));
-        } else if entry.key.is_empty() || entry.key.contains('.') {
+        } else if !is_name(&entry.key) {
             let fault =
                 Fault::at(&entry.key_span, format!("`{}` can't be a component's name", entry.key));
-            faults.push(fault.fix("use a name without a dot: behind a dot stands a port"));
+            faults.push(fault.fix("use letters, digits, `_` and `-`, 100 of them at most"));
         } else if let Some(declared) = declare_one(entry, kind, registry, faults) {
             components.push(declared);
         }
     }
+}
+
+/// Whether a component can be called so: it names a folder as well, and behind a dot stands a port.
+fn is_name(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=NAME_BYTES_MAX).contains(&key.len()) && key.bytes().all(is_plain)
 }
 
 fn declare_one(
@@ -230,6 +243,7 @@ fn declare_one(
         faults.push(Fault::at(&key_span, format!("{} `{key}` has to be a table", kind.as_str())));
         return None;
     };
+    let faults_before = faults.len();
     let mut own = table.clone();
     let inputs = match own.remove("inputs") {
         Some(entry) if kind == ComponentKind::Source => {
@@ -252,8 +266,9 @@ fn declare_one(
         type_entry.as_ref().and_then(|entry| entry.node.as_str()).unwrap_or_default().to_owned();
     let type_span = type_entry.as_ref().map_or(&key_span, |entry| &entry.node.span);
     let registered = find(&component_type, kind, type_span, registry, faults);
-    let own = Node { span: key_span.clone(), value: Value::Table(own), has_variable: false };
+    let own = Node::new(key_span.clone(), Value::Table(own));
     let settings = registered.and_then(|registered| (registered.read)(&own, faults));
+    node.hide_variables(&mut faults[faults_before..]);
     Some(Declared { id: key.into(), kind, component_type, inputs, settings, node, key_span })
 }
 

@@ -1,6 +1,6 @@
 //! TOML as a tree in which every key and value knows its place, so that an error found late still names its line.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use toml::{
     Spanned,
@@ -10,18 +10,25 @@ use toml::{
 use super::fault::{Fault, SourceFile, Span};
 
 /// A value and its place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
     pub value: Value,
-    /// Whether a variable was replaced in it: then it may be a secret, and is never shown.
-    pub has_variable: bool,
+    /// What variables have put into it: possibly secrets, and never shown.
+    pub variables: Vec<String>,
+}
+
+impl fmt::Debug for Node {
+    /// Shows the place alone: the value may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Node").field("span", &self.span).finish_non_exhaustive()
+    }
 }
 
 /// What a node can be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Value {
     /// A string.
     String(String),
@@ -40,11 +47,11 @@ pub enum Value {
 }
 
 /// The entries of a table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Table(pub Vec<Entry>);
 
 /// A key with its value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Entry {
     /// The key.
     pub key: String,
@@ -68,6 +75,11 @@ impl Table {
 }
 
 impl Node {
+    /// A node into which no variable has put anything yet.
+    pub fn new(span: Span, value: Value) -> Node {
+        Node { span, value, variables: Vec::new() }
+    }
+
     /// The table that the node is, if it is one.
     pub fn as_table(&self) -> Option<&Table> {
         match &self.value {
@@ -103,10 +115,10 @@ impl Node {
         }
     }
 
-    /// Visits every string below this node, this one included; `visit` says whether it replaced a variable.
-    pub fn for_each_string(&mut self, visit: &mut impl FnMut(&Span, &mut String) -> bool) {
+    /// Visits every string below this node, this one included; `visit` gives what variables have put into it.
+    pub fn for_each_string(&mut self, visit: &mut impl FnMut(&Span, &mut String) -> Vec<String>) {
         match &mut self.value {
-            Value::String(text) => self.has_variable |= visit(&self.span, text),
+            Value::String(text) => self.variables.extend(visit(&self.span, text)),
             Value::Array(items) => items.iter_mut().for_each(|item| item.for_each_string(visit)),
             Value::Table(table) => {
                 for entry in &mut table.0 {
@@ -114,6 +126,24 @@ impl Node {
                 }
             }
             Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+        }
+    }
+
+    /// Takes what variables have put into this node, or anything below it, out of `faults`.
+    pub fn hide_variables(&self, faults: &mut [Fault]) {
+        for value in &self.variables {
+            for fault in &mut *faults {
+                fault.hide(value);
+            }
+        }
+        match &self.value {
+            Value::Array(items) => items.iter().for_each(|item| item.hide_variables(faults)),
+            Value::Table(table) => {
+                for entry in &table.0 {
+                    entry.node.hide_variables(faults);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -137,7 +167,7 @@ fn table(file: &Arc<SourceFile>, source: DeTable<'_>, faults: &mut Vec<Fault>) -
         node: node(file, value, faults),
     };
     let mut entries: Vec<Entry> = source.into_iter().map(entry).collect();
-    entries.sort_by_key(|entry| entry.key_span.line_and_column());
+    entries.sort_by_key(|entry| entry.key_span.start());
     Table(entries)
 }
 
@@ -165,5 +195,5 @@ fn node(file: &Arc<SourceFile>, source: Spanned<DeValue<'_>>, faults: &mut Vec<F
         }
         DeValue::Table(source) => Value::Table(table(file, source, faults)),
     };
-    Node { span, value, has_variable: false }
+    Node::new(span, value)
 }

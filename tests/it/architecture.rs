@@ -98,7 +98,9 @@ fn imports_point_one_way() {
     assert!(files.len() > 20, "the scan found only {} files", files.len());
     for file in files {
         let relative = file.strip_prefix(&source).expect("the file is below src");
-        let is_test = relative.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing");
+        let is_test = relative.iter().any(|step| {
+            ["tests", "tests.rs", "testing.rs"].iter().any(|of_tests| step == *of_tests)
+        });
         let module =
             relative.components().next().expect("a file has a name").as_os_str().to_string_lossy();
         let module = module.trim_end_matches(".rs").to_owned();

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod demo;
 mod docs;
 mod elasticsearch;
@@ -11,3 +12,4 @@ mod office365;
 mod outage;
 mod rig;
 mod services;
+mod signals;

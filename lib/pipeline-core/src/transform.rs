@@ -21,7 +21,7 @@ pub struct TransformContext<'a> {
     pub id: ComponentId,
     /// The merged kinds of all that feeds it.
     pub input: Schema,
-    /// Reads a file that the configuration names, relative to the configuration's folder.
+    /// Reads a file that the configuration names, relative to the working directory.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
 }
 

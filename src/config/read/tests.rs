@@ -49,8 +49,7 @@ struct Host {
 fn check(text: &str, expected: Expect) {
     let file = Arc::new(SourceFile { path: PathBuf::from("t.toml"), text: text.to_owned() });
     let (table, mut faults) = tree::parse(&file);
-    let node =
-        Node { span: Span::new(&file, 0..0), value: Value::Table(table), has_variable: false };
+    let node = Node::new(Span::new(&file, 0..0), Value::Table(table));
     let sink: Option<Sink> = read(&node, &mut faults);
     let faults: Vec<String> = faults
         .iter()

@@ -104,15 +104,14 @@ impl Checker<'_> {
         let mut seen = HashSet::new();
         for (index, name) in self.components[node].inputs.iter().enumerate() {
             let key = format!("inputs.{index}");
-            if !seen.insert(name) {
-                let problem = Problem::at(
-                    &key,
-                    format!("`{name}` is listed twice, so its events would arrive twice"),
-                );
-                self.report(node, problem.fix("remove one of them"));
-                continue;
-            }
             match self.find(name, ports) {
+                Ok(Some(port)) if !seen.insert(port) => {
+                    let problem = Problem::at(
+                        &key,
+                        format!("`{name}` is listed twice, so its events would arrive twice"),
+                    );
+                    self.report(node, problem.fix("remove one of them"));
+                }
                 Ok(port) => found.extend(port),
                 Err((message, fix)) => self.report(node, Problem::at(&key, message).fix(fix)),
             }
@@ -131,7 +130,13 @@ impl Checker<'_> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("the components are: {}", ids.join(", ")),
             };
-            return Err((format!("there is no component `{id}`"), fix));
+            // The input as it stands, so that what a variable has put there is found and hidden.
+            let message = if name == id {
+                format!("there is no component `{name}`")
+            } else {
+                format!("there is no component for the input `{name}`")
+            };
+            return Err((message, fix));
         };
         let declared = &self.components[node];
         if declared.kind == ComponentKind::Sink {
@@ -152,7 +157,7 @@ impl Checker<'_> {
                 .map(|port| format!("{id}.{port}"))
                 .collect();
             Err((
-                format!("`{id}` has no port `{port}`"),
+                format!("there is no output `{name}`"),
                 format!("its outputs are: {}", [vec![id.to_owned()], named].concat().join(", ")),
             ))
         }

@@ -234,7 +234,7 @@ type = "keyed"
           fix: did you mean `ids`?
         error: t.toml:12:16: transform `b`: `a` is listed twice, so its events would arrive twice
           fix: remove one of them
-        error: t.toml:12:21: transform `b`: `ids` has no port `port`
+        error: t.toml:12:21: transform `b`: there is no output `ids.port`
           fix: its outputs are: ids
         error: t.toml:19:25: sink `out`: `out2` is a sink; nothing leaves it
           fix: name a source or a transform

@@ -9,7 +9,7 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     rig::{Play, Played},
-    script::{Action, Word},
+    steps::{Action, Word},
 };
 
 const SOURCES_MAX: usize = 3;

@@ -5,3 +5,4 @@ mod endings;
 mod flow;
 mod rig;
 mod script;
+mod steps;
