@@ -126,7 +126,7 @@ impl Default for Config {
             fetch_concurrency: NonZeroU16::new(10).expect("10 is not zero"),
             record_path: OwnedValuePath::root(),
             dedupe_window: 7 * DAY,
-            max_in_flight_bytes: 16_000_000,
+            max_in_flight_bytes: 12_000_000,
             record_bytes_max: 10_000_000,
             tls: Tls::default(),
             tenants: Vec::new(),
