@@ -124,7 +124,7 @@ fn no_fault_shows_what_a_variable_holds() {
 
 #[test]
 fn a_secret_in_a_program_that_does_not_compile_is_not_shown() {
-    let text = FULL.replace(".event.id = .Id", ".key = '${SECRET}'; .x = downcase(1)");
+    let text = FULL.replace(".event.id = .Id", r#".key = "${SECRET}"; .x = downcase(1)"#);
     let shown = shown(&text, "hunter2");
     assert!(shown.contains("E110") && !shown.contains("hunter2"), "{shown}");
 }
