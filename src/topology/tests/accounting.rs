@@ -161,17 +161,16 @@ impl Model {
             predicted.say(batch, |_| Outcome::Rejected);
         }
         for reader in readers {
-            match self.transform(reader) {
-                Some(_) => self.pass(reader, batch, predicted),
-                None => {
-                    let name = |number| format!("n{}{number}", batch.source);
-                    predicted.got[reader].extend(batch.numbers.iter().map(name));
-                    let first = self.reads.len() - self.shape.sinks.len();
-                    let verdicts = &self.shape.sinks[reader - first].verdicts;
-                    let at = |number: u64| usize::try_from(number).expect("small") % verdicts.len();
-                    predicted.say(batch, |number| verdicts[at(number)].outcome());
-                }
+            if self.transform(reader).is_some() {
+                self.pass(reader, batch, predicted);
+                continue;
             }
+            let name = |number| format!("n{}{number}", batch.source);
+            predicted.got[reader].extend(batch.numbers.iter().map(name));
+            let first = self.reads.len() - self.shape.sinks.len();
+            let verdicts = &self.shape.sinks[reader - first].verdicts;
+            let at = |number: u64| usize::try_from(number).expect("small") % verdicts.len();
+            predicted.say(batch, |number| verdicts[at(number)].outcome());
         }
     }
 
@@ -191,7 +190,7 @@ impl Model {
                 Action::Forget => predicted.say(&chosen, |_| Outcome::Errored),
                 Action::Drop => left.push(((node, true), chosen)),
                 Action::Split => {
-                    others.extend(chosen.numbers.iter().flat_map(|&number| [number; 2]))
+                    others.extend(chosen.numbers.iter().flat_map(|&number| [number; 2]));
                 }
                 Action::Panic if chosen.numbers.is_empty() => {}
                 Action::Panic => {
@@ -205,7 +204,7 @@ impl Model {
             current.numbers = others;
             match self.readers((node, false)).as_slice() {
                 &[next] if self.transform(next).is_some() && self.reads[next].len() == 1 => {
-                    node = next
+                    node = next;
                 }
                 _ => break,
             }

@@ -226,7 +226,7 @@ fn a_stuck_sink_holds_the_others_back_once_its_edge_is_full() {
         SLOW.replace("millis = 1000", "")
     );
     let played = Play::PLAIN.run(&text, async |shutdown, observed| {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         let taken = observed.batches_taken.load(Ordering::SeqCst);
         assert!(taken <= HELD_MAX, "{taken} batches are in memory");
         assert!(observed.settled("a").is_empty());

@@ -87,7 +87,7 @@ pub(super) struct Played {
     scrape: String,
 }
 
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Play {
     pub(super) const PLAIN: Play = Play { workers_max: 3, letters_failing: 0 };
