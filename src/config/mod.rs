@@ -62,6 +62,7 @@ impl Default for Global {
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Address and port, as `127.0.0.1:9598`.
+    #[serde(with = "units::listen_address")]
     pub address: SocketAddr,
 }
 
@@ -168,6 +169,13 @@ pub fn parse(
             }
         }
         for entry in table.0 {
+            let section = nearest(&entry.key, SECTIONS.map(|(section, _)| section));
+            if let (Some(section), Some(_)) = (section, entry.node.as_table()) {
+                let fault =
+                    Fault::at(&entry.key_span, format!("there is no section `{}`", entry.key));
+                faults.push(fault.fix(format!("did you mean `{section}`?")));
+                continue;
+            }
             match global.entry(&entry.key) {
                 Some(_) => faults.push(Fault::at(
                     &entry.key_span,
@@ -288,9 +296,14 @@ fn find<'a>(
             "" => Fault::at(span, format!("the {kind} has no `type`")),
             name => Fault::at(span, format!("there is no {kind} of type `{name}`")),
         };
-        faults.push(match nearest(name, names.iter().copied()) {
-            Some(meant) => fault.fix(format!("did you mean `{meant}`?")),
-            None => fault.fix(format!("the types of {kind} are: {}", names.join(", "))),
+        let of_other_kind = registry.iter().find(|entry| entry.name == name);
+        faults.push(match (nearest(name, names.iter().copied()), of_other_kind) {
+            (Some(meant), _) => fault.fix(format!("did you mean `{meant}`?")),
+            (None, Some(other)) => {
+                let other = other.kind.as_str();
+                fault.fix(format!("`{name}` is a {other}: write `[{other}s.…]`"))
+            }
+            (None, None) => fault.fix(format!("the types of {kind} are: {}", names.join(", "))),
         });
     }
     found

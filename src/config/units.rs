@@ -70,6 +70,19 @@ pub mod byte_size {
     }
 }
 
+/// An address to listen at, as `"127.0.0.1:9598"`.
+pub mod listen_address {
+    use std::net::SocketAddr;
+
+    use serde::Deserializer;
+
+    /// Reads `"127.0.0.1:9598"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+        let expected = "an address with its port, like \"127.0.0.1:9598\"";
+        deserializer.deserialize_str(super::text(expected, str::parse::<SocketAddr>))
+    }
+}
+
 /// The path of a field in an event, as VRL writes it without the leading dot: `"event.id"`; `""` is the root.
 pub mod field_path {
     use serde::{Deserializer, Serializer};

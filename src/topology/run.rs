@@ -28,17 +28,20 @@ pub async fn run(
         () = note_all(&mut tasks, &shutdown, &mut first_error) => {}
         () = shutdown.draining() => {
             tokio::select! {
+                biased;
+                () = shutdown.abandoned() => {}
                 drained = timeout(drain_timeout, note_all(&mut tasks, &shutdown, &mut first_error)) => {
                     if drained.is_err() {
                         warn!("the time for draining is over: what was not delivered will be sent after the next start");
                         shutdown.abandon();
                     }
                 }
-                () = shutdown.abandoned() => {}
             }
         }
     }
-    let left = note_all(&mut tasks, &shutdown, &mut first_error);
+    // Whoever was told to leave everything may find its neighbours gone before it gets there: no error of the run.
+    let mut ignored = None;
+    let left = note_all(&mut tasks, &shutdown, &mut ignored);
     if timeout(ABANDON_TIMEOUT, left).await.is_err() {
         warn!("some components did not end when told to");
         // Not waited for: one that never yields would hold the end up for ever.

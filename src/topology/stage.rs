@@ -51,8 +51,9 @@ impl Stage {
         shutdown: Shutdown,
     ) -> Result<(), RunError> {
         tokio::select! {
-            ended = self.work(&mut inlet) => ended.map_err(|closed| RunError::new("what reads a transform ended", closed)),
+            biased;
             () = shutdown.abandoned() => Ok(()),
+            ended = self.work(&mut inlet) => ended.map_err(|closed| RunError::new("what reads a transform ended", closed)),
         }
     }
 

@@ -124,7 +124,7 @@ fn no_fault_shows_what_a_variable_holds() {
 
 #[test]
 fn a_secret_in_a_program_that_does_not_compile_is_not_shown() {
-    let text = FULL.replace(".event.id = .Id", ".key = '${SECRET}'; .x = downcase(1)");
+    let text = FULL.replace(".event.id = .Id", r#".key = "${SECRET}"; .x = downcase(1)"#);
     let shown = shown(&text, "hunter2");
     assert!(shown.contains("E110") && !shown.contains("hunter2"), "{shown}");
 }
@@ -141,6 +141,32 @@ fn names_that_could_leave_the_state_folder_are_refused() {
 fn an_input_under_two_names_is_found() {
     let text = FULL.replace(r#"["map.dropped"]"#, r#"["map", "map."]"#);
     assert!(shown(&text, "").contains("`map.` is listed twice"));
+}
+
+/// What is shown once `from` stands as `to`.
+fn check_mistake(from: &str, to: &str, expected: &str) {
+    assert!(FULL.contains(from), "{from}");
+    let shown = shown(&FULL.replacen(from, to, 1), "");
+    assert!(shown.contains(expected), "`{to}` gives:\n{shown}");
+}
+
+#[test]
+fn frequent_mistakes_are_met_with_their_remedy() {
+    check_mistake("[sinks.file]", "[sink.file]", "did you mean `sinks`?");
+    check_mistake("[transforms.map]", "[transform.map]", "did you mean `transforms`?");
+    check_mistake(
+        "inputs = [\"map\"]",
+        "inputs = \"map\"",
+        "expected an array, as `[\"…\"]`, found string",
+    );
+    check_mistake(
+        "type = \"remap\"",
+        "type = \"console\"",
+        "`console` is a sink: write `[sinks.…]`",
+    );
+    check_mistake("\"127.0.0.1:8686\"", "\"8686\"", "`8686` is not an address with its port, like");
+    check_mistake("= 2000", "= \"2000\"", "expected a whole number from 1 on, found string");
+    check_mistake("drop_on_error = true", "drop_on_error = \"no\"", "expected `true` or `false`");
 }
 
 #[test]

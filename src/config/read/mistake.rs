@@ -86,10 +86,12 @@ impl de::Error for ReadError {
 
     // What was found is named by its type alone: a value in the wrong place may be a secret.
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> ReadError {
+        let expected = in_plain_words(&expected.to_string());
         ReadError::plain(format!("expected {expected}, found {}", type_name(&found)))
     }
 
     fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> ReadError {
+        let expected = in_plain_words(&expected.to_string());
         ReadError::plain(format!("expected {expected}, found another {}", type_name(&found)))
     }
 
@@ -108,6 +110,24 @@ impl de::Error for ReadError {
             of_variable: Some(format!("the variable's value is not one of: {expected}")),
         })
     }
+}
+
+/// What serde expects, in a user's words rather than in Rust's.
+fn in_plain_words(expected: &str) -> String {
+    let words = match expected {
+        "a sequence" => "an array, as `[\"…\"]`",
+        "a map" => "a table",
+        "a boolean" => "`true` or `false`",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        text if text.starts_with("a nonzero u") => "a whole number from 1 on",
+        text if text.starts_with("struct ") || text.contains("tagged enum") => "a table",
+        text => text,
+    };
+    words.to_owned()
 }
 
 fn type_name(found: &de::Unexpected<'_>) -> &'static str {

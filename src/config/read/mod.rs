@@ -78,6 +78,10 @@ impl Notes {
                 self.omit(span)
             }
             Mistake::Invalid { message, .. } => {
+                // A value that can't be left out, as the root, is found wrong again.
+                if self.wrong.contains(&at) {
+                    return false;
+                }
                 faults.push(Fault::at(&at, message));
                 self.omit(at)
             }

@@ -79,7 +79,7 @@ fn every_mistake_is_found_at_once_at_its_line() {
     check(
         "port = 'x'\nmode = 'blk'\nbatch = { max_event = 1, timeout = '5 apples' }\nzzz = 1\n[[hosts]]\nname = 3\n[[hosts]]\nwieght = 1.0",
         expect![[r#"
-            t.toml:1:8: expected u16, found string; -
+            t.toml:1:8: expected a whole number from 0 to 65535, found string; -
             t.toml:2:8: `blk` is not one of: bulk, data_stream; -
             t.toml:3:11: unknown option `max_event`; did you mean `max_events`?
             t.toml:3:36: `5 apples` is not a duration like "30s", "5m" or "7d": unknown time unit "apples", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations); -
@@ -89,6 +89,16 @@ fn every_mistake_is_found_at_once_at_its_line() {
             t.toml:7:1: `name` is missing; add `name = …`
             t.toml:1:1: `endpoint` is missing; add `endpoint = …`"#]],
     );
+}
+
+#[test]
+fn a_mistake_at_the_root_is_told_once() {
+    let file = Arc::new(SourceFile { path: PathBuf::from("t.toml"), text: "x".to_owned() });
+    let node = Node::new(Span::new(&file, 0..1), Value::String("x".to_owned()));
+    let mut faults = Vec::new();
+    assert_eq!(read::<Vec<String>>(&node, &mut faults), None);
+    let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, [r#"t.toml:1:1: expected an array, as `["…"]`, found string"#]);
 }
 
 #[test]

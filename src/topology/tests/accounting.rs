@@ -163,14 +163,14 @@ impl Model {
         for reader in readers {
             if self.transform(reader).is_some() {
                 self.pass(reader, batch, predicted);
-            } else {
-                let name = |number| format!("n{}{number}", batch.source);
-                predicted.got[reader].extend(batch.numbers.iter().map(name));
-                let first = self.reads.len() - self.shape.sinks.len();
-                let verdicts = &self.shape.sinks[reader - first].verdicts;
-                let at = |number: u64| usize::try_from(number).expect("small") % verdicts.len();
-                predicted.say(batch, |number| verdicts[at(number)].outcome());
+                continue;
             }
+            let name = |number| format!("n{}{number}", batch.source);
+            predicted.got[reader].extend(batch.numbers.iter().map(name));
+            let first = self.reads.len() - self.shape.sinks.len();
+            let verdicts = &self.shape.sinks[reader - first].verdicts;
+            let at = |number: u64| usize::try_from(number).expect("small") % verdicts.len();
+            predicted.say(batch, |number| verdicts[at(number)].outcome());
         }
     }
 
