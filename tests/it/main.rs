@@ -9,4 +9,5 @@ mod metrics;
 mod office365;
 mod outage;
 mod rig;
+mod secrets;
 mod services;

@@ -114,7 +114,7 @@ impl Store {
         let found: i64 = transaction
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
-        let known = STEPS.len() as i64;
+        let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
         let Some(steps) = usize::try_from(found).ok().and_then(|found| STEPS.get(found..)) else {
             return Err(LedgerError::Newer { path: path.to_owned(), found, known });
         };
