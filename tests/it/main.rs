@@ -11,5 +11,6 @@ mod metrics;
 mod office365;
 mod outage;
 mod rig;
+mod secrets;
 mod services;
 mod signals;

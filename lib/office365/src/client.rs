@@ -4,10 +4,11 @@
 //! has made sure that the request goes to the tenant's own API host. The client retries nothing but one refused token.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, USER_AGENT,
 };
@@ -17,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::answer::Answer;
 use crate::excerpt::excerpt;
-use crate::listing::parse_page;
+use crate::listing::{parse_page, server_date};
 use crate::sign_in::{Token, TokenSource};
 use crate::subscription::parse_subscriptions;
 use crate::{
@@ -42,6 +43,8 @@ pub struct TenantClient {
     transport: Arc<dyn Transport>,
     pace: Option<Arc<dyn Pace>>,
     tokens: TokenSource,
+    /// The date of the API's last answer, and when that came.
+    server_date: Mutex<Option<(DateTime<Utc>, Instant)>>,
 }
 
 /// What is known about the access token in use.
@@ -71,11 +74,17 @@ impl TenantClient {
     ) -> Self {
         let settings = Arc::new(settings);
         let tokens = TokenSource::new(Arc::clone(&settings), Arc::clone(&transport), random);
-        TenantClient { settings, transport, pace, tokens }
+        TenantClient { settings, transport, pace, tokens, server_date: Mutex::new(None) }
     }
 
     pub fn settings(&self) -> &TenantSettings {
         &self.settings
+    }
+
+    /// The time by the API's clock, going by its last answer, whatever that was; nothing before the first.
+    pub fn server_now(&self) -> Option<DateTime<Utc>> {
+        let (date, at) = (*self.server_date.lock().unwrap_or_else(PoisonError::into_inner))?;
+        date.checked_add_signed(TimeDelta::from_std(at.elapsed()).ok()?)
     }
 
     /// Signs in if need be, and says what the token says.
@@ -193,6 +202,10 @@ impl TenantClient {
             let response = send_within(&*self.transport, request, self.settings.timeouts)
                 .await
                 .map_err(|source| ApiError::Send { operation, source })?;
+            if let Some(date) = server_date(response.headers()) {
+                let mut known = self.server_date.lock().unwrap_or_else(PoisonError::into_inner);
+                *known = Some((date, Instant::now()));
+            }
             let is_success = response.status().is_success();
             let response =
                 decoded(response).map_err(|source| ApiError::Body { operation, source })?;

@@ -72,15 +72,11 @@ pub(crate) fn parse_page(
     let rows: Vec<&RawValue> =
         serde_json::from_slice(body).map_err(|_| "body is not a JSON array")?;
     let next = next_page(headers)?.map(|uri| PageLink { content_type, uri });
-    let server_date = headers
-        .get(DATE)
-        .and_then(|date| date.to_str().ok())
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .map(DateTime::from);
+    let server_date = server_date(headers);
     let mut page =
         Page { blobs: Vec::with_capacity(rows.len()), bad_rows: Vec::new(), next, server_date };
     for (index, row) in rows.into_iter().enumerate() {
-        match parse_row(content_type, row.get()) {
+        match parse_row(content_type, row.get(), server_date) {
             Ok(blob) => page.blobs.push(blob),
             Err(field) => {
                 page.bad_rows.push(BadRow { index, field, row: excerpt(row.get().as_bytes()) });
@@ -88,6 +84,12 @@ pub(crate) fn parse_page(
         }
     }
     Ok(page)
+}
+
+/// The server's clock, from the `Date` header.
+pub(crate) fn server_date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok().map(DateTime::from)
 }
 
 fn next_page(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
@@ -102,11 +104,20 @@ fn next_page(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     Ok(None)
 }
 
-/// The error is the name of the field at fault.
-fn parse_row(asked: ContentType, row: &str) -> Result<BlobRef, &'static str> {
+/// The error is the name of the field at fault. Without its times a blob can be fetched all the same: it then counts as
+/// created at `listed`.
+fn parse_row(
+    asked: ContentType,
+    row: &str,
+    listed: Option<DateTime<Utc>>,
+) -> Result<BlobRef, &'static str> {
     let row: Row = serde_json::from_str(row).map_err(|_| "row")?;
-    let created = row.created.as_str().and_then(parse_time).ok_or("contentCreated")?;
     let expires = row.expires.as_str().and_then(parse_time);
+    let created = row.created.as_str().and_then(parse_time);
+    let created = created
+        .or_else(|| expires?.checked_sub_signed(RETENTION))
+        .or(listed)
+        .ok_or("contentCreated")?;
     Ok(BlobRef {
         content_type: row.content_type.as_str().and_then(|name| name.parse().ok()).unwrap_or(asked),
         id: ContentId(text(row.id).ok_or("contentId")?),

@@ -26,6 +26,15 @@ const EXCERPT_CHARS_MAX: usize = 200;
 /// Characters of a reason that are kept.
 const REASON_CHARS_MAX: usize = 1000;
 
+/// Errors that speak of the cluster or the index and not of the event: no space or a limit on writes (before 7.9 with the
+/// status 403), a missing right or index, the limit of shards. Somebody can put them right, and then the event fits.
+const NOT_THE_EVENTS: [&str; 4] = [
+    "cluster_block_exception",
+    "security_exception",
+    "index_not_found_exception",
+    "validation_exception",
+];
+
 /// What the server said of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ItemReply {
@@ -72,8 +81,13 @@ impl ItemReply {
             // 409: an event with this id is there: this one, from an attempt whose answer got lost.
             (200..=299, _) | (409, Action::Create) => ItemFate::Delivered,
             (429 | 500..=599, _) => ItemFate::Retry,
+            _ if self.is_not_the_events() => ItemFate::Retry,
             _ => ItemFate::Reject,
         }
+    }
+
+    fn is_not_the_events(&self) -> bool {
+        self.error.as_ref().is_some_and(|cause| NOT_THE_EVENTS.contains(&cause.kind.as_str()))
     }
 
     /// Why, for people.
@@ -126,16 +140,27 @@ pub(super) fn parse(body: &[u8], events: usize) -> Result<Vec<ItemReply>, ReplyE
     Ok(answer.items.into_iter().map(|entry| entry.0).collect())
 }
 
-/// The reason that the body of an error gives, or its first characters.
-pub(super) fn refusal(body: &[u8]) -> String {
+/// Why a request was refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The reason that the body gives, or its first characters.
+    pub reason: String,
+    /// The words are Elasticsearch's own, not those of something in front of it.
+    pub is_the_servers: bool,
+}
+
+/// Reads the body of an error.
+pub(super) fn refusal(body: &[u8]) -> Refusal {
     #[derive(Deserialize)]
-    struct Refusal {
+    struct Answer {
         error: Cause,
     }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) => refusal.error.to_string(),
-        Err(_) if body.is_empty() => "no reason given".to_owned(),
-        Err(_) => excerpt(body),
+    match serde_json::from_slice::<Answer>(body) {
+        Ok(answer) => Refusal { reason: answer.error.to_string(), is_the_servers: true },
+        Err(_) if body.is_empty() => {
+            Refusal { reason: "no reason given".to_owned(), is_the_servers: false }
+        }
+        Err(_) => Refusal { reason: excerpt(body), is_the_servers: false },
     }
 }
 
@@ -265,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_the_cluster_is_not_held_against_the_event() {
+        for (status, kind) in [
+            (403, "cluster_block_exception"),
+            (403, "security_exception"),
+            (404, "index_not_found_exception"),
+            (400, "validation_exception"),
+        ] {
+            let error = Some(Cause { kind: kind.to_owned(), reason: None });
+            assert_eq!(ItemReply { status, error }.fate(Action::Create), ItemFate::Retry, "{kind}");
+        }
+    }
+
+    #[test]
     fn a_conflict_is_a_success_for_create_alone() {
         let reply = ItemReply { status: 409, error: None };
         assert_eq!(reply.fate(Action::Create), ItemFate::Delivered);
@@ -290,10 +328,14 @@ mod tests {
     #[test]
     fn a_refusal_gives_the_servers_reason() {
         let body = br#"{"error":{"root_cause":[],"type":"security_exception","reason":"who\n?"},"status":401}"#;
-        assert_eq!(refusal(body), "security_exception: who ?");
-        assert_eq!(refusal(b""), "no reason given");
-        assert_eq!(refusal(b"Bad\tGateway"), "\"Bad\\tGateway\"");
-        assert_eq!(refusal(br#"{"error":"text"}"#), r#""{\"error\":\"text\"}""#);
+        let check = |body: &[u8], reason: &str, is_the_servers| {
+            let expected = Refusal { reason: reason.to_owned(), is_the_servers };
+            assert_eq!(refusal(body), expected);
+        };
+        check(body, "security_exception: who ?", true);
+        check(b"", "no reason given", false);
+        check(b"Bad\tGateway", "\"Bad\\tGateway\"", false);
+        check(br#"{"error":"text"}"#, r#""{\"error\":\"text\"}""#, false);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{
     config::{Compression, Config},
     encode::{BulkRequest, Encoder, Item},
     endpoint::Endpoint,
-    reply::{self, ReplyError, Sorted, Step},
+    reply::{self, Refusal, ReplyError, Sorted, Step},
 };
 use crate::delivery::{Attempt, Courier, Encoded, Failure, Next};
 
@@ -65,8 +65,8 @@ enum BulkError {
     Body(#[source] BodyError),
     #[error(transparent)]
     Reply(ReplyError),
-    #[error("`_bulk` answered {status}: {reason}")]
-    Status { status: StatusCode, reason: String, after: Option<Duration> },
+    #[error("`_bulk` answered {status}: {}", refusal.reason)]
+    Status { status: StatusCode, refusal: Refusal, after: Option<Duration> },
     #[error("{events} events are refused for now, the first with {reason}")]
     Items { events: usize, reason: String },
 }
@@ -74,6 +74,12 @@ enum BulkError {
 impl BulkError {
     fn step(&self) -> Step {
         match self {
+            // A proxy that does not like the request as such (plain HTTP, a header) says nothing of the events.
+            BulkError::Status { status: StatusCode::BAD_REQUEST, refusal, .. }
+                if !refusal.is_the_servers =>
+            {
+                Step::RetryWhenFixed
+            }
             BulkError::Status { status, .. } => reply::step(status.as_u16()),
             // Half as many events have half as long an answer.
             BulkError::Body(BodyError::TooLarge { .. }) => Step::Split,
@@ -199,7 +205,11 @@ impl BulkSender {
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|value| reply::retry_after(value, self.clock.now()));
         let body = read_body_prefix(response.into_body(), REFUSAL_BYTES_MAX).await;
-        BulkError::Status { status, reason: reply::refusal(self.redacted(&body).as_bytes()), after }
+        BulkError::Status {
+            status,
+            refusal: reply::refusal(self.redacted(&body).as_bytes()),
+            after,
+        }
     }
 
     /// An answer without our own credentials, which a proxy may send back for people to see.

@@ -140,6 +140,9 @@ async fn run(more: &str, events: usize, script: Vec<Reply>) -> Outcomes {
     Outcomes { fates, words, seen, dead_letters, elapsed: start.elapsed() }
 }
 
+/// What Elasticsearch says of a request that it cannot read.
+const BAD: &str = r#"{"error":{"type":"illegal_argument_exception","reason":"no"},"status":400}"#;
+
 const DELIVERED: Outcome = Outcome::Delivered;
 const REJECTED: Outcome = Outcome::Rejected;
 
@@ -187,12 +190,11 @@ async fn an_answer_that_makes_no_sense_says_nothing_of_any_event() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_too_large_or_spoilt_is_halved_down_to_the_culprit() {
-    let bad = r#"{"error":{"type":"illegal_argument_exception","reason":"no"},"status":400}"#;
     let script = vec![
         Reply::Status(413, ""),
         Reply::Items(&[201, 201]),
-        Reply::Status(400, bad),
-        Reply::Status(400, bad),
+        Reply::Status(400, BAD),
+        Reply::Status(400, BAD),
         Reply::Items(&[201]),
     ];
     let outcomes = run("", 4, script).await;
@@ -210,6 +212,15 @@ async fn wrong_credentials_are_tried_again_slowly_until_they_are_right() {
     let outcomes = run("", 1, script).await;
     assert_eq!(outcomes.fates.outcomes(), [DELIVERED]);
     assert!(outcomes.elapsed >= Duration::from_mins(2), "{:?}", outcomes.elapsed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_refuses_the_request_as_such_condemns_no_event() {
+    let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
+    let script = vec![Reply::Status(400, page), Reply::Status(400, ""), Reply::Items(&[201, 201])];
+    let outcomes = run("", 2, script).await;
+    assert_eq!(outcomes.seen, ["one: 0 1"; 3]);
+    assert_eq!(outcomes.fates.outcomes(), [DELIVERED; 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,10 +243,11 @@ async fn an_index_action_takes_a_conflict_for_a_refusal() {
 #[tokio::test(start_paused = true)]
 async fn credentials_that_a_proxy_sends_back_are_shown_to_nobody() {
     let more = "auth = { strategy = \"basic\", user = \"u\", password = \"secret\" }";
-    let outcomes = run(more, 1, vec![Reply::Status(400, "you sent Basic dTpzZWNyZXQ=")]).await;
+    let echo = r#"{"error":{"type":"t","reason":"you sent Basic dTpzZWNyZXQ="}}"#;
+    let outcomes = run(more, 1, vec![Reply::Status(400, echo)]).await;
     assert_eq!(
         outcomes.reasons(),
-        ["`_bulk` answered 400 Bad Request: \"you sent Basic [redacted]\""]
+        ["`_bulk` answered 400 Bad Request: t: you sent Basic [redacted]"]
     );
 }
 
@@ -244,7 +256,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     let wholes = prop::sample::select(vec![301, 400, 401, 404, 408, 413, 429, 500, 503]);
     prop_oneof![
         4 => prop::collection::vec(statuses, 1..6).prop_map(Reply::Cycle),
-        2 => wholes.prop_map(|status| Reply::Status(status, "")),
+        2 => wholes.prop_map(|status| Reply::Status(status, if status == 400 { BAD } else { "" })),
         1 => Just(Reply::NoConnection),
         1 => Just(Reply::Status(200, "{\"items\":[]}")),
         1 => Just(Reply::After(503, "5")),

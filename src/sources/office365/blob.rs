@@ -138,10 +138,7 @@ impl Attempt {
     async fn finish(&self, counts: Counts) {
         let shared = &self.tenant.shared;
         let ledger = shared.persist.ledger();
-        let end = || {
-            let now = shared.clock.now();
-            ledger.finish(self.due.row, BlobEnd::Delivered(counts), now)
-        };
+        let end = || ledger.finish(self.due.row, BlobEnd::Delivered(counts), self.tenant.api_now());
         shared.persist.until_done("write down a delivered blob", end).await;
         self.feed.metrics.delivered(&counts);
         self.tenant.note_success();
@@ -165,9 +162,9 @@ impl Attempt {
         {
             self.keep_letters(vec![self.letter(&failure.reason, evidence.as_bytes())]).await;
         }
-        let expires = self.due.blob.expires;
+        let is_expired = self.tenant.is_expired(self.due.blob.expires);
         let step = self.tenant.with_random(|random| {
-            plan::after_attempt(failure.fault, attempts, expires, now, random)
+            plan::after_attempt(failure.fault, attempts, is_expired, now, random)
         });
         match step {
             BlobStep::Release => self.put_back(self.due.attempts, now, None).await,
@@ -209,7 +206,8 @@ impl Attempt {
             "blob is lost: its records can no longer be obtained"
         );
         let ledger = shared.persist.ledger();
-        let end = || ledger.finish(self.due.row, BlobEnd::Lost(reason.clone()), shared.clock.now());
+        let end =
+            || ledger.finish(self.due.row, BlobEnd::Lost(reason.clone()), self.tenant.api_now());
         shared.persist.until_done("write down a lost blob", end).await;
         self.feed.metrics.blobs_lost.increment(1);
         shared.metrics.error("blob_lost", ErrorStage::Receiving);

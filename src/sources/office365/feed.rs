@@ -3,8 +3,9 @@
 //! Invariant: a window counts as listed only in the transaction that adds its last page. It decides nothing itself,
 //! `plan` does, and it fetches nothing: `tenant` takes what is due from the ledger.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use office365::{ApiError, Hint, Page, Started, Window};
 use pipeline_core::{ErrorStage, Timestamp};
 use tokio::time::Instant;
@@ -33,11 +34,15 @@ pub(super) struct Feed {
     handle: Arc<FeedHandle>,
     listed_until: Option<Timestamp>,
     start_attempted: Option<Timestamp>,
+    listed_from: Option<Timestamp>,
+    relisted_at: Option<Timestamp>,
     subscription_checked: Option<Instant>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
     /// Failed polls in a row.
     failures: u32,
+    /// Rows that named no blob, since the start.
+    bad_rows: usize,
 }
 
 /// Why a poll did not come to its end.
@@ -51,6 +56,8 @@ enum PollError {
     Unsubscribed { until: Timestamp },
     #[error("the listing of {window} does not end")]
     Endless { window: Window },
+    #[error("a fault of this program: the poll panicked")]
+    Panicked,
 }
 
 impl PollError {
@@ -58,14 +65,16 @@ impl PollError {
         match self {
             PollError::Api(error) => plan::after_listing_error(error.class()),
             PollError::Unsubscribed { .. } => ListingStep::Later,
-            PollError::Endless { .. } => ListingStep::Soon(None),
+            PollError::Endless { .. } | PollError::Panicked => ListingStep::Soon(None),
         }
     }
 
     fn hint(&self) -> Option<Hint> {
         match self {
             PollError::Api(error) => error.hint(),
-            PollError::Unsubscribed { .. } | PollError::Endless { .. } => None,
+            PollError::Unsubscribed { .. } | PollError::Endless { .. } | PollError::Panicked => {
+                None
+            }
         }
     }
 
@@ -82,9 +91,12 @@ impl Feed {
         Feed {
             listed_until: handle.opened.listed_until,
             start_attempted: handle.opened.start_attempted,
+            listed_from: handle.opened.listed_from,
+            relisted_at: handle.opened.relisted_at,
             subscription_checked: None,
             was_refused: false,
             failures: 0,
+            bad_rows: 0,
             tenant,
             handle,
         }
@@ -99,7 +111,9 @@ impl Feed {
             let result = tokio::select! {
                 biased;
                 () = shared.stopping() => return Ok(()),
-                result = self.poll() => result,
+                result = AssertUnwindSafe(self.poll()).catch_unwind() => {
+                    result.unwrap_or(Err(PollError::Panicked))
+                }
             };
             let step = result.as_ref().err().map(PollError::step);
             self.failures = if step.is_some() { self.failures.saturating_add(1) } else { 0 };
@@ -109,6 +123,9 @@ impl Feed {
             self.handle.refresh_status(&tenant).await;
             if shared.is_once {
                 match result {
+                    Ok(()) if self.bad_rows > 0 => {
+                        return Err(format!("{} blobs were listed unreadably", self.bad_rows));
+                    }
                     Ok(()) => return Ok(()),
                     Err(error) if self.is_final(step) => return Err(error.text()),
                     Err(_) => {}
@@ -136,10 +153,12 @@ impl Feed {
         let mut restarts = 0;
         loop {
             self.see_to_subscription().await?;
-            let error = match self.list().await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
+            // What is new comes first: an old day that cannot be listed must not keep it waiting.
+            let listed = match self.list().await {
+                Ok(()) => self.relist().await,
+                Err(error) => Err(error),
             };
+            let Err(error) = listed else { return Ok(()) };
             restarts += 1;
             match error.step() {
                 ListingStep::Subscribe if restarts <= RESTARTS_MAX => {
@@ -201,6 +220,9 @@ impl Feed {
     async fn list(&mut self) -> Result<(), PollError> {
         let tenant = Arc::clone(&self.tenant);
         let rules = &tenant.shared.listing;
+        if self.listed_until.is_none() {
+            self.begin(plan::first_start(rules, tenant.api_now())).await;
+        }
         let end = plan::listing_end(rules, tenant.api_now());
         let mut position = None;
         while let Some(next) =
@@ -215,18 +237,55 @@ impl Feed {
         Ok(())
     }
 
+    /// Writes down where a feed begins that was never listed. Its first listing is one of everything.
+    async fn begin(&mut self, from: Timestamp) {
+        let (persist, feed) = (&self.tenant.shared.persist, self.handle.opened.feed);
+        let record = || persist.ledger().record_first_listing(feed, from);
+        persist.until_done("write down where a feed begins", record).await;
+        self.listed_from = self.listed_from.or(Some(from));
+        self.write_down_relisting().await;
+    }
+
+    /// Lists again, when it is time, all that the API still lists and that no poll lists again anyway.
+    async fn relist(&mut self) -> Result<(), PollError> {
+        let tenant = Arc::clone(&self.tenant);
+        let rules = &tenant.shared.listing;
+        let Some(listed_until) = self.listed_until else { return Ok(()) };
+        if !plan::is_relisting_due(rules, self.relisted_at, tenant.api_now()) {
+            return Ok(());
+        }
+        let end = listed_until - plan::delta(rules.relist_overlap);
+        let mut position = None;
+        while let Some(window) =
+            plan::next_relisted_window(rules, self.listed_from, position, end, tenant.api_now())
+        {
+            self.list_window(window).await?;
+            position = Some(window.end());
+        }
+        self.write_down_relisting().await;
+        Ok(())
+    }
+
+    async fn write_down_relisting(&mut self) {
+        let (shared, feed) = (&self.tenant.shared, self.handle.opened.feed);
+        let (persist, now) = (&shared.persist, self.tenant.api_now());
+        let record = || persist.ledger().record_relisting(feed, now);
+        persist.until_done("write down a listing of everything", record).await;
+        self.relisted_at = Some(now);
+    }
+
     async fn list_window(&mut self, window: Window) -> Result<(), PollError> {
         let tenant = Arc::clone(&self.tenant);
         let content_type = self.handle.content_type;
         let mut links = HashSet::new();
         let mut page = tenant.client.list_content(content_type, window).await?;
+        // Later pages go on with what there was at the first.
+        let until = plan::listed_until(&tenant.shared.listing, window, page.server_date);
         loop {
-            if let Some(date) = page.server_date {
-                tenant.note_server_date(date);
-            }
+            tenant.compare_clocks();
             let next = page.next.take();
             let is_last = next.is_none();
-            self.enter(page, is_last.then_some(window)).await;
+            self.enter(page, is_last.then_some(until)).await;
             let Some(link) = next else { return Ok(()) };
             page = tenant.client.next_page(&link).await?;
             if links.len() >= PAGES_MAX || !links.insert(link) {
@@ -236,17 +295,16 @@ impl Feed {
     }
 
     /// Enters a page in the ledger; with the last one of a window, how far the feed is listed.
-    async fn enter(&mut self, page: Page, ended: Option<Window>) {
+    async fn enter(&mut self, page: Page, until: Option<Timestamp>) {
         let (shared, handle) = (&self.tenant.shared, &self.handle);
         let (component_id, tenant, content_type) =
             (&*shared.id, &self.tenant.name, handle.content_type);
+        self.bad_rows += page.bad_rows.len();
         for row in &page.bad_rows {
             shared.metrics.error("bad_listing_row", ErrorStage::Receiving);
             let (field, row) = (row.field, &row.row);
             tracing::error!(component_id, tenant, %content_type, field, row, "listing names a blob that cannot be fetched");
         }
-        let until =
-            ended.map(|window| plan::listed_until(&shared.listing, window, page.server_date));
         let ledger = shared.persist.ledger();
         let add = || ledger.add_page(handle.opened.feed, page.blobs.clone(), until);
         let added = shared.persist.until_done("enter a page of a listing", add).await;

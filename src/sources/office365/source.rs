@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU32},
+        atomic::{AtomicBool, AtomicU32},
     },
     time::Duration,
 };
@@ -19,7 +19,7 @@ use pipeline_core::{
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinSet,
-    time::interval,
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,9 @@ const LEDGER_FILE: &str = "ledger.db";
 
 /// How often what is old is deleted from the ledger.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How often a look is taken whether the API's clock is known.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the ledger remembers a blob after its creation: longer than a listing can name it again, and long enough
 /// for a monthly report.
@@ -156,7 +159,12 @@ impl Source for Office365 {
             let shared = Arc::new(self.shared(outlet, shutdown));
             let mut tenants = Vec::new();
             for index in 0..self.config.tenants.len() {
-                tenants.push(Arc::new(self.open_tenant(index, &shared).await?));
+                tokio::select! {
+                    biased;
+                    // The ledger is tried until it works, and so would keep the program from ending.
+                    () = shared.stopping() => return Ok(()),
+                    opened = self.open_tenant(index, &shared) => tenants.push(Arc::new(opened?)),
+                }
             }
             let mut running = JoinSet::new();
             for tenant in &tenants {
@@ -215,6 +223,7 @@ impl Office365 {
                 lookback: config.lookback,
                 settle_time: config.settle_time,
                 relist_overlap: config.relist_overlap,
+                relist_all_interval: config.relist_all_interval,
             },
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
@@ -255,18 +264,22 @@ impl Office365 {
             places: Arc::new(Semaphore::new(shared.fetch_concurrency)),
             wake: Notify::new(),
             random: Mutex::new(random),
-            skew: AtomicI64::new(0),
+            is_skewed: AtomicBool::new(false),
             paused_until: Mutex::new(None),
             pauses: AtomicU32::new(0),
         })
     }
 
-    /// Deletes from the ledger what is old, a little at a time.
+    /// Deletes from the ledger what is old, a little at a time. Old by the API's clock as well as by the local one: what
+    /// is forgotten too early is shipped twice.
     async fn prune_for_ever(&self, shared: &Shared, tenants: &[Arc<Tenant>]) {
-        let mut tick = interval(PRUNE_INTERVAL);
         loop {
-            tick.tick().await;
-            let now = shared.clock.now();
+            let Some(server) = tenants.iter().filter_map(|tenant| tenant.client.server_now()).min()
+            else {
+                sleep(CLOCK_INTERVAL).await;
+                continue;
+            };
+            let now = shared.clock.now().min(server);
             let seen_before = now - plan::delta(self.config.dedupe_window);
             let created_before = now - plan::delta(BLOB_MEMORY);
             // An error is for the next time: nothing depends on this.
@@ -277,6 +290,7 @@ impl Office365 {
                     tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
                 }
             }
+            sleep(PRUNE_INTERVAL).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -67,8 +67,8 @@ pub(super) struct Tenant {
     /// Something was listed, or a place was given back.
     pub(super) wake: Notify,
     pub(super) random: Mutex<fastrand::Rng>,
-    /// How far the local clock is ahead of the API's, in milliseconds.
-    pub(super) skew: AtomicI64,
+    /// The local clock was found to differ much from the API's.
+    pub(super) is_skewed: AtomicBool,
     /// Nothing is fetched before.
     pub(super) paused_until: Mutex<Option<Instant>>,
     /// Pauses since a blob was last delivered.
@@ -89,17 +89,24 @@ impl FeedHandle {
 impl Tenant {
     /// The time by the API's clock.
     pub(super) fn api_now(&self) -> Timestamp {
-        let skew = TimeDelta::milliseconds(self.skew.load(Ordering::Relaxed));
-        plan::api_now(self.shared.clock.now(), skew)
+        plan::api_now(self.shared.clock.now(), self.client.server_now())
+    }
+
+    /// Whether a blob is past its time by the API's own clock. The local one can be wrong by days, and what is given up
+    /// is lost.
+    pub(super) fn is_expired(&self, expires: Timestamp) -> bool {
+        self.client.server_now().is_some_and(|now| now >= expires)
     }
 
     /// Compares the clocks.
-    pub(super) fn note_server_date(&self, date: Timestamp) {
-        let skew = self.shared.clock.now() - date;
-        let before = self.skew.swap(skew.num_milliseconds(), Ordering::Relaxed);
+    pub(super) fn compare_clocks(&self) {
+        let Some(server) = self.client.server_now() else { return };
+        let skew = self.shared.clock.now() - server;
+        let is_skewed = plan::is_skewed(skew);
         self.metrics.clock_skew(skew);
         let (component_id, tenant) = (&*self.shared.id, &self.name);
-        if plan::is_skewed(skew) && !plan::is_skewed(TimeDelta::milliseconds(before)) {
+        let was_skewed = self.is_skewed.swap(is_skewed, Ordering::Relaxed);
+        if is_skewed && !was_skewed {
             let ahead = skew.num_seconds();
             tracing::warn!(
                 component_id,

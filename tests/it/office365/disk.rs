@@ -23,6 +23,7 @@ use super::rig::{CONTOSO, Rig, history, simulate, tenant};
 struct Flaky {
     inner: Arc<dyn Ledger>,
     seed: u64,
+    refusals: f64,
     asked: AtomicU64,
 }
 
@@ -33,7 +34,7 @@ impl Flaky {
         request: BoxFuture<'a, Result<T, LedgerError>>,
     ) -> BoxFuture<'a, Result<T, LedgerError>> {
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        let refuses = fastrand::Rng::with_seed(self.seed ^ asked).f64() < 0.6;
+        let refuses = fastrand::Rng::with_seed(self.seed ^ asked).f64() < self.refusals;
         if refuses {
             let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
             let error = LedgerError::Storage(rusqlite::Error::SqliteFailure(full, None));
@@ -58,6 +59,8 @@ impl Ledger for Flaky {
         open_feed(tenant: TenantId, content_type: ContentType) -> FeedState;
         record_subscription(feed: FeedRow, is_enabled: bool) -> ();
         record_start_attempt(feed: FeedRow, at: Timestamp) -> ();
+        record_first_listing(feed: FeedRow, from: Timestamp) -> ();
+        record_relisting(feed: FeedRow, at: Timestamp) -> ();
         add_page(feed: FeedRow, blobs: Vec<BlobRef>, listed_until: Option<Timestamp>) -> u64;
         take_due(feeds: Vec<FeedRow>, now: Timestamp, limit: u32) -> Due;
         make_due(feed: FeedRow) -> ();
@@ -78,10 +81,21 @@ fn a_full_disk_is_waited_out_and_nothing_is_lost() {
             let spec = tenant(CONTOSO, "contoso.example").with_history(history(seed));
             let mut rig = Rig::new(vec![spec]);
             let inner = Arc::clone(&rig.ledger);
-            rig.ledger = Arc::new(Flaky { inner, seed, asked: AtomicU64::new(0) });
+            rig.ledger = Arc::new(Flaky { inner, seed, refusals: 0.6, asked: AtomicU64::new(0) });
             rig.run_for(Duration::from_hours(12)).await.unwrap();
             rig.assert_exact();
         });
         assert!(metrics.sum("component_errors_total", &["ledger_failed"]) > 100);
     }
+}
+
+#[test]
+fn a_disk_that_stays_full_does_not_keep_the_program_from_ending() {
+    simulate(async || {
+        let mut rig = Rig::new(vec![tenant(CONTOSO, "contoso.example")]);
+        let inner = Arc::clone(&rig.ledger);
+        rig.ledger = Arc::new(Flaky { inner, seed: 0, refusals: 1.0, asked: AtomicU64::new(0) });
+        let run = rig.run_for(Duration::from_mins(5));
+        tokio::time::timeout(Duration::from_mins(6), run).await.unwrap().unwrap();
+    });
 }

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod bad_input;
+mod clocks;
 mod completeness;
 mod copies;
+mod crowd;
 mod disk;
+mod late;
 mod restart;
 mod rig;
 mod socket;

@@ -59,6 +59,16 @@ impl fake_tenant::Clock for SimulatedClock {
     }
 }
 
+/// A clock that is wrong.
+#[derive(Debug)]
+struct Ahead(Arc<SimulatedClock>, TimeDelta);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        Clock::now(&*self.0) + self.1
+    }
+}
+
 struct InProcess(Arc<FakeTenants>);
 
 impl Transport for InProcess {
@@ -92,6 +102,8 @@ pub(super) struct Rig {
     pub(super) dead_letters: Arc<DeadLettersInMemory>,
     pub(super) arrivals: Arc<Mutex<Arrivals>>,
     pub(super) judge: Arc<Judge>,
+    /// How far the source's clock is ahead of the API's.
+    pub(super) clock_ahead: TimeDelta,
     /// How long the sink holds a batch.
     pub(super) sink_delay: Duration,
     pub(super) seed: u64,
@@ -140,6 +152,7 @@ impl Rig {
             seed: settings.seed,
             tenants: Arc::new(FakeTenants::new(clock.clone(), settings, tenants)),
             clock,
+            clock_ahead: TimeDelta::zero(),
             ledger: Arc::new(SqliteLedger::in_memory().unwrap()),
             dead_letters: Arc::default(),
             arrivals: Arc::default(),
@@ -153,7 +166,7 @@ impl Rig {
             id: "office365".into(),
             data_dir: Path::new("unused").to_owned(),
             mode,
-            clock: self.clock.clone(),
+            clock: Arc::new(Ahead(self.clock.clone(), self.clock_ahead)),
             dead_letters: self.dead_letters.clone(),
             metrics: testing::metrics(ComponentKind::Source, "office365"),
         }

@@ -11,7 +11,7 @@ use pipeline_core::{
 };
 
 #[derive(Debug)]
-struct RealClock;
+pub(super) struct RealClock;
 
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {

@@ -48,6 +48,10 @@ pub struct Config {
     /// How much of what was listed before is listed again, for blobs that appear late.
     #[serde(with = "duration")]
     pub relist_overlap: Duration,
+    /// How often all that the API still lists, 7 days, is listed again, for blobs that appear days late. Costs listings
+    /// alone: no blob is fetched twice. `"0s"` is never.
+    #[serde(with = "duration")]
+    pub relist_all_interval: Duration,
     /// The GUID of the tenant of whoever runs this program, which the API's quota is counted for. Empty: each
     /// tenant's own.
     pub publisher_id: String,
@@ -121,6 +125,7 @@ impl Default for Config {
             lookback: 7 * DAY,
             settle_time: MINUTE,
             relist_overlap: 120 * MINUTE,
+            relist_all_interval: 360 * MINUTE,
             publisher_id: String::new(),
             max_requests_per_minute: NonZeroU32::new(2000).expect("2000 is not zero"),
             fetch_concurrency: NonZeroU16::new(10).expect("10 is not zero"),
@@ -181,6 +186,7 @@ impl Config {
             ("lookback", self.lookback, MINUTE, LISTABLE),
             ("settle_time", self.settle_time, Duration::ZERO, DAY),
             ("relist_overlap", self.relist_overlap, Duration::ZERO, LISTABLE),
+            ("relist_all_interval", self.relist_all_interval, Duration::ZERO, LISTABLE),
             ("dedupe_window", self.dedupe_window, Duration::ZERO, DEDUPE_WINDOW_MAX),
         ] {
             problems.extend(range_problem(key, value, least, most));

@@ -1,5 +1,6 @@
 //! What is asked of the tables of feeds and blobs. Runs inside a transaction of its caller's.
 
+use chrono::TimeDelta;
 use office365::{BlobRef, ContentId, ContentType, TenantId};
 use pipeline_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -13,6 +14,9 @@ const LISTED: i64 = 0;
 const FETCHING: i64 = 1;
 const DELIVERED: i64 = 2;
 const LOST: i64 = 3;
+
+/// Longer than any blob is made to wait: the longest `Retry-After` that is believed is 1 h.
+const WAIT_MAX: TimeDelta = TimeDelta::hours(2);
 
 /// Blobs that one pruning deletes, so that it never holds the ledger up for long.
 const PRUNED_BLOBS_MAX: u32 = 500;
@@ -33,14 +37,19 @@ pub(super) fn open_feed(
         .execute(params![tenant, name])?;
     let state = db
         .prepare_cached(
-            "SELECT id, listed_until, start_attempted FROM feeds WHERE tenant = ?1 AND content_type = ?2",
+            "SELECT id, listed_until, start_attempted, listed_from, relisted_at FROM feeds \
+             WHERE tenant = ?1 AND content_type = ?2",
         )?
         .query_row(params![tenant, name], |row| {
+            let time =
+                |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(timestamp));
             Ok(FeedState {
                 tenant: TenantRow(tenant),
                 feed: FeedRow(row.get(0)?),
-                listed_until: row.get::<_, Option<i64>>(1)?.map(timestamp),
-                start_attempted: row.get::<_, Option<i64>>(2)?.map(timestamp),
+                listed_until: time(1)?,
+                start_attempted: time(2)?,
+                listed_from: time(3)?,
+                relisted_at: time(4)?,
             })
         })?;
     db.prepare_cached("UPDATE blobs SET state = ?2 WHERE feed = ?1 AND state = ?3")?
@@ -68,6 +77,26 @@ pub(super) fn record_start_attempt(
         .map(drop)
 }
 
+pub(super) fn record_first_listing(
+    db: &Connection,
+    feed: FeedRow,
+    from: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE feeds SET listed_from = coalesce(listed_from, ?2) WHERE id = ?1")?
+        .execute(params![feed.0, millis(from)])
+        .map(drop)
+}
+
+pub(super) fn record_relisting(
+    db: &Connection,
+    feed: FeedRow,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE feeds SET relisted_at = ?2 WHERE id = ?1")?
+        .execute(params![feed.0, millis(at)])
+        .map(drop)
+}
+
 pub(super) fn add_page(
     db: &Connection,
     feed: FeedRow,
@@ -77,6 +106,10 @@ pub(super) fn add_page(
     let mut insert = db.prepare_cached(
         "INSERT OR IGNORE INTO blobs (feed, content_id, uri, created, expires, state) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut refresh = db.prepare_cached(
+        "UPDATE blobs SET uri = ?3, expires = ?4 \
+         WHERE feed = ?1 AND content_id = ?2 AND state IN (0, 1) AND (uri <> ?3 OR expires <> ?4)",
     )?;
     let mut added = 0;
     for blob in blobs {
@@ -88,7 +121,13 @@ pub(super) fn add_page(
             millis(blob.expires),
             LISTED
         ];
-        added += insert.execute(row)? as u64;
+        if insert.execute(row)? > 0 {
+            added += 1;
+        } else {
+            // Where to fetch a blob is the listing's word, and an earlier one may have been wrong.
+            let row = params![feed.0, blob.id.0, blob.uri, millis(blob.expires)];
+            refresh.execute(row)?;
+        }
     }
     if let Some(until) = listed_until {
         db.prepare_cached(
@@ -129,9 +168,12 @@ fn due_of_feed(
     db.prepare_cached(
         "SELECT blobs.id, attempts, content_id, uri, created, expires, content_type \
          FROM blobs JOIN feeds ON feeds.id = feed \
-         WHERE feed = ?1 AND state = 0 AND state IN (0, 1) AND next_attempt <= ?2 ORDER BY expires LIMIT ?3",
+         WHERE feed = ?1 AND state = 0 AND state IN (0, 1) \
+         AND (next_attempt <= ?2 OR next_attempt > ?4) ORDER BY expires LIMIT ?3",
     )?
-    .query_map(params![feed.0, millis(now), limit], |row| due_blob(feed, row))?
+    .query_map(params![feed.0, millis(now), limit, millis(now + WAIT_MAX)], |row| {
+        due_blob(feed, row)
+    })?
     .collect()
 }
 
@@ -242,7 +284,7 @@ pub(super) fn prune(db: &Connection, created_before: Timestamp) -> rusqlite::Res
         .prepare_cached(
             "DELETE FROM blobs WHERE id IN ( \
                  SELECT blobs.id FROM feeds CROSS JOIN blobs ON feed = feeds.id \
-                 WHERE state IN (2, 3) AND created < ?1 LIMIT ?2)",
+                 WHERE state IN (2, 3) AND created < ?1 AND finished < ?1 LIMIT ?2)",
         )?
         .execute(params![millis(created_before), PRUNED_BLOBS_MAX])?;
     Ok(deleted == PRUNED_BLOBS_MAX as usize)

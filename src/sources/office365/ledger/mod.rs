@@ -57,6 +57,10 @@ pub struct FeedState {
     pub listed_until: Option<Timestamp>,
     /// When the subscription was last asked to start.
     pub start_attempted: Option<Timestamp>,
+    /// Where the feed's first listing began: what was created before is not collected.
+    pub listed_from: Option<Timestamp>,
+    /// When all that the API still lists was last listed again.
+    pub relisted_at: Option<Timestamp>,
 }
 
 /// A feed's blobs in numbers.
@@ -180,8 +184,23 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>>;
 
-    /// Adds the blobs of a page, all or none, and says how many were new. `listed_until` comes with the last page of
-    /// a window; it never goes back.
+    /// Remembers where the feed's first listing begins; what was remembered before stands.
+    fn record_first_listing(
+        &self,
+        feed: FeedRow,
+        from: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Remembers that all that the API still lists was listed again.
+    fn record_relisting(
+        &self,
+        feed: FeedRow,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Adds the blobs of a page, all or none, and says how many were new. One that is known and not ended yet takes
+    /// the address and the expiry that it has now. `listed_until` comes with the last page of a window; it never goes
+    /// back.
     fn add_page(
         &self,
         feed: FeedRow,
@@ -189,7 +208,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         listed_until: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<u64, LedgerError>>;
 
-    /// Hands out blobs that wait and are due, at most `limit`.
+    /// Hands out blobs that wait and are due, at most `limit`. One whose time lies further ahead than any wait does is
+    /// due as well: a clock was wrong when it was put back.
     fn take_due(
         &self,
         feeds: Vec<FeedRow>,
@@ -237,7 +257,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<SeenGroup>, LedgerError>>;
 
-    /// Deletes groups seen before `seen_before`, and blobs created before `created_before` whose way has ended; a
+    /// Deletes groups seen before `seen_before`, and blobs created before `created_before` whose way ended before then; a
     /// bounded number of each. Says whether more is left.
     fn prune(
         &self,

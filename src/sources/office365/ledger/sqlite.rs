@@ -88,6 +88,22 @@ impl Ledger for SqliteLedger {
         self.ask(move |db| blobs::record_start_attempt(db, feed, at))
     }
 
+    fn record_first_listing(
+        &self,
+        feed: FeedRow,
+        from: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::record_first_listing(db, feed, from))
+    }
+
+    fn record_relisting(
+        &self,
+        feed: FeedRow,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::record_relisting(db, feed, at))
+    }
+
     fn add_page(
         &self,
         feed: FeedRow,

@@ -15,8 +15,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::LedgerError;
 
-/// The version of the tables below, in the file's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+/// What leads from each version of the tables to the next. The file's `user_version` says how many were taken.
+const STEPS: [&str; 2] = [SCHEMA, RELISTING];
 
 /// Prepared statements that are kept: every one there is.
 const STATEMENTS_MAX: usize = 64;
@@ -28,7 +28,7 @@ const PAGE_BYTES: i64 = 8192;
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// `state` is one of the numbers of [`super::blobs`]; times are milliseconds since 1970.
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
 CREATE TABLE tenants (id INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL UNIQUE);
 CREATE TABLE feeds (
     id INTEGER PRIMARY KEY,
@@ -65,6 +65,13 @@ CREATE TABLE seen (
     ids BLOB NOT NULL
 );
 CREATE INDEX seen_by_tenant ON seen (tenant);
+";
+
+/// What was listed before the start of a feed was not remembered is taken from the blobs that are known.
+const RELISTING: &str = "
+ALTER TABLE feeds ADD COLUMN listed_from INTEGER;
+ALTER TABLE feeds ADD COLUMN relisted_at INTEGER;
+UPDATE feeds SET listed_from = (SELECT min(created) FROM blobs WHERE feed = feeds.id);
 ";
 
 /// The open file. Every change is made inside [`Store::commit`].
@@ -107,16 +114,15 @@ impl Store {
         let found: i64 = transaction
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
-        match found {
-            SCHEMA_VERSION => {}
-            0 => {
-                transaction.execute_batch(SCHEMA).map_err(failed)?;
-                transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
-            }
-            _ => {
-                let path = path.to_owned();
-                return Err(LedgerError::Newer { path, found, known: SCHEMA_VERSION });
-            }
+        let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+        let Some(steps) = usize::try_from(found).ok().and_then(|found| STEPS.get(found..)) else {
+            return Err(LedgerError::Newer { path: path.to_owned(), found, known });
+        };
+        for step in steps {
+            transaction.execute_batch(step).map_err(failed)?;
+        }
+        if !steps.is_empty() {
+            transaction.pragma_update(None, "user_version", known).map_err(failed)?;
         }
         transaction.commit().map_err(failed)?;
         Ok(Store { connection })

@@ -65,7 +65,7 @@ async fn a_reopened_ledger_knows_what_it_knew() {
     ledger.finish(taken[0].row, BlobEnd::Delivered(counts), hour(9)).await.unwrap();
     ledger.finish(taken[1].row, BlobEnd::Lost("gone".to_owned()), hour(9)).await.unwrap();
     let error = Some("status 500".to_owned());
-    let back = BlobReturn { row: taken[2].row, attempts: 3, next_attempt: hour(20), error };
+    let back = BlobReturn { row: taken[2].row, attempts: 3, next_attempt: hour(10), error };
     ledger.put_back(back).await.unwrap();
     let ids: Vec<_> = ["a", TENANT].map(RecordId::new).into();
     let row = ledger.add_seen(feed.tenant, taken[0].row, ids.clone(), hour(9)).await.unwrap();
@@ -78,8 +78,8 @@ async fn a_reopened_ledger_knows_what_it_knew() {
     assert_eq!(reopened, expected);
     // The one that was being fetched is due again; the failed one waits for its time.
     assert_eq!(due(&ledger, &feed, hour(9), 9).await, ["4x0"]);
-    assert_eq!(ledger.take_due(vec![feed.feed], hour(9), 9).await.unwrap().next_at, Some(hour(20)));
-    assert_eq!(due(&ledger, &feed, hour(20), 9).await, ["3x3"]);
+    assert_eq!(ledger.take_due(vec![feed.feed], hour(9), 9).await.unwrap().next_at, Some(hour(10)));
+    assert_eq!(due(&ledger, &feed, hour(10), 9).await, ["3x3"]);
     let status = ledger.status(feed.feed).await.unwrap();
     assert_eq!(status.newest_delivered, Some(hour(1)));
     let groups = ledger.seen_groups(feed.tenant, SeenRow::default(), 9).await.unwrap();
@@ -146,4 +146,71 @@ async fn a_file_of_a_later_version_is_refused() {
     )
     .unwrap();
     assert!(matches!(SqliteLedger::open(&text), Err(LedgerError::Open { .. })));
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(store::SCHEMA).unwrap();
+    let rows = format!(
+        "INSERT INTO tenants VALUES (1, '{TENANT}'); \
+         INSERT INTO feeds VALUES (1, 1, 'Audit.Exchange', {until}, 1, NULL); \
+         INSERT INTO blobs (feed, content_id, uri, created, expires, state) \
+         VALUES (1, 'a', 'u', {created}, {until}, 2);",
+        created = hour(1).timestamp_millis(),
+        until = hour(5).timestamp_millis(),
+    );
+    old.execute_batch(&rows).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let ledger = SqliteLedger::open(&path).unwrap();
+        let feed = feed(&ledger, ContentType::Exchange).await;
+        let known = (feed.listed_until, feed.listed_from, feed.relisted_at);
+        assert_eq!(known, (Some(hour(5)), Some(hour(1)), None));
+    }
+}
+
+#[tokio::test]
+async fn a_pending_blob_that_is_listed_again_is_fetched_from_its_new_address() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let feed = feed(&ledger, ContentType::Exchange).await;
+    let elsewhere = BlobRef { uri: "http://elsewhere/1".to_owned(), ..blob(1) };
+    assert_eq!(ledger.add_page(feed.feed, vec![elsewhere], None).await.unwrap(), 1);
+    assert_eq!(ledger.add_page(feed.feed, vec![blob(1)], None).await.unwrap(), 0);
+    let taken = ledger.take_due(vec![feed.feed], hour(9), 9).await.unwrap().blobs;
+    assert_eq!(taken[0].blob, blob(1));
+}
+
+#[tokio::test]
+async fn a_blob_put_back_by_a_clock_far_ahead_does_not_wait_for_it() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let feed = feed(&ledger, ContentType::Exchange).await;
+    ledger.add_page(feed.feed, vec![blob(1), blob(2)], None).await.unwrap();
+    for (taken, hours) in ledger
+        .take_due(vec![feed.feed], hour(9), 9)
+        .await
+        .unwrap()
+        .blobs
+        .iter()
+        .zip([9 + 1, 9 + 24 * 30])
+    {
+        let error = Some("refused".to_owned());
+        let blob = BlobReturn { row: taken.row, attempts: 1, next_attempt: hour(hours), error };
+        ledger.put_back(blob).await.unwrap();
+    }
+    assert_eq!(due(&ledger, &feed, hour(9), 9).await, ["2x1"]);
+}
+
+#[tokio::test]
+async fn a_blob_that_ended_lately_is_remembered_however_old_it_says_it_is() {
+    let ledger = SqliteLedger::in_memory().unwrap();
+    let feed = feed(&ledger, ContentType::Exchange).await;
+    ledger.add_page(feed.feed, vec![blob(1)], None).await.unwrap();
+    let taken = ledger.take_due(vec![feed.feed], hour(50), 9).await.unwrap().blobs;
+    ledger.finish(taken[0].row, BlobEnd::Lost("gone".to_owned()), hour(50)).await.unwrap();
+    ledger.prune(hour(40), hour(40)).await.unwrap();
+    assert_eq!(ledger.add_page(feed.feed, vec![blob(1)], None).await.unwrap(), 0);
 }

@@ -1,6 +1,6 @@
 //! What follows a failure: when to try again, and when to give up.
 //!
-//! Invariant: a blob is given up only on the API's own word, or on a failure of the API after the blob's expiry. What
+//! Invariant: a blob is given up only on the API's own word, or on another failure of the API, after the blob's expiry. What
 //! fails on this side (a sink, the disk) is tried again for ever.
 
 use std::time::Duration;
@@ -22,7 +22,8 @@ const THROTTLED_PAUSE: Duration = Duration::from_secs(30);
 /// The wait before a sign-in is tried again that only the user can put right.
 const MISCONFIGURED_PAUSE: Duration = Duration::from_mins(5);
 
-/// The API says so often that a blob is gone before it is believed: storage behind a listing can lag.
+/// Failed attempts before the API is believed that an expired blob is gone. Before its expiry it never is: storage behind
+/// a listing can lag, for longer than anybody would wait, and asking again costs next to nothing.
 const LOST_ANSWERS: u32 = 3;
 
 /// Why an attempt at a blob did not end with the blob delivered.
@@ -56,11 +57,11 @@ pub(in super::super) enum BlobStep {
     Lost,
 }
 
-/// Decides about a blob that failed `attempts` times, this time included.
+/// Decides about a blob that failed `attempts` times, this time included. `is_expired` by the API's own clock.
 pub(in super::super) fn after_attempt(
     fault: AttemptFault,
     attempts: u32,
-    expires: Timestamp,
+    is_expired: bool,
     now: Timestamp,
     random: &mut fastrand::Rng,
 ) -> BlobStep {
@@ -68,7 +69,6 @@ pub(in super::super) fn after_attempt(
     let retry = |after: Option<Duration>| BlobStep::Retry {
         at: now + delta(after.map_or(wait, |after| after.max(wait))),
     };
-    let is_expired = now >= expires;
     match fault {
         AttemptFault::Interrupted => BlobStep::Release,
         AttemptFault::Api(ErrorClass::Throttled { after }) => {
@@ -85,7 +85,9 @@ pub(in super::super) fn after_attempt(
         AttemptFault::SignIn(_) if !is_expired => {
             BlobStep::PauseTenant { pause: MISCONFIGURED_PAUSE }
         }
-        AttemptFault::Api(ErrorClass::Lost) if attempts >= LOST_ANSWERS => BlobStep::Lost,
+        AttemptFault::Api(ErrorClass::Lost) if is_expired && attempts >= LOST_ANSWERS => {
+            BlobStep::Lost
+        }
         AttemptFault::Undelivered | AttemptFault::Api(ErrorClass::Lost) => retry(None),
         _ if is_expired => BlobStep::Lost,
         AttemptFault::Api(ErrorClass::Retry { after }) => retry(after),
@@ -176,7 +178,7 @@ pub(in super::super) fn backoff(
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, TimeDelta};
+    use chrono::DateTime;
 
     use super::*;
 
@@ -185,8 +187,7 @@ mod tests {
     }
 
     fn step(fault: AttemptFault, attempts: u32, expires_in: i64) -> BlobStep {
-        let expires = now() + TimeDelta::seconds(expires_in);
-        after_attempt(fault, attempts, expires, now(), &mut fastrand::Rng::with_seed(7))
+        after_attempt(fault, attempts, expires_in <= 0, now(), &mut fastrand::Rng::with_seed(7))
     }
 
     fn api(class: ErrorClass) -> AttemptFault {
@@ -196,12 +197,13 @@ mod tests {
     const RETRY: ErrorClass = ErrorClass::Retry { after: None };
 
     #[test]
-    fn a_blob_is_lost_only_on_the_apis_word_or_after_its_expiry() {
+    fn a_blob_is_lost_only_after_its_expiry_and_only_by_the_apis_doing() {
         for (fault, attempts, expires_in, lost) in [
             (api(RETRY), 1000, 1, false),
             (api(RETRY), 1, 0, true),
             (api(ErrorClass::Lost), 1, 100, false),
-            (api(ErrorClass::Lost), 3, 100, true),
+            (api(ErrorClass::Lost), 300, 100, false),
+            (api(ErrorClass::Lost), 3, -5, true),
             (api(ErrorClass::Lost), 1, -5, false),
             (api(ErrorClass::Misconfigured), 50, 100, false),
             (api(ErrorClass::ForeignHost), 1, -5, true),

@@ -23,6 +23,8 @@ pub(in super::super) struct ListingRules {
     pub(in super::super) lookback: Duration,
     pub(in super::super) settle_time: Duration,
     pub(in super::super) relist_overlap: Duration,
+    /// Zero: never.
+    pub(in super::super) relist_all_interval: Duration,
 }
 
 /// A span that was never listed and that the API lists no more.
@@ -40,9 +42,9 @@ pub(in super::super) struct NextWindow {
     pub(in super::super) missed: Option<Unlisted>,
 }
 
-/// The time by the API's clock, where that is known to differ much: by `skew` the local clock is ahead.
-pub(in super::super) fn api_now(local: Timestamp, skew: TimeDelta) -> Timestamp {
-    if is_skewed(skew) { local - skew } else { local }
+/// The time by the API's clock, where that is known and differs much from the local one.
+pub(in super::super) fn api_now(local: Timestamp, server: Option<Timestamp>) -> Timestamp {
+    server.filter(|server| is_skewed(local - *server)).unwrap_or(local)
 }
 
 /// Whether the clocks differ by more than a network's delay and a second's fraction explain.
@@ -69,7 +71,7 @@ pub(in super::super) fn next_window(
     let floor = now - delta(LISTABLE) + LISTABLE_MARGIN;
     let wanted = position.unwrap_or_else(|| match listed_until {
         Some(until) => until - delta(rules.relist_overlap),
-        None => now - delta(rules.lookback),
+        None => first_start(rules, now),
     });
     let start = wanted.max(floor).trunc_subsecs(0);
     let window_end = end.trunc_subsecs(0).min(start + Window::LENGTH_MAX);
@@ -79,6 +81,37 @@ pub(in super::super) fn next_window(
         .filter(|listed| *listed < start)
         .map(|listed| Unlisted { start: listed, end: start });
     Some(NextWindow { window, missed })
+}
+
+/// Where the listing of a new feed starts.
+pub(in super::super) fn first_start(rules: &ListingRules, now: Timestamp) -> Timestamp {
+    (now - delta(rules.lookback)).max(now - delta(LISTABLE) + LISTABLE_MARGIN)
+}
+
+/// Whether all that the API still lists is to be listed again, for blobs that appear after days.
+pub(in super::super) fn is_relisting_due(
+    rules: &ListingRules,
+    relisted_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
+    if rules.relist_all_interval.is_zero() {
+        return false;
+    }
+    // A time in the future is the mark of a clock that was wrong.
+    relisted_at.is_none_or(|at| now < at || now >= at + delta(rules.relist_all_interval))
+}
+
+/// The window that a listing of everything lists next. `listed_from` is where the feed began, `position` the end of the
+/// last window, `end` where a poll lists again anyway.
+pub(in super::super) fn next_relisted_window(
+    rules: &ListingRules,
+    listed_from: Option<Timestamp>,
+    position: Option<Timestamp>,
+    end: Timestamp,
+    now: Timestamp,
+) -> Option<Window> {
+    let position = position.or(listed_from).unwrap_or_else(|| first_start(rules, now));
+    next_window(rules, None, Some(position), end, now).map(|next| next.window)
 }
 
 /// How far a feed counts as listed after all pages of `window`. Where the API's own clock has not reached the window's
@@ -104,6 +137,7 @@ mod tests {
         lookback: LISTABLE,
         settle_time: Duration::from_mins(1),
         relist_overlap: Duration::from_hours(2),
+        relist_all_interval: Duration::from_hours(6),
     };
 
     fn time(text: &str) -> Timestamp {
@@ -221,8 +255,10 @@ mod tests {
     #[test]
     fn a_clock_far_off_is_corrected() {
         let now = time("2026-03-08T12:00:00");
-        assert_eq!(api_now(now, TimeDelta::minutes(4)), now);
-        assert_eq!(api_now(now, TimeDelta::minutes(10)), time("2026-03-08T11:50:00"));
-        assert_eq!(api_now(now, TimeDelta::minutes(-10)), time("2026-03-08T12:10:00"));
+        assert_eq!(api_now(now, None), now);
+        assert_eq!(api_now(now, Some(time("2026-03-08T11:56:00"))), now);
+        for server in ["2026-03-08T11:50:00", "2026-03-08T12:10:00"] {
+            assert_eq!(api_now(now, Some(time(server))), time(server));
+        }
     }
 }

@@ -1,0 +1,250 @@
+//! No secret and no token in anything that the program writes, at the most talkative level, however sign-ins and requests
+//! fail and whatever servers send back.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use fake_tenant::{
+    BadRecord, FakeTenants, Fault, FaultRates, FaultTarget, History, Operation, Server, Settings,
+    TenantSpec, TokioClock,
+};
+use serde_json::Value;
+
+const TENANT: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
+const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
+const SECRET: &str = "hush~Q8/+se=cret_of.the-app&x";
+const WRONG_SECRET: &str = "hush~W7/+wr=ong_one.of-them&x";
+
+/// The beginning of every token that the fake tenant gives, `{"alg":"RS25` in Base64.
+const TOKEN_START: &str = "eyJhbGciOiJSUzI1";
+
+/// A run that ends by itself gives up after some faults; the next one goes on.
+const RUNS_MAX: usize = 5;
+
+fn tenants() -> Arc<FakeTenants> {
+    let now = Utc::now();
+    let mut history = History::new(7, now - TimeDelta::days(2), now - TimeDelta::hours(1))
+        .with_blobs_per_hour(0.2);
+    history.records_per_blob = 1..=20;
+    let spec = TenantSpec::new(TENANT, "contoso.example", CLIENT, SECRET)
+        .subscribed_to_all()
+        .with_history(history);
+    let settings = Settings {
+        retry_after: Some(Duration::from_secs(1)),
+        fault_rates: FaultRates {
+            error_5xx: 0.02,
+            unauthorized: 0.05,
+            reset: 0.05,
+            truncate: 0.02,
+            not_json: 0.02,
+            ..FaultRates::default()
+        },
+        ..Settings::default()
+    };
+    Arc::new(FakeTenants::new(Arc::new(TokioClock::new(now)), settings, vec![spec]))
+}
+
+/// Signs in as the program does.
+async fn token(tenants: &FakeTenants) -> String {
+    let scope = "https%3A%2F%2Fmanage.office.com%2F.default";
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", CLIENT)
+        .append_pair("client_secret", SECRET)
+        .finish()
+        + "&scope="
+        + scope;
+    let request = http::Request::post(format!("/{TENANT}/oauth2/v2.0/token"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Bytes::from(form))
+        .expect("a request");
+    let answer = tenants.handle(request).await;
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("a body");
+    let body: Value = serde_json::from_slice(&body.to_bytes()).expect("it is JSON");
+    body["access_token"].as_str().unwrap_or_else(|| panic!("no token in {body}")).to_owned()
+}
+
+/// Queues answers that say what a server should not, and others that go wrong in their own ways.
+fn spoil(tenants: &FakeTenants, token: &str) {
+    let encoded: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+    let sign_in = |status, body: String| {
+        tenants.script(
+            FaultTarget::operation(Operation::Token),
+            Fault::Answer { status, body: body.into() },
+            1,
+        );
+    };
+    sign_in(400, format!("<html>you sent client_secret={encoded}&scope=x and {SECRET}</html>"));
+    sign_in(
+        503,
+        format!(
+            r#"{{"error":"temporarily_unavailable","error_description":"AADSTS90033: {SECRET} {encoded}"}}"#
+        ),
+    );
+    let bearer = format!("GET /\r\nauthorization: Bearer {token}\r\n");
+    for operation in [Operation::ListSubscriptions, Operation::ListContent, Operation::FetchBlob] {
+        let call = || FaultTarget::operation(operation);
+        let answer = |status, body: String| Fault::Answer { status, body: body.into() };
+        tenants.script(call(), answer(502, bearer.clone()), 1);
+        tenants.script(
+            call(),
+            answer(500, format!(r#"{{"error":{{"code":"AF50000","message":"{token}"}}}}"#)),
+            1,
+        );
+        tenants.script(call(), answer(401, format!(r#"{{"Message":"{token} is no good"}}"#)), 1);
+        tenants.script(call(), Fault::ResetAfter(20), 1);
+        tenants.script(call(), Fault::Throttle, 1);
+    }
+    let bad = Fault::BadRecord(BadRecord::NoId);
+    tenants.script(FaultTarget::operation(Operation::FetchBlob), bad, 1);
+}
+
+fn configure(server: &Server, folder: &Path) {
+    let text = format!(
+        r#"
+data_dir = "{folder}/state"
+[metrics]
+address = "127.0.0.1:0"
+[sources.office365]
+type = "office365"
+[[sources.office365.tenants]]
+name = "contoso"
+tenant_id = "{TENANT}"
+client_id = "{CLIENT}"
+client_secret = "${{APP_SECRET}}"
+login_url = "{}"
+resource_url = "{}"
+[sinks.file]
+type = "file"
+inputs = ["office365"]
+path = "{folder}/out.ndjson"
+"#,
+        server.login_url(),
+        server.resource_url(),
+        folder = folder.display(),
+    );
+    fs::write(folder.join("o365flow.toml"), text).expect("the configuration is written");
+}
+
+/// Runs the program once, and gives all that it said: its log, its output, and its metrics while it ran.
+fn run(folder: &Path, secret: &str) -> (bool, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_o365flow"))
+        .args(["run", "--once", "--log", "trace", "--log-format", "json", "--config"])
+        .arg(folder.join("o365flow.toml"))
+        .env("APP_SECRET", secret)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut log = BufReader::new(child.stderr.take().expect("its log is piped")).lines();
+    let mut said = String::new();
+    let mut address = None;
+    for line in log.by_ref() {
+        let line = line.expect("the log is text");
+        said.push_str(&line);
+        said.push('\n');
+        let value: Value = serde_json::from_str(&line).unwrap_or_default();
+        address = value["address"].as_str().map(str::to_owned);
+        if address.is_some() {
+            break;
+        }
+    }
+    let address = address.expect("it says where it listens");
+    let rest = std::thread::spawn(move || {
+        log.map(|line| line.expect("the log is text") + "\n").collect::<String>()
+    });
+    let mut metrics = String::new();
+    while child.try_wait().expect("it is our child").is_none() {
+        metrics = scrape(&address).unwrap_or(metrics);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().expect("it ended");
+    said += &rest.join().expect("the log was read");
+    said += &metrics;
+    said += &String::from_utf8_lossy(&output.stdout);
+    (output.status.success(), said)
+}
+
+fn scrape(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.contains("o365_api_requests_total").then_some(answer)
+}
+
+/// The content of every file below `folder` but for the configuration, with its name.
+fn written(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(written(&path));
+        } else {
+            files.push((path.display().to_string(), fs::read(&path).expect("a file")));
+        }
+    }
+    files
+}
+
+fn assert_silent(place: &str, content: &[u8]) {
+    for secret in [SECRET, WRONG_SECRET] {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        for form in [secret, &encoded, &STANDARD.encode(secret), &secret[4..16], TOKEN_START] {
+            let at = memchr::memmem::find(content, form.as_bytes());
+            let around = at.map(|at| {
+                let start = at.saturating_sub(300);
+                String::from_utf8_lossy(&content[start..(at + 60).min(content.len())]).into_owned()
+            });
+            assert_eq!(around, None, "{place} shows {form}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_the_program_writes_holds_a_secret_or_a_token() {
+    let tenants = tenants();
+    let token = token(&tenants).await;
+    assert!(token.starts_with(TOKEN_START), "the test knows how tokens begin: {token}");
+    let server = Server::start(Arc::clone(&tenants)).await.expect("the fake tenant starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    configure(&server, folder.path());
+
+    let (succeeded, said) = run(folder.path(), WRONG_SECRET);
+    assert!(!succeeded && said.contains("AADSTS7000215"), "the wrong secret was not refused");
+    assert_silent("the run with a wrong secret", said.as_bytes());
+
+    spoil(&tenants, &token);
+    let mut said = String::new();
+    for _ in 0..RUNS_MAX {
+        let (succeeded, more) = run(folder.path(), SECRET);
+        said += &more;
+        if succeeded && tenants.scripted_faults_left() == 0 {
+            break;
+        }
+    }
+    assert_eq!(tenants.scripted_faults_left(), 0, "not every fault was met");
+    assert_silent("the runs through faults", said.as_bytes());
+    // It was as talkative as it can be, and met what it should.
+    for shown in ["\"TRACE\"", "o365_throttled_total", "dead letters", "status=\"401\""] {
+        assert!(said.contains(shown), "no {shown}");
+    }
+    let files = written(&folder.path().join("state"));
+    for name in ["ledger.db", ".ndjson"] {
+        assert!(files.iter().any(|(path, _)| path.contains(name)), "there is no {name}");
+    }
+    for (path, content) in files {
+        assert_silent(&path, &content);
+    }
+    server.stop().await;
+}
