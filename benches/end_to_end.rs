@@ -79,11 +79,9 @@ fn measure(scenario: &Scenario) -> Result<(), Box<dyn Error>> {
     let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     drop(tenant.stdin.take());
     tenant.wait()?;
-    let summary = String::from_utf8_lossy(&run.stdout).into_owned();
+    let summary = String::from_utf8_lossy(&run.stderr).into_owned();
     if !run.status.success() {
-        return Err(
-            format!("the run failed: {}{summary}", String::from_utf8_lossy(&run.stderr)).into()
-        );
+        return Err(format!("the run failed: {summary}").into());
     }
     let events = row(&summary, "records out").ok_or("the summary has no `records out`")?;
     if row(&summary, "blobs listed") != row(&summary, "blobs delivered") {

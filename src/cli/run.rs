@@ -7,9 +7,9 @@ use pipeline_core::{Clock, RunMode};
 use tokio::time::Instant;
 
 use super::{
-    Failure,
+    Failure, complain,
     execute::execute,
-    load, say,
+    load,
     summary::{Summary, Totals},
 };
 use crate::config;
@@ -35,7 +35,8 @@ impl Run {
             let start = Instant::now();
             let ended = execute(loaded, mode, clock).await?;
             if self.once {
-                say(Summary { totals: Totals::of(&ended.snapshot), took: start.elapsed() });
+                // Standard output is for a console sink.
+                complain(Summary { totals: Totals::of(&ended.snapshot), took: start.elapsed() });
             }
             Ok(ended.result?)
         })?

@@ -118,7 +118,7 @@ bulk = { index = "${O365FLOW_TEST_SECRET}/", action = "create" }
             .expect("the program starts");
         assert_eq!(output.status.code(), Some(78));
         let shown = stderr(&output);
-        assert!(shown.contains("(value of a variable)") || shown.contains("GUID"), "{shown}");
+        assert!(shown.contains("the variable's value") || shown.contains("GUID"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

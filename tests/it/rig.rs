@@ -118,12 +118,12 @@ impl Drop for Rig {
     }
 }
 
-/// The summary of a run that must have gone well.
+/// What a run that must have gone well has written, its summary included.
 pub(crate) fn summary(output: &Output) -> String {
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the run failed: {said}{shown}");
-    shown
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "the run failed: {said}");
+    said
 }
 
 /// The number in a row of a summary.

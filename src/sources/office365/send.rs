@@ -135,7 +135,7 @@ impl Attempt {
                 Outcome::Errored => tally.undelivered += 1,
             }
         }
-        claims.settle(self.due.row, delivered, shared.clock.now()).await;
+        claims.settle(self.due.row, delivered, self.tenant.api_now()).await;
     }
 
     async fn dead_letter(&self, chunk: &mut Chunk, tally: &mut Tally) {

@@ -81,7 +81,7 @@ fn every_problem_is_named_at_its_key() {
             publisher_id: it is not a GUID
             record_path: it holds an array index
             tenants.0.name: it is empty
-            tenants.0.tenant_id: `contoso.example` is not a GUID
+            tenants.0.tenant_id: it is not a GUID
             tenants.0.client_id: it is empty
             tenants.0.client_secret: it is empty
             tenants.0.login_url: `http://login.example` must be https; http is for loopback addresses only
