@@ -20,7 +20,6 @@ mod sink;
 mod source;
 pub mod testing;
 mod transform;
-mod verdict;
 
 pub use ack::{AckGroup, EventAck, Fates, Outcome, Receipt};
 pub use batch::Batch;
@@ -37,4 +36,3 @@ pub use source::{RunMode, Source, SourceConfig, SourceContext};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
 };
-pub use verdict::Verdict;

@@ -290,7 +290,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
     let verdicts = prop::collection::vec(prop::sample::select(words), 1..=7);
     let sink = (verdicts, reads()).prop_map(|(verdicts, reads)| Sink { verdicts, reads });
     (
-        prop::collection::vec((0..12_usize, 1..6_usize), 1..=SOURCES_MAX),
+        prop::collection::vec((0..12_usize, 1..12_usize), 1..=SOURCES_MAX),
         prop::collection::vec(transform, 0..=6),
         prop::collection::vec(sink, 1..=3),
     )
@@ -298,7 +298,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, rng_seed: RngSeed::Fixed(365), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, rng_seed: RngSeed::Fixed(365), ..ProptestConfig::default() })]
 
     #[test]
     fn every_event_is_accounted_for_exactly_once(shape in shapes(), workers_max in 1..5_usize, letters_failing in 0..3_usize) {
