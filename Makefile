@@ -8,7 +8,7 @@ help: ## List the targets
 
 demo: ## Build o365flow and run its demo: a fake tenant, no account needed
 	@tests/services/packages.sh build
-	cargo run --release --locked -- demo
+	cargo run --release --locked --bin o365flow -- demo
 
 test: ## Check formatting and lints, run every test against real servers
 	@tests/run.sh
