@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use vrl::prelude::*;
 
-use super::argument::Argument;
+use super::call::call;
 
 /// `parse_address(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -94,27 +94,16 @@ impl Function for ParseAddress {
         _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(ParseAddressCall(Argument::value(&arguments)).as_expr())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct ParseAddressCall(Argument);
-
-impl FunctionExpression for ParseAddressCall {
-    fn resolve(&self, context: &mut Context) -> Resolved {
-        self.0.look(context, |value| {
-            value.to_str().and_then(parse_address).map_or(Value::Null, Value::from)
-        })
-    }
-
-    fn type_def(&self, _state: &TypeState) -> TypeDef {
         let address = Collection::empty()
             .with_known("host", Kind::bytes().or_undefined())
             .with_known("ip", Kind::bytes().or_undefined())
             .with_known("port", Kind::integer().or_undefined());
-        TypeDef::object(address).or_null().infallible()
+        Ok(call(&arguments, address_or_null, TypeDef::object(address).or_null()))
     }
+}
+
+fn address_or_null(value: &Value) -> Value {
+    value.to_str().and_then(parse_address).map_or(Value::Null, Value::from)
 }
 
 /// What an address text holds. Never all empty.

@@ -4,7 +4,7 @@
 //! field of an unexpected type.
 
 mod address;
-mod argument;
+mod call;
 mod pairs;
 mod text;
 mod time;

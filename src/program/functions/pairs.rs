@@ -2,7 +2,7 @@
 
 use vrl::prelude::*;
 
-use super::argument::Argument;
+use super::call::call;
 
 /// Where the parts go that have no name. No cmdlet or property is called so.
 const UNNAMED: &str = "_raw";
@@ -73,20 +73,7 @@ impl Function for FlattenPairs {
         _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(FlattenPairsCall(Argument::value(&arguments)).as_expr())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct FlattenPairsCall(Argument);
-
-impl FunctionExpression for FlattenPairsCall {
-    fn resolve(&self, context: &mut Context) -> Resolved {
-        self.0.look(context, flatten_pairs)
-    }
-
-    fn type_def(&self, _state: &TypeState) -> TypeDef {
-        TypeDef::object(Collection::any()).or_null().infallible()
+        Ok(call(&arguments, flatten_pairs, TypeDef::object(Collection::any()).or_null()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use vrl::prelude::*;
 
-use super::argument::Argument;
+use super::call::call;
 
 /// `text_or_null(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -55,20 +55,7 @@ impl Function for TextOrNull {
         _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(TextOrNullCall(Argument::value(&arguments)).as_expr())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct TextOrNullCall(Argument);
-
-impl FunctionExpression for TextOrNullCall {
-    fn resolve(&self, context: &mut Context) -> Resolved {
-        self.0.look(context, text_or_null)
-    }
-
-    fn type_def(&self, _state: &TypeState) -> TypeDef {
-        TypeDef::bytes().or_null().infallible()
+        Ok(call(&arguments, text_or_null, TypeDef::bytes().or_null()))
     }
 }
 
@@ -141,21 +128,8 @@ impl Function for EncodeNested {
         _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(EncodeNestedCall(Argument::value(&arguments)).as_expr())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct EncodeNestedCall(Argument);
-
-impl FunctionExpression for EncodeNestedCall {
-    fn resolve(&self, context: &mut Context) -> Resolved {
-        self.0.look(context, encode_nested)
-    }
-
-    fn type_def(&self, _state: &TypeState) -> TypeDef {
         let flat = Kind::any().without_array().without_object().without_undefined();
-        TypeDef::from(flat).infallible()
+        Ok(call(&arguments, encode_nested, TypeDef::from(flat)))
     }
 }
 

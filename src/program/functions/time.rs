@@ -6,7 +6,7 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use vrl::prelude::*;
 
-use super::argument::Argument;
+use super::call::call;
 
 /// `parse_utc(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -66,26 +66,17 @@ impl Function for ParseUtc {
         _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(ParseUtcCall(Argument::value(&arguments)).as_expr())
+        Ok(call(&arguments, utc_or_null, TypeDef::timestamp().or_null()))
     }
 }
 
-#[derive(Clone, Debug)]
-struct ParseUtcCall(Argument);
-
-impl FunctionExpression for ParseUtcCall {
-    fn resolve(&self, context: &mut Context) -> Resolved {
-        self.0.look(context, |value| match value {
-            Value::Timestamp(time) => Value::Timestamp(*time),
-            other => other
-                .to_str()
-                .and_then(|text| parse_utc(text.trim()))
-                .map_or(Value::Null, Value::Timestamp),
-        })
-    }
-
-    fn type_def(&self, _state: &TypeState) -> TypeDef {
-        TypeDef::timestamp().or_null().infallible()
+fn utc_or_null(value: &Value) -> Value {
+    match value {
+        Value::Timestamp(time) => Value::Timestamp(*time),
+        other => other
+            .to_str()
+            .and_then(|text| parse_utc(text.trim()))
+            .map_or(Value::Null, Value::Timestamp),
     }
 }
 
