@@ -1,6 +1,6 @@
 //! A source brings events into the topology and learns what became of them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -9,8 +9,8 @@ use crate::{
     RunError, Shutdown,
 };
 
-/// What a user declares under `[sources.<id>]`.
-pub trait SourceConfig: Send + Sync + std::fmt::Debug {
+/// What a user declares under `[sources.<id>]`. It can be downcast, for commands that concern one type of source.
+pub trait SourceConfig: Any + Send + Sync + std::fmt::Debug {
     /// The outputs, with what each carries.
     fn outputs(&self) -> Vec<Output>;
 

@@ -8,6 +8,7 @@
 //! have acknowledged its last record. Killed at any instant, the source sends again at most what was unacknowledged.
 
 mod blob;
+mod build;
 mod chunk;
 mod config;
 mod duplicates;

@@ -1,7 +1,6 @@
-//! The source: opened from its configuration, run until it is told to end or has done its work.
+//! The source at work: its tenants side by side, until it is told to end or has done what there is.
 
 use std::{
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32},
@@ -10,12 +9,9 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport};
-use office365::{Credential, RateLimiter, TenantClient, TenantId, TenantSettings};
-use pipeline_core::{
-    BuildError, Outlet, Output, Problem, RunError, RunMode, Shutdown, Source, SourceConfig,
-    SourceContext,
-};
+use net::Transport;
+use office365::{RateLimiter, TenantClient};
+use pipeline_core::{Outlet, RunError, RunMode, Shutdown, Source, SourceContext};
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinSet,
@@ -25,19 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     chunk::InFlight,
-    config::{self, Config},
+    config::Config,
     duplicates::Duplicates,
-    ledger::{Ledger, LedgerError, SqliteLedger},
+    ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics, describe},
     persist::Persist,
     plan::{self, ListingRules},
-    schema,
     shared::Shared,
     tenant::{FeedHandle, Tenant},
 };
-
-/// The ledger's file in the source's folder.
-const LEDGER_FILE: &str = "ledger.db";
 
 /// How often what is old is deleted from the ledger.
 const PRUNE_INTERVAL: Duration = Duration::from_hours(1);
@@ -48,90 +40,6 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the ledger remembers a blob after its creation: longer than a listing can name it again, and long enough
 /// for a monthly report.
 const BLOB_MEMORY: Duration = Duration::from_hours(35 * 24);
-
-impl SourceConfig for Config {
-    fn outputs(&self) -> Vec<Output> {
-        schema::outputs(&self.record_path)
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        Config::problems(self)
-    }
-
-    fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {
-        Box::pin(async move {
-            let ledger = open_ledger(context.data_dir.join(LEDGER_FILE)).await?;
-            let settings = ClientSettings {
-                timeouts: self.timeouts(),
-                tls: TlsSettings { ca_file: self.tls.ca_file.clone(), ..TlsSettings::default() },
-                ..ClientSettings::default()
-            };
-            let transport = HttpClient::new(&settings)
-                .map_err(|error| BuildError::new("cannot make connections to the API", error))?;
-            let seed = fastrand::u64(..);
-            let source = self.build_on(Arc::new(ledger), Arc::new(transport), seed, context)?;
-            Ok(Box::new(source) as Box<dyn Source>)
-        })
-    }
-}
-
-async fn open_ledger(path: std::path::PathBuf) -> Result<SqliteLedger, BuildError> {
-    let open = move || {
-        SqliteLedger::open(Path::new(&path)).map_err(|error| match error {
-            error @ (LedgerError::InUse { .. } | LedgerError::Newer { .. }) => {
-                BuildError::plain(error.to_string())
-            }
-            error => BuildError::new(format!("cannot use the ledger `{}`", path.display()), error),
-        })
-    };
-    // Opening waits for the disk, and for the lock of a process that is just ending.
-    tokio::task::spawn_blocking(open)
-        .await
-        .map_err(|error| BuildError::new("cannot open the ledger", error))?
-}
-
-impl Config {
-    fn timeouts(&self) -> Timeouts {
-        Timeouts { headers: self.request_timeout, idle: self.request_timeout }
-    }
-
-    /// As [`SourceConfig::build`], with a ledger and a network of the caller's; `seed` decides all that is random.
-    pub fn build_on(
-        &self,
-        ledger: Arc<dyn Ledger>,
-        transport: Arc<dyn Transport>,
-        seed: u64,
-        context: SourceContext,
-    ) -> Result<Office365, BuildError> {
-        if let Some(problem) = Config::problems(self).first() {
-            let key = problem.key.join(".");
-            return Err(BuildError::plain(format!("`{key}` cannot be used: {}", problem.message)));
-        }
-        Ok(Office365 { config: self.clone(), ledger, transport, seed, context })
-    }
-
-    /// The settings of a tenant's client. What does not parse was refused before.
-    fn tenant_settings(&self, tenant: &config::Tenant) -> Result<TenantSettings, RunError> {
-        let wrong = |key: &str| RunError::plain(format!("`{key}` of tenant `{}`", tenant.name));
-        let tenant_id: TenantId = tenant.tenant_id.parse().map_err(|_| wrong("tenant_id"))?;
-        let client_id = tenant.client_id.trim().parse().map_err(|_| wrong("client_id"))?;
-        let secret = Credential::ClientSecret(tenant.client_secret.clone());
-        let mut settings = TenantSettings::new(tenant_id, client_id, secret);
-        settings.urls = tenant.cloud.urls();
-        if let Some(url) = &tenant.login_url {
-            settings.urls.login = url.parse().map_err(|_| wrong("login_url"))?;
-        }
-        if let Some(url) = &tenant.resource_url {
-            settings.urls.resource = url.parse().map_err(|_| wrong("resource_url"))?;
-        }
-        if !self.publisher_id.is_empty() {
-            settings.publisher_id = self.publisher_id.parse().map_err(|_| wrong("publisher_id"))?;
-        }
-        settings.timeouts = self.timeouts();
-        settings.record_bytes_max = self.record_bytes_max;
-        Ok(settings)
-    }
-}
 
 /// The source, built and ready to run.
 pub struct Office365 {
@@ -145,6 +53,18 @@ pub struct Office365 {
 impl std::fmt::Debug for Office365 {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Office365").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Office365 {
+    pub(super) fn new(
+        config: Config,
+        ledger: Arc<dyn Ledger>,
+        transport: Arc<dyn Transport>,
+        seed: u64,
+        context: SourceContext,
+    ) -> Office365 {
+        Office365 { config, ledger, transport, seed, context }
     }
 }
 
@@ -234,7 +154,7 @@ impl Office365 {
 
     async fn open_tenant(&self, index: usize, shared: &Arc<Shared>) -> Result<Tenant, RunError> {
         let config = &self.config.tenants[index];
-        let settings = self.config.tenant_settings(config)?;
+        let settings = config.settings(&self.config)?;
         let tenant_id = settings.tenant_id;
         let mut feeds = std::collections::HashMap::new();
         let mut row = None;

@@ -3,6 +3,8 @@
 //! Text that must be a GUID or a URL is kept as text here and judged in [`Config::problems`], so that all mistakes are
 //! reported together, each at its key.
 
+mod tenant;
+
 use std::{
     collections::HashSet,
     num::{NonZeroU16, NonZeroU32},
@@ -10,13 +12,14 @@ use std::{
     time::Duration,
 };
 
-use office365::{Cloud, ContentType, Origin, TenantId};
+use net::Timeouts;
+use office365::{ContentType, TenantId};
 use pipeline_core::Problem;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 use vrl::path::{OwnedSegment, OwnedValuePath};
 
+pub use self::tenant::Tenant;
 use super::plan::LISTABLE;
 use crate::config::units::{byte_size, duration, field_path};
 
@@ -88,29 +91,6 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
 }
 
-/// One tenant, and the app that may read its records.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tenant {
-    /// What logs, metrics and events call the tenant.
-    pub name: String,
-    /// The tenant's GUID (its directory id), not a domain.
-    pub tenant_id: String,
-    /// The GUID of the app registration (its application id).
-    pub client_id: String,
-    /// The value of a client secret of the app, not the secret's id.
-    pub client_secret: SecretString,
-    /// Where the tenant lives: `enterprise`, `gcc`, `gcc-high` or `dod`.
-    #[serde(default, deserialize_with = "cloud")]
-    pub cloud: Cloud,
-    /// Where to sign in, instead of the cloud's own host.
-    #[serde(default)]
-    pub login_url: Option<String>,
-    /// Where the API is, instead of the cloud's own host.
-    #[serde(default)]
-    pub resource_url: Option<String>,
-}
-
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -168,6 +148,10 @@ impl Config {
         problems
     }
 
+    pub(super) fn timeouts(&self) -> Timeouts {
+        Timeouts { headers: self.request_timeout, idle: self.request_timeout }
+    }
+
     fn option_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.content_types.is_empty() {
@@ -212,42 +196,6 @@ impl Config {
     }
 }
 
-impl Tenant {
-    fn problems(&self, index: usize) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut wrong = |key: &str, message: String, fix: &str| {
-            problems.push(Problem::at(&format!("tenants.{index}.{key}"), message).fix(fix));
-        };
-        if self.name.trim().is_empty() {
-            wrong(
-                "name",
-                "it is empty".to_owned(),
-                "name the tenant as logs and metrics shall call it",
-            );
-        }
-        for (key, text, fix) in [
-            ("tenant_id", &self.tenant_id, "set the tenant's GUID (directory id), not a domain"),
-            ("client_id", &self.client_id, "set the GUID of the app registration (application id)"),
-        ] {
-            if text.trim().is_empty() {
-                wrong(key, "it is empty".to_owned(), fix);
-            } else if text.trim().parse::<Uuid>().is_err() {
-                wrong(key, "it is not a GUID".to_owned(), fix);
-            }
-        }
-        if self.client_secret.expose_secret().trim().is_empty() {
-            let fix = "set the value of a client secret; is the variable behind it set?";
-            wrong("client_secret", "it is empty".to_owned(), fix);
-        }
-        for (key, url) in [("login_url", &self.login_url), ("resource_url", &self.resource_url)] {
-            if let Some(Err(error)) = url.as_ref().map(|url| url.parse::<Origin>()) {
-                wrong(key, error.to_string(), "leave the key out, or give scheme and host only");
-            }
-        }
-        problems
-    }
-}
-
 fn range_problem(key: &str, value: Duration, least: Duration, most: Duration) -> Option<Problem> {
     let show = humantime::format_duration;
     if value < least {
@@ -264,14 +212,6 @@ fn content_types<'de, D: serde::Deserializer<'de>>(
 ) -> Result<Vec<ContentType>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     names.iter().map(|name| name.parse().map_err(serde::de::Error::custom)).collect()
-}
-
-fn cloud<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Cloud, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    Cloud::ALL.into_iter().find(|cloud| cloud.name() == name).ok_or_else(|| {
-        let message = format!("`{name}` is not a cloud, expected enterprise, gcc, gcc-high or dod");
-        serde::de::Error::custom(message)
-    })
 }
 
 #[cfg(test)]
