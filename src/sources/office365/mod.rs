@@ -24,5 +24,5 @@ mod shared;
 mod source;
 mod tenant;
 
-pub use config::{Config, Tenant, Tls};
+pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use source::Office365;
