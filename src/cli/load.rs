@@ -3,12 +3,13 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use clap::Args;
+use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::REGISTRY,
+    components::{REGISTRY, office365, office365_config},
     config::{self, Config, Global, Variables, fault::SourceFile},
-    topology::{self, Checked},
+    topology::{self, Checked, state_dir},
 };
 
 /// Which configuration to use.
@@ -30,6 +31,25 @@ pub(super) struct ConfigFiles {
 pub(super) struct Loaded {
     pub(super) global: Global,
     pub(super) topology: Checked,
+}
+
+/// A source of type `office365`, for the commands that concern one.
+pub(super) struct Office365Source {
+    pub(super) id: ComponentId,
+    pub(super) config: office365::Config,
+    /// The folder with its ledger. It need not exist yet.
+    pub(super) state_dir: PathBuf,
+}
+
+/// The sources of type `office365` of a configuration, in the order in which they stand.
+pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
+    let data_dir = &loaded.global.data_dir;
+    let source = |(id, config)| {
+        let config: &office365::Config = office365_config(config)?;
+        let state_dir = state_dir(data_dir, id);
+        Some(Office365Source { id: id.clone(), config: config.clone(), state_dir })
+    };
+    loaded.topology.sources().filter_map(source).collect()
 }
 
 /// The variables of the environment.
