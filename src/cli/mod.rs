@@ -6,6 +6,7 @@ mod fake_tenant;
 mod graph;
 mod load;
 mod progress;
+mod report;
 mod run;
 mod summary;
 mod test;
@@ -41,6 +42,8 @@ enum Command {
     Run(run::Run),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
+    /// Show hour by hour what was listed, delivered, dropped and lost.
+    Report(report::Report),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
@@ -74,6 +77,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
+        Command::Report(command) => command.execute(clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),

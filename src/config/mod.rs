@@ -5,6 +5,7 @@
 
 pub mod fault;
 mod interpolate;
+pub mod proxy;
 mod read;
 mod tree;
 pub mod units;

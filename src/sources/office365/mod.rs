@@ -17,6 +17,7 @@ pub mod ledger;
 mod metrics;
 mod persist;
 mod plan;
+pub mod report;
 mod schema;
 mod seen_index;
 mod send;
@@ -24,5 +25,8 @@ mod shared;
 mod source;
 mod tenant;
 
+/// What the API is made of, for commands.
+pub use ::office365::{ContentType, TenantId, parse_time};
+pub use build::ledger_path;
 pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use source::Office365;
