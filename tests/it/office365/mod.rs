@@ -11,5 +11,6 @@ mod disk;
 mod late;
 mod restart;
 mod rig;
+mod shared_app;
 mod socket;
 mod tenants;
