@@ -116,7 +116,8 @@ impl TokenSource {
             }
             Err(error) => match &state.token {
                 Some(token) if now < token.expires_at => {
-                    warn!(%error, "cannot renew the access token yet");
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    warn!(error, "cannot renew the access token yet");
                     let token = Arc::clone(token);
                     state.renew_at = now + RENEW_PAUSE;
                     Ok(token)
@@ -193,9 +194,12 @@ impl TokenSource {
         let is_identity = matches!(settings.credential, Credential::ManagedIdentity(_));
 
         let response = send_within(&*self.transport, request, settings.timeouts).await;
-        let response = response.map_err(|source| match is_identity {
-            true => SignInError::NoManagedIdentity { source },
-            false => SignInError::Send { source },
+        let response = response.map_err(|source| {
+            if is_identity {
+                SignInError::NoManagedIdentity { source }
+            } else {
+                SignInError::Send { source }
+            }
         })?;
         let (head, body) = response.into_parts();
         state.note_date(&head.headers, settings.clock.now());
@@ -210,12 +214,13 @@ impl TokenSource {
             let redact = |text: &str| redacted(text, &secrets);
             let refusal = Refusal::parse(head.status, &head.headers, &body, redact);
             let refusal = Box::new(refusal);
-            return Err(match is_identity {
-                true => SignInError::IdentityRefused { refusal },
-                false => SignInError::Refused { refusal },
+            return Err(if is_identity {
+                SignInError::IdentityRefused { refusal }
+            } else {
+                SignInError::Refused { refusal }
             });
         }
-        parse_token(&body, occasion.now)
+        parse_token(&body, settings.clock.now() - state.clock_ahead)
             .and_then(|(token, lifetime)| bearer(&token, now + lifetime, serial))
             .map(Arc::new)
             .map_err(|reason| SignInError::Malformed { status, reason })

@@ -205,5 +205,12 @@ fn read(path: &Path) -> Result<SecretSlice<u8>, CertificateError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend(
+            [byte >> 4, byte & 0xf]
+                .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
+        );
+    }
+    text
 }
