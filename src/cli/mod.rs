@@ -4,6 +4,7 @@ mod demo;
 mod execute;
 mod fake_tenant;
 mod graph;
+mod keystore;
 mod load;
 mod progress;
 mod run;
@@ -39,12 +40,14 @@ pub struct Arguments {
 enum Command {
     /// Run a topology.
     Run(run::Run),
-    /// Check a configuration, without touching anything.
+    /// Check a configuration, without starting anything.
     Validate(validate::Validate),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
+    /// Keep secrets in an encrypted file.
+    Keystore(keystore::KeystoreCommand),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
     /// Serve made-up tenants to rehearse with.
@@ -76,6 +79,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Validate(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
+        Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };
