@@ -150,6 +150,13 @@ impl Tenant {
         self.pauses.store(0, Ordering::Relaxed);
     }
 
+    /// Resolves when the tenant's pause is over. What is planned before would be old when it can be asked for.
+    pub(super) async fn wait_out_pause(&self) {
+        while let Some(left) = self.pause_left() {
+            sleep(left).await;
+        }
+    }
+
     fn pause_left(&self) -> Option<Duration> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until
