@@ -14,3 +14,5 @@ mod rig;
 mod secrets;
 mod services;
 mod signals;
+#[path = "../stage/mod.rs"]
+mod stage;
