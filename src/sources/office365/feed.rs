@@ -36,6 +36,8 @@ pub(super) struct Feed {
     start_attempted: Option<Timestamp>,
     listed_from: Option<Timestamp>,
     relisted_at: Option<Timestamp>,
+    /// How far the listing of everything has come that is under way: one that fails goes on from there.
+    relisted_to: Option<Timestamp>,
     subscription_checked: Option<Instant>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
@@ -93,6 +95,7 @@ impl Feed {
             start_attempted: handle.opened.start_attempted,
             listed_from: handle.opened.listed_from,
             relisted_at: handle.opened.relisted_at,
+            relisted_to: None,
             subscription_checked: None,
             was_refused: false,
             failures: 0,
@@ -225,6 +228,7 @@ impl Feed {
         }
         let end = plan::listing_end(rules, tenant.api_now());
         let mut position = None;
+        tenant.wait_out_pause().await;
         while let Some(next) =
             plan::next_window(rules, self.listed_until, position, end, tenant.api_now())
         {
@@ -237,6 +241,7 @@ impl Feed {
                 self.report_missed(missed);
             }
             position = Some(next.window.end());
+            tenant.wait_out_pause().await;
         }
         Ok(())
     }
@@ -259,13 +264,19 @@ impl Feed {
             return Ok(());
         }
         let end = listed_until - plan::delta(rules.relist_overlap);
-        let mut position = None;
-        while let Some(window) =
-            plan::next_relisted_window(rules, self.listed_from, position, end, tenant.api_now())
-        {
+        tenant.wait_out_pause().await;
+        while let Some(window) = plan::next_relisted_window(
+            rules,
+            self.listed_from,
+            self.relisted_to,
+            end,
+            tenant.api_now(),
+        ) {
             self.list_window(window).await?;
-            position = Some(window.end());
+            self.relisted_to = Some(window.end());
+            tenant.wait_out_pause().await;
         }
+        self.relisted_to = None;
         self.write_down_relisting().await;
         Ok(())
     }
