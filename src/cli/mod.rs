@@ -9,6 +9,7 @@ mod load;
 mod progress;
 mod report;
 mod run;
+mod state;
 mod summary;
 mod test;
 mod validate;
@@ -45,6 +46,8 @@ enum Command {
     Validate(validate::Validate),
     /// Show hour by hour what was listed, delivered, dropped and lost.
     Report(report::Report),
+    /// Go on where the predecessor stopped.
+    State(state::State),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
@@ -81,6 +84,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(clock),
+        Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Keystore(command) => command.execute(),

@@ -23,6 +23,7 @@ mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod tenant;
 
 /// What the API is made of, for commands.

@@ -136,12 +136,17 @@ impl Rig {
         }
     }
 
+    /// The way to the fake API.
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(InProcess(Arc::clone(&self.tenants)))
+    }
+
     fn prepare(
         &self,
         mode: RunMode,
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
-        let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
+        let transport = self.transport();
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
 use super::{
     LedgerError,
     lock::{Lock, open_private},
+    salvage::salvage,
     set_aside::{SetAside, set_aside},
 };
 
@@ -115,8 +116,10 @@ impl Store {
         match connect(path, &lock) {
             Ok(connection) => Ok((Store { connection, lock: Some(lock) }, None)),
             Err(LedgerError::Damaged { reason, .. }) => {
-                let aside = set_aside(path, &lock, reason, now)?;
-                let store = Store::open_locked(path, lock)?;
+                let mut aside = set_aside(path, &lock, reason, now)?;
+                let mut store = Store::open_locked(path, lock)?;
+                let salvaged = store.commit(|db| salvage(&aside.path, db));
+                aside.salvaged_ids = salvaged.map_err(|error| open_error(path, error))?.ids;
                 Ok((store, Some(aside)))
             }
             Err(error) => Err(error),
@@ -180,6 +183,8 @@ fn connect(path: &Path, lock: &Lock) -> Result<Connection, LedgerError> {
         if found != "ok" {
             return Err(damaged(found.replace('\n', " ")));
         }
+        // Before anything is set, which would change a file of another program's.
+        version(&connection, path)?;
     }
     prepare(connection, path)
 }
