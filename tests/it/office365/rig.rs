@@ -27,6 +27,8 @@ use pipeline_core::{
 };
 use tokio::task::JoinSet;
 
+use super::tamper::{Tamper, tampered};
+
 pub(super) const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
 pub(super) const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
 const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
@@ -107,6 +109,8 @@ pub(super) struct Rig {
     /// How long the sink holds a batch.
     pub(super) sink_delay: Duration,
     pub(super) seed: u64,
+    /// What stands between the source and the API.
+    pub(super) tamper: Option<Arc<Tamper>>,
 }
 
 /// A tenant of the fake API with every feed subscribed to.
@@ -158,6 +162,7 @@ impl Rig {
             arrivals: Arc::default(),
             judge: Arc::new(|_, _| Outcome::Delivered),
             sink_delay: Duration::from_millis(50),
+            tamper: None,
         }
     }
 
@@ -202,6 +207,7 @@ impl Rig {
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
         let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
+        let transport = tampered(transport, self.tamper.clone());
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
