@@ -82,7 +82,7 @@ fn the_sums_add_up_whatever_becomes_of_the_records() {
             let all = Filter::default();
             assert_eq!(records.received, rig.tenants.records_with_repeats(&all) as u64);
             let distinct = |outcome: Outcome| {
-                let ids: BTreeSet<&str> = rig.tenants.expected_ids(&all).collect();
+                let ids: BTreeSet<String> = rig.tenants.expected_ids(&all).collect();
                 ids.iter().filter(|id| fate(id, 1) == outcome).count() as u64
             };
             assert_eq!(records.delivered, distinct(Outcome::Delivered));
@@ -228,7 +228,7 @@ fn a_verification_that_cannot_list_says_so() {
     simulate(async || {
         let (mut rig, _dir, path) = rig_on_disk(0);
         rig.run_for(Duration::from_hours(1)).await.unwrap();
-        rig.config.tenants[0].client_secret = "wrong".to_owned().into();
+        rig.config.tenants[0].client_secret = Some("wrong".into());
         let report = verified(&rig, &path).await;
         assert!(!report.complete);
         for feed in &report.feeds {
