@@ -50,14 +50,15 @@ async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger, BuildError
     let opened = tokio::task::spawn_blocking(move || SqliteLedger::open_or_replace(&path, now));
     let opened = opened.await.map_err(|error| BuildError::new("cannot open the ledger", error))?;
     let (ledger, aside) = opened.map_err(|error| BuildError::new("cannot start", error))?;
-    if let Some(SetAside { path, reason }) = aside {
+    if let Some(SetAside { path, reason, salvaged_ids }) = aside {
         context.metrics.error("ledger_damaged", ErrorStage::Processing);
         tracing::error!(
             component_id = &*context.id,
             set_aside = %path.display(),
             reason,
-            "the ledger is damaged: it was set aside, and a new one is begun, for which all that the API still has is \
-             listed and fetched again"
+            salvaged_ids,
+            "the ledger is damaged: it was set aside, and a new one is begun; all that the API still has is listed and fetched \
+             again"
         );
     }
     Ok(ledger)

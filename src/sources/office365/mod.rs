@@ -14,6 +14,7 @@ mod config;
 mod duplicates;
 mod feed;
 pub mod ledger;
+mod listing;
 mod metrics;
 mod persist;
 mod plan;
@@ -23,6 +24,7 @@ mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod tenant;
 
 /// What the API is made of, for commands.
