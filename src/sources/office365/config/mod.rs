@@ -146,7 +146,7 @@ impl Config {
         problems.extend(self.app.iter().flat_map(App::problems));
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for (index, tenant) in self.tenants.iter().enumerate() {
-            problems.extend(tenant.problems(index, self.app.is_some()));
+            problems.extend(tenant.problems(index, self.app.as_ref()));
             if !names.insert(tenant.name.to_lowercase()) {
                 let message = format!("another tenant is named `{}` as well", tenant.name);
                 let key = format!("tenants.{index}.name");

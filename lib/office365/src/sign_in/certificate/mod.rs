@@ -38,6 +38,14 @@ pub struct CertificateFiles {
     pub algorithm: SigningAlgorithm,
 }
 
+/// Which of the pairs that are known signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pair {
+    Current,
+    /// The one that was replaced; the current one where there is none, or it has expired.
+    Previous,
+}
+
 /// What is told about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateInfo {
