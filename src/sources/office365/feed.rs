@@ -35,6 +35,8 @@ pub(super) struct Feed {
     listed_from: Option<Timestamp>,
     relisted_at: Option<Timestamp>,
     pub(super) window_length: WindowLength,
+    /// How far the listing of everything has come that is under way: one that fails goes on from there.
+    relisted_to: Option<Timestamp>,
     subscription_checked: Option<Instant>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
@@ -104,6 +106,7 @@ impl Feed {
             listed_from: handle.opened.listed_from,
             relisted_at: handle.opened.relisted_at,
             window_length: WindowLength::LONGEST,
+            relisted_to: None,
             subscription_checked: None,
             was_refused: false,
             failures: 0,
@@ -236,7 +239,12 @@ impl Feed {
         }
         let end = plan::listing_end(rules, tenant.api_now());
         let mut progress = self.progress(end);
+        tenant.wait_out_pause().await;
         while let Some(next) = plan::next_window(rules, &progress, tenant.api_now()) {
+            if let Some(missed) = next.missed {
+                // Before the window is listed: a kill just after that must not hide it.
+                self.write_down_missed(missed).await;
+            }
             if self.list_window(next.window).await? == Listed::Whole {
                 if let Some(missed) = next.missed {
                     self.report_missed(missed);
@@ -244,6 +252,7 @@ impl Feed {
                 progress.position = Some(next.window.end());
             }
             progress = Progress { position: progress.position, ..self.progress(end) };
+            tenant.wait_out_pause().await;
         }
         Ok(())
     }
@@ -272,15 +281,18 @@ impl Feed {
             return Ok(());
         }
         let end = listed_until - plan::delta(rules.relist_overlap);
-        let mut progress = self.progress(end);
+        let mut progress = Progress { position: self.relisted_to, ..self.progress(end) };
+        tenant.wait_out_pause().await;
         while let Some(window) =
             plan::next_relisted_window(rules, self.listed_from, &progress, tenant.api_now())
         {
             if self.list_window(window).await? == Listed::Whole {
-                progress.position = Some(window.end());
+                self.relisted_to = Some(window.end());
             }
-            progress.length = self.window_length;
+            progress = Progress { position: self.relisted_to, ..self.progress(end) };
+            tenant.wait_out_pause().await;
         }
+        self.relisted_to = None;
         self.write_down_relisting().await;
         Ok(())
     }
@@ -337,6 +349,13 @@ impl Feed {
         tracing::error!(
             component_id, tenant, %content_type, failures, reason, cause, fix, "feed could not be listed"
         );
+    }
+
+    async fn write_down_missed(&self, missed: Unlisted) {
+        let (persist, feed) = (&self.tenant.shared.persist, self.handle.opened.feed);
+        let now = self.tenant.api_now();
+        let record = || persist.ledger().record_gap(feed, missed.start..missed.end, now);
+        persist.until_done("write down what was never listed", record).await;
     }
 
     fn report_missed(&self, missed: Unlisted) {
