@@ -34,9 +34,9 @@ pub(super) struct Feed {
     start_attempted: Option<Timestamp>,
     listed_from: Option<Timestamp>,
     relisted_at: Option<Timestamp>,
-    pub(super) window_length: WindowLength,
     /// How far the listing of everything has come that is under way: one that fails goes on from there.
     relisted_to: Option<Timestamp>,
+    pub(super) window_length: WindowLength,
     subscription_checked: Option<Instant>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
@@ -105,8 +105,8 @@ impl Feed {
             start_attempted: handle.opened.start_attempted,
             listed_from: handle.opened.listed_from,
             relisted_at: handle.opened.relisted_at,
-            window_length: WindowLength::LONGEST,
             relisted_to: None,
+            window_length: WindowLength::LONGEST,
             subscription_checked: None,
             was_refused: false,
             failures: 0,
@@ -287,9 +287,10 @@ impl Feed {
             plan::next_relisted_window(rules, self.listed_from, &progress, tenant.api_now())
         {
             if self.list_window(window).await? == Listed::Whole {
-                self.relisted_to = Some(window.end());
+                progress.position = Some(window.end());
+                self.relisted_to = progress.position;
             }
-            progress = Progress { position: self.relisted_to, ..self.progress(end) };
+            progress.length = self.window_length;
             tenant.wait_out_pause().await;
         }
         self.relisted_to = None;

@@ -143,7 +143,7 @@ impl Rig {
 
     /// The way to the fake API.
     pub(super) fn transport(&self) -> Arc<dyn Transport> {
-        tampered(Arc::new(InProcess(Arc::clone(&self.tenants))), self.tamper.clone())
+        Arc::new(InProcess(Arc::clone(&self.tenants)))
     }
 
     fn prepare(
@@ -151,7 +151,7 @@ impl Rig {
         mode: RunMode,
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
-        let transport = self.transport();
+        let transport = tampered(self.transport(), self.tamper.clone());
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
