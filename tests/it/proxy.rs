@@ -1,7 +1,6 @@
 //! The program behind a proxy of the test's own, which notes what it is asked.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Command, Stdio},
@@ -9,7 +8,7 @@ use std::{
     thread,
 };
 
-use crate::rig::{Rig, row, summary};
+use crate::rig::{Rig, row, summary, write_private};
 
 /// `me:geheim`, as Basic writes it.
 const CREDENTIALS: &str = "proxy-authorization: Basic bWU6Z2VoZWlt";
@@ -87,7 +86,7 @@ inputs = ["office365"]
 "#,
         folder.path().display()
     );
-    fs::write(&path, text).expect("the configuration is written");
+    write_private(&path, &text);
     let mut program = Command::new(env!("CARGO_BIN_EXE_o365flow"))
         .args(["run", "--log", "debug", "--log-format", "json", "--config"])
         .arg(&path)
