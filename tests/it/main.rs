@@ -12,6 +12,7 @@ mod metrics;
 mod office365;
 mod outage;
 mod permissions;
+mod proxy;
 mod rig;
 mod secrets;
 mod secrets_backends;
