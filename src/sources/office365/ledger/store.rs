@@ -138,6 +138,11 @@ impl Store {
         Ok(Store { connection: prepare(connection, &path)?, lock: None })
     }
 
+    /// Has commits survive the end of the process, and no longer that of the system.
+    pub(super) fn leave_syncing_out(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", "OFF")
+    }
+
     /// Runs `work` in one transaction: all of it is on disk afterwards, or none.
     pub(super) fn commit<T>(
         &mut self,
