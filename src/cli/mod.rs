@@ -4,6 +4,7 @@ mod demo;
 mod execute;
 mod fake_tenant;
 mod graph;
+mod keystore;
 mod load;
 mod progress;
 mod report;
@@ -41,7 +42,7 @@ pub struct Arguments {
 enum Command {
     /// Run a topology.
     Run(run::Run),
-    /// Check a configuration, without touching anything.
+    /// Check a configuration, without starting anything.
     Validate(validate::Validate),
     /// Show hour by hour what was listed, delivered, dropped and lost.
     Report(report::Report),
@@ -51,6 +52,8 @@ enum Command {
     Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
+    /// Keep secrets in an encrypted file.
+    Keystore(keystore::KeystoreCommand),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
     /// Serve made-up tenants to rehearse with.
@@ -84,6 +87,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
+        Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };

@@ -70,6 +70,7 @@ impl Config {
         let settings = ClientSettings {
             timeouts: self.timeouts(),
             tls: TlsSettings { ca_file: self.tls.ca_file.clone(), ..TlsSettings::default() },
+            proxy: self.proxy.settings()?,
             ..ClientSettings::default()
         };
         let client = HttpClient::new(&settings)

@@ -91,7 +91,7 @@ fn the_sums_add_up_whatever_becomes_of_the_records() {
             let (blobs, records) = (report.totals.blobs, report.totals.records);
             assert_eq!((blobs.pending, blobs.lost), (0, 0));
             let all = Filter::default();
-            assert_eq!(records.received, rig.tenants.records_with_repeats(&all) as u64);
+            assert_eq!(records.received, rig.tenants.records_with_repeats(&all));
             let distinct = |outcome: Outcome| {
                 let ids: BTreeSet<String> = rig.tenants.expected_ids(&all).collect();
                 ids.iter().filter(|id| fate(id, 1) == outcome).count() as u64
