@@ -13,6 +13,7 @@ mod office365;
 mod outage;
 mod permissions;
 mod proxy;
+mod report;
 mod rig;
 mod secrets;
 mod secrets_backends;
