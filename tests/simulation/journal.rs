@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use o365flow::sources::office365::ledger::BlobEnd;
 use pipeline_core::{Clock, Timestamp};
 
 use crate::stage::SimulatedClock;
@@ -38,10 +37,6 @@ pub(crate) enum Entry {
     /// The ledger remembers a record as delivered.
     Remembered {
         record: usize,
-    },
-    /// The ledger has written down how a blob ended.
-    Finished {
-        end: BlobEnd,
     },
     /// The source asked for a window that the API lists no more.
     TooFarBack {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use chrono::TimeDelta;
-use fake_tenant::Stats;
+use fake_tenant::FakeTenants;
 use pipeline_core::{DeadLetter, Timestamp};
 use rusqlite::Connection;
 
@@ -12,6 +12,7 @@ use crate::{
     journal::{Ending, Entry},
     shape::Shape,
     stage::start,
+    tally::Tally,
     weather::{Trouble, Weather},
 };
 
@@ -38,6 +39,10 @@ pub(crate) struct Verdict {
     pub(crate) rejected: usize,
     pub(crate) lost_blobs: usize,
     pub(crate) unlisted_blobs: usize,
+    blobs: usize,
+    gaps: usize,
+    cut: usize,
+    unadmitted: usize,
 }
 
 /// What the ledger says of a blob.
@@ -65,15 +70,16 @@ pub(crate) fn judge(
     shape: &Shape,
     content: &Content,
     (entries, weather): (&[(Timestamp, Entry)], &Weather),
-    (letters, stats): (&[DeadLetter], &Stats),
+    (letters, tenants): (&[DeadLetter], &FakeTenants),
     ledger: &Path,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let rows = read(ledger);
     let ways = verdict.follow_records(shape, content, entries);
-    verdict.check_blobs(content, (&rows, &ways), entries, weather);
+    let offered = content.blobs.iter().filter(|blob| content.is_offered(blob, tenants));
+    verdict.check_blobs(content, offered.collect(), (&rows, &ways), (entries, weather));
     verdict.check_letters(content, &rows, letters);
-    for refusal in &stats.refusals {
+    for refusal in &tenants.stats().refusals {
         if RULES.contains(&refusal.code.as_str()) || refusal.code == "AF429" {
             verdict.violate(format!("a rule was broken {} times: {}", refusal.count, refusal.code));
         }
@@ -102,6 +108,23 @@ fn read(path: &Path) -> HashMap<String, Row> {
 }
 
 impl Verdict {
+    /// Says how often it came to what.
+    pub(crate) fn add_to(&self, tally: &mut Tally) {
+        for (what, times) in [
+            ("records delivered", self.delivered),
+            ("records repeated", self.repeated),
+            ("records rejected", self.rejected),
+            ("records written and not admitted", self.unadmitted),
+            ("blobs offered", self.blobs),
+            ("blobs lost", self.lost_blobs),
+            ("blobs never listed", self.unlisted_blobs),
+            ("gaps reported", self.gaps),
+            ("processes cut off", self.cut),
+        ] {
+            tally.add(what, times);
+        }
+    }
+
     fn violate(&mut self, what: String) {
         self.violations.push(what);
     }
@@ -127,6 +150,7 @@ impl Verdict {
                 Entry::Written { record, life, admitted } => {
                     let way = &mut ways[*record];
                     way.written += 1;
+                    self.unadmitted += usize::from(!admitted);
                     if window.is_zero() {
                         continue;
                     }
@@ -166,7 +190,8 @@ impl Verdict {
                         "a window that is listed no more was asked for at {at}: {query}"
                     ));
                 }
-                Entry::Finished { .. } | Entry::Gap { .. } | Entry::Ended { .. } => {}
+                Entry::Gap { .. } => self.gaps += 1,
+                Entry::Ended { ending, .. } => self.cut += usize::from(*ending == Ending::Cut),
             }
         }
         self.delivered = ways.iter().filter(|way| way.written > 0).count();
@@ -178,12 +203,13 @@ impl Verdict {
     fn check_blobs(
         &mut self,
         content: &Content,
+        offered: Vec<&Blob>,
         (rows, ways): (&HashMap<String, Row>, &[Way]),
-        entries: &[(Timestamp, Entry)],
-        weather: &Weather,
+        (entries, weather): (&[(Timestamp, Entry)], &Weather),
     ) {
         let mut told = 0;
-        for blob in &content.blobs {
+        self.blobs = offered.len();
+        for blob in offered {
             let row = rows.get(&content.key(blob));
             let fault = match row {
                 Some(row) if row.state == 2 => delivered_fault(content, blob, row, ways),

@@ -12,7 +12,7 @@ use pipeline_core::Timestamp;
 
 pub(crate) use self::{
     clock::SimulatedClock,
-    gated_ledger::{Change, Gate, Gated, disk_full},
+    gated_ledger::{Change, Gate, Gated, Spoilable, disk_full},
     in_process::InProcess,
 };
 
