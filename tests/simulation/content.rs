@@ -174,9 +174,9 @@ impl Content {
         tenants.offers(self.tenants[blob.tenant].0, &blob.content_id)
     }
 
-    /// What the source calls the blob's tenant.
-    pub(crate) fn tenant_name(&self, blob: &Blob) -> &'static str {
-        self.tenants[blob.tenant].1
+    /// Which feed a blob is of.
+    pub(crate) fn feed(&self, blob: &Blob) -> String {
+        format!("{}/{}", self.tenants[blob.tenant].0, blob.content_type.name())
     }
 
     /// The number of the record with this id.

@@ -15,7 +15,10 @@ use crate::{
     journal::{Entry, Journal},
     life::Life,
     sabotage::Sabotage,
-    stage::{Change, Gate, SimulatedClock, Spoilable, disk_full},
+    stage::{
+        Gate, SimulatedClock, disk_full,
+        gated_ledger::{Change, Spoilable},
+    },
     trace::Trace,
     weather::{Trouble, Weather},
 };

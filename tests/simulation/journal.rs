@@ -42,13 +42,6 @@ pub(crate) enum Entry {
     TooFarBack {
         query: String,
     },
-    /// A gap was reported.
-    Gap {
-        tenant: String,
-        content_type: String,
-        from: Timestamp,
-        to: Timestamp,
-    },
     Ended {
         life: usize,
         ending: Ending,

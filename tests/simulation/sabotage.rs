@@ -2,7 +2,7 @@
 
 use o365flow::sources::office365::ledger::BlobEnd;
 
-use crate::stage::Spoilable;
+use crate::stage::gated_ledger::Spoilable;
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Sabotage {
     GivenUp,
     /// The body of a blob is taken as whole before its end.
     CutBody,
-    /// A gap is not reported.
+    /// A gap is not remembered.
     SilentGap,
     /// A window of more than 24 hours is asked for.
     LongWindow,
@@ -47,6 +47,7 @@ impl Sabotage {
             (Sabotage::ForgottenBlob, Spoilable::Page(blobs)) => {
                 blobs.retain(|blob| blob.created.timestamp_millis() % 40 != 7);
             }
+            (Sabotage::SilentGap, Spoilable::Gap(span)) => span.end = span.start,
             (Sabotage::ForgottenRecord, Spoilable::Seen(ids)) => {
                 ids.pop();
             }

@@ -45,6 +45,22 @@ pub(crate) struct Verdict {
     unadmitted: usize,
 }
 
+/// What the ledger says at the end.
+#[derive(Debug)]
+struct Books {
+    /// By tenant and content id.
+    blobs: HashMap<String, Row>,
+    gaps: Vec<Gap>,
+}
+
+/// A span that was never listed, in milliseconds since 1970.
+#[derive(Debug)]
+struct Gap {
+    feed: String,
+    start: i64,
+    end: i64,
+}
+
 /// What the ledger says of a blob.
 #[derive(Debug)]
 struct Row {
@@ -74,11 +90,11 @@ pub(crate) fn judge(
     ledger: &Path,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let rows = read(ledger);
+    let ledger = Books::read(ledger);
     let ways = verdict.follow_records(shape, content, entries);
     let offered = content.blobs.iter().filter(|blob| content.is_offered(blob, tenants));
-    verdict.check_blobs(content, offered.collect(), (&rows, &ways), (entries, weather));
-    verdict.check_letters(content, &rows, letters);
+    verdict.check_blobs(content, offered.collect(), (&ledger, &ways), weather);
+    verdict.check_letters(content, &ledger, letters);
     for refusal in &tenants.stats().refusals {
         if RULES.contains(&refusal.code.as_str()) || refusal.code == "AF429" {
             verdict.violate(format!("a rule was broken {} times: {}", refusal.count, refusal.code));
@@ -87,24 +103,37 @@ pub(crate) fn judge(
     verdict
 }
 
-fn read(path: &Path) -> HashMap<String, Row> {
-    let db = Connection::open(path).unwrap();
-    let mut query = db
-        .prepare(
-            "SELECT content_id, tenant_id, state, finished, records, delivered, filtered, duplicates, rejected, \
-             dead_lettered, error FROM blobs JOIN feeds ON feeds.id = feed JOIN tenants ON tenants.id = tenant",
-        )
-        .unwrap();
-    let rows = query.query_map([], |row| {
-        let key = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(0)?);
-        let mut counts = [0; 6];
-        for (at, count) in counts.iter_mut().enumerate() {
-            *count = row.get::<_, Option<i64>>(at + 4)?.unwrap_or(0).cast_unsigned();
-        }
-        let error = row.get::<_, Option<String>>(10)?.unwrap_or_default();
-        Ok((key, Row { state: row.get(2)?, finished: row.get(3)?, counts, error }))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
+impl Books {
+    fn read(path: &Path) -> Books {
+        let db = Connection::open(path).unwrap();
+        let mut query = db
+            .prepare(
+                "SELECT content_id, tenant_id, state, finished, records, delivered, filtered, duplicates, rejected, \
+                 dead_lettered, error FROM blobs JOIN feeds ON feeds.id = feed JOIN tenants ON tenants.id = tenant",
+            )
+            .unwrap();
+        let blobs = query.query_map([], |row| {
+            let key = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(0)?);
+            let mut counts = [0; 6];
+            for (at, count) in counts.iter_mut().enumerate() {
+                *count = row.get::<_, Option<i64>>(at + 4)?.unwrap_or(0).cast_unsigned();
+            }
+            let error = row.get::<_, Option<String>>(10)?.unwrap_or_default();
+            Ok((key, Row { state: row.get(2)?, finished: row.get(3)?, counts, error }))
+        });
+        let blobs = blobs.unwrap().map(Result::unwrap).collect();
+        let mut query = db
+            .prepare(
+                "SELECT tenant_id, content_type, start, end FROM gaps JOIN feeds ON feeds.id = feed \
+                 JOIN tenants ON tenants.id = tenant",
+            )
+            .unwrap();
+        let gaps = query.query_map([], |row| {
+            let feed = format!("{}/{}", row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            Ok(Gap { feed, start: row.get(2)?, end: row.get(3)? })
+        });
+        Books { blobs, gaps: gaps.unwrap().map(Result::unwrap).collect() }
+    }
 }
 
 impl Verdict {
@@ -190,7 +219,6 @@ impl Verdict {
                         "a window that is listed no more was asked for at {at}: {query}"
                     ));
                 }
-                Entry::Gap { .. } => self.gaps += 1,
                 Entry::Ended { ending, .. } => self.cut += usize::from(*ending == Ending::Cut),
             }
         }
@@ -204,13 +232,14 @@ impl Verdict {
         &mut self,
         content: &Content,
         offered: Vec<&Blob>,
-        (rows, ways): (&HashMap<String, Row>, &[Way]),
-        (entries, weather): (&[(Timestamp, Entry)], &Weather),
+        (ledger, ways): (&Books, &[Way]),
+        weather: &Weather,
     ) {
         let mut told = 0;
         self.blobs = offered.len();
+        self.gaps = ledger.gaps.len();
         for blob in offered {
-            let row = rows.get(&content.key(blob));
+            let row = ledger.blobs.get(&content.key(blob));
             let fault = match row {
                 Some(row) if row.state == 2 => delivered_fault(content, blob, row, ways),
                 Some(row) if row.state == 3 => {
@@ -220,7 +249,7 @@ impl Verdict {
                 Some(row) => Some(format!("is pending at the end: {row:?}")),
                 None => {
                     self.unlisted_blobs += 1;
-                    unlisted_fault(content, blob, entries, weather)
+                    unlisted_fault(content, blob, ledger, weather)
                 }
             };
             if let Some(fault) = fault {
@@ -236,14 +265,10 @@ impl Verdict {
     }
 
     /// What can never be an event is in the dead letters.
-    fn check_letters(
-        &mut self,
-        content: &Content,
-        rows: &HashMap<String, Row>,
-        letters: &[DeadLetter],
-    ) {
+    fn check_letters(&mut self, content: &Content, ledger: &Books, letters: &[DeadLetter]) {
         for blob in content.blobs.iter().filter(|blob| blob.bad > 0) {
-            let is_delivered = rows.get(&content.key(blob)).is_some_and(|row| row.state == 2);
+            let is_delivered =
+                ledger.blobs.get(&content.key(blob)).is_some_and(|row| row.state == 2);
             if is_delivered && !letters.iter().any(|letter| letter.origin == blob.content_id) {
                 self.violate(format!("{} has a bad record that is nowhere", blob.name()));
             }
@@ -282,16 +307,12 @@ fn lost_fault(blob: &Blob, row: &Row, weather: &Weather) -> Option<String> {
 fn unlisted_fault(
     content: &Content,
     blob: &Blob,
-    entries: &[(Timestamp, Entry)],
+    ledger: &Books,
     weather: &Weather,
 ) -> Option<String> {
-    let is_reported = entries.iter().any(|(_, entry)| match entry {
-        Entry::Gap { tenant, content_type, from, to } => {
-            *tenant == content.tenant_name(blob)
-                && content_type == blob.content_type.name()
-                && (*from..*to).contains(&blob.created)
-        }
-        _ => false,
+    let is_reported = ledger.gaps.iter().any(|gap| {
+        gap.feed == content.feed(blob)
+            && (gap.start..gap.end).contains(&blob.created.timestamp_millis())
     });
     // What turns up late, where all was listed before, and is gone before the API can be asked again, nobody can know.
     let is_knowable = blob.available == blob.created;

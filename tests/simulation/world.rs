@@ -30,9 +30,9 @@ use crate::{
     content::Content,
     dice::{Purpose, dice, happens, span},
     disk::Disk,
-    gaps::Log,
     journal::{Ending, Entry, Journal},
     life::Life,
+    log::Log,
     network::{Line, Network},
     sabotage::Sabotage,
     shape::Shape,
@@ -101,8 +101,7 @@ pub(crate) fn simulate(seed: u64, sabotage: Sabotage, prints: bool) -> Outcome {
         .unwrap()
         .block_on(async {
             let world = World::new(seed, sabotage, prints);
-            let (journal, trace) = (Arc::clone(&world.journal), Arc::clone(&world.trace));
-            let log = tracing::subscriber::set_default(Log { journal, trace, sabotage });
+            let log = tracing::subscriber::set_default(Log(Arc::clone(&world.trace)));
             let outcome = world.run().await;
             drop(log);
             outcome

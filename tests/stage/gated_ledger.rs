@@ -5,7 +5,7 @@ use std::{fmt::Debug, sync::Arc};
 use futures_util::future::BoxFuture;
 use o365flow::sources::office365::ledger::{
     BlobEnd, BlobReturn, BlobRow, Due, FeedRow, FeedState, FeedStatus, Ledger, LedgerError,
-    RecordId, SeenGroup, SeenRow, Sighting, TenantRow,
+    RecordId, SeenGroup, SeenRow, Sighting, Span, TenantRow,
 };
 use office365::{BlobRef, ContentType, TenantId};
 use pipeline_core::Timestamp;
@@ -29,6 +29,7 @@ pub(crate) trait Gate: Send + Sync + Debug {
 /// What a gate can break before the ledger sees it.
 pub(crate) enum Spoilable<'a> {
     Page(&'a mut Vec<BlobRef>),
+    Gap(&'a mut Span),
     Seen(&'a mut Vec<RecordId>),
     End(&'a mut BlobEnd),
 }
@@ -105,6 +106,16 @@ impl<G: Gate> Ledger for Gated<G> {
     ) -> BoxFuture<'_, Result<u64, LedgerError>> {
         self.gate.spoil(Spoilable::Page(&mut blobs));
         self.gate.pass("add_page", self.inner.add_page(feed, blobs, listed_until))
+    }
+
+    fn record_gap(
+        &self,
+        feed: FeedRow,
+        mut span: Span,
+        found: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.gate.spoil(Spoilable::Gap(&mut span));
+        self.gate.pass("record_gap", self.inner.record_gap(feed, span, found))
     }
 
     fn finish(

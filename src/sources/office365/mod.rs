@@ -17,12 +17,17 @@ pub mod ledger;
 mod metrics;
 mod persist;
 mod plan;
+pub mod report;
 mod schema;
 mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod tenant;
 
+/// What the API is made of, for commands.
+pub use ::office365::{ContentType, TenantId, parse_time};
+pub use build::ledger_path;
 pub use config::{Config, Tenant, Tls};
 pub use source::Office365;

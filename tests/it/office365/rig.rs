@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use fake_tenant::{Completeness, FakeTenants, Filter, History, Settings, TenantSpec};
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use net::Transport;
 use o365flow::sources::office365::{
     Config,
     ledger::{Ledger, SqliteLedger},
@@ -136,12 +137,17 @@ impl Rig {
         }
     }
 
+    /// The way to the fake API.
+    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(InProcess(Arc::clone(&self.tenants)))
+    }
+
     fn prepare(
         &self,
         mode: RunMode,
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
-        let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
+        let transport = self.transport();
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
