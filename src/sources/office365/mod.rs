@@ -14,6 +14,7 @@ mod config;
 mod duplicates;
 mod feed;
 pub mod ledger;
+mod listing;
 mod metrics;
 mod persist;
 mod plan;

@@ -24,6 +24,7 @@ use pipeline_core::{
 };
 use tokio::task::JoinSet;
 
+use super::tamper::{Tamper, tampered};
 use crate::stage::InProcess;
 pub(super) use crate::stage::{CONTOSO, FABRIKAM, SimulatedClock, config, start, tenant};
 
@@ -63,6 +64,8 @@ pub(super) struct Rig {
     /// How long the sink holds a batch.
     pub(super) sink_delay: Duration,
     pub(super) seed: u64,
+    /// What stands between the source and the API.
+    pub(super) tamper: Option<Arc<Tamper>>,
 }
 
 /// A week with copies and blobs that are listed late; it ends two days before the start, so that all of it is settled.
@@ -99,6 +102,7 @@ impl Rig {
             arrivals: Arc::default(),
             judge: Arc::new(|_, _| Outcome::Delivered),
             sink_delay: Duration::from_millis(50),
+            tamper: None,
         }
     }
 
@@ -147,7 +151,7 @@ impl Rig {
         mode: RunMode,
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
-        let transport = self.transport();
+        let transport = tampered(self.transport(), self.tamper.clone());
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
