@@ -12,7 +12,6 @@ use chrono::TimeDelta;
 use fake_tenant::{Completeness, FakeTenants, Filter, History, Settings, TenantSpec};
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use net::Transport;
 use o365flow::sources::office365::{
     Config,
     ledger::{Ledger, SqliteLedger},
