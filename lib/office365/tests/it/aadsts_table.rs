@@ -18,6 +18,7 @@ const TABLE: &[(&[u32], ErrorClass, &str, &str)] = &[
     (&[700_027, 50_012], USER, "signature", "public certificate"),
     (&[700_024], USER, "outside its time", "clock"),
     (&[50_013, 500_133], USER, "assertion", "clock"),
+    (&[700_021, 700_023, 50_027, 5_002_723, 5_002_738], USER, "assertion", "login_url and cloud"),
     (&[50_048], USER, "issuer", "client id"),
     (&[700_025], USER, "public client", "confidential"),
     (&[700_030], USER, "subject", "certificate"),
