@@ -17,6 +17,7 @@ use crate::control;
 use crate::expected::{Completeness, ExpectedIds, Filter, Tally};
 use crate::fault::{Call, Fault, FaultTarget};
 use crate::feed::{FeedExpectation, NewBlob, Subscription};
+use crate::identity;
 use crate::reply::Reply;
 use crate::route::{ContentId, Query, Route};
 use crate::settings::Settings;
@@ -112,10 +113,24 @@ impl FakeTenants {
             Route::Token { tenant, version } => {
                 let mut state = self.state();
                 let serial = state.next_serial();
+                let spec = state.tenant_named(tenant).map(|tenant| tenant.spec.clone());
+                let State { base_url, settings, used_assertions, .. } = &mut *state;
+                let issuer = Issuer { resource: base_url, now, life: settings.token_life, serial };
+                let who = (tenant.as_str(), spec.as_ref());
+                let answer = token::answer(request, *version, who, (&issuer, used_assertions));
+                if answer.is_ok() {
+                    self.book.token_issued();
+                }
+                answer
+            }
+            Route::Identity(endpoint) => {
+                let mut state = self.state();
+                let serial = state.next_serial();
                 let (resource, life) = (state.base_url.as_str(), state.settings.token_life);
                 let issuer = Issuer { resource, now, life, serial };
-                let spec = state.tenant_named(tenant).map(|tenant| &tenant.spec);
-                let answer = token::answer(request, *version, (tenant, spec), &issuer);
+                let mut specs = state.tenants.iter().map(|tenant| &tenant.spec);
+                let spec = specs.find(|spec| spec.managed_identity.is_some());
+                let answer = identity::answer(request, *endpoint, spec, &issuer);
                 if answer.is_ok() {
                     self.book.token_issued();
                 }
@@ -194,6 +209,17 @@ impl FakeTenants {
         let mut state = self.state();
         let key = state.feed(tenant_id, content_type, self.clock.now())?.add(blob);
         Some(ContentId { content_type, key }.text())
+    }
+
+    /// Whether a blob could be listed by now, or could before its listing became too old: it exists, it has turned up, and
+    /// it was created while there was a subscription.
+    pub fn offers(&self, tenant_id: &str, content_id: &str) -> bool {
+        let now = self.clock.now();
+        let Some(id) = ContentId::parse(content_id) else { return false };
+        let mut state = self.state();
+        let feed = state.feed(tenant_id, id.content_type, now);
+        let blob = feed.as_ref().and_then(|feed| feed.blob(id.key));
+        blob.is_some_and(|blob| blob.available.max(id.key.0) <= now)
     }
 
     /// How often a blob was served to its last byte.

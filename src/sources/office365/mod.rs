@@ -30,5 +30,5 @@ mod tenant;
 /// What the API is made of, for commands.
 pub use ::office365::{ContentType, TenantId, parse_time};
 pub use build::ledger_path;
-pub use config::{Config, Tenant, Tls};
+pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use source::Office365;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bombs;
 mod clocks;
+mod clouds;
 mod completeness;
 mod copies;
 mod crowd;
@@ -17,6 +18,7 @@ mod listing;
 mod report;
 mod restart;
 mod rig;
+mod shared_app;
 mod socket;
 mod tamper;
 mod tenants;
