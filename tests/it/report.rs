@@ -152,7 +152,7 @@ fn what_the_ledger_has_lost_makes_a_verification_fail() {
     let table = command(&rig, &["report", "--verify", "--by", "feed"]);
     let table = text(&table.stdout);
     assert!(table.contains(&format!("MISSING {id}")), "{table}");
-    assert!(table.contains("NOT COMPLETE: 1 blobs are missing"), "{table}");
+    assert!(table.contains("NOT COMPLETE: 1 blob is missing"), "{table}");
 }
 
 #[test]

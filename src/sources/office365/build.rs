@@ -11,7 +11,7 @@ use pipeline_core::{BuildError, ErrorStage, Output, Problem, Source, SourceConfi
 
 use super::{
     config::Config,
-    ledger::{Ledger, SetAside, SqliteLedger},
+    ledger::{Ledger, LedgerError, SetAside, SqliteLedger},
     schema,
     source::Office365,
 };
@@ -49,7 +49,12 @@ async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger, BuildError
     // Opening waits for the disk, and for the lock of a process that is just ending.
     let opened = tokio::task::spawn_blocking(move || SqliteLedger::open_or_replace(&path, now));
     let opened = opened.await.map_err(|error| BuildError::new("cannot open the ledger", error))?;
-    let (ledger, aside) = opened.map_err(|error| BuildError::new("cannot start", error))?;
+    let (ledger, aside) = opened.map_err(|error| match error {
+        error @ (LedgerError::InUse { .. } | LedgerError::Newer { .. }) => {
+            BuildError::plain(error.to_string())
+        }
+        error => BuildError::new("cannot use the ledger", error),
+    })?;
     if let Some(SetAside { path, reason, salvaged_ids }) = aside {
         context.metrics.error("ledger_damaged", ErrorStage::Processing);
         tracing::error!(

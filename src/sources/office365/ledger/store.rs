@@ -265,8 +265,12 @@ pub(super) fn open_error(path: &Path, error: rusqlite::Error) -> LedgerError {
     }
 }
 
-/// Whether an error says that the file itself is broken.
+/// Whether an error says that the file itself is broken, or holds what was never written to it.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
+    if matches!(error, InvalidColumnType(..) | FromSqlConversionFailure(..)) {
+        return true;
+    }
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

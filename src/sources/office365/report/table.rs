@@ -1,6 +1,6 @@
 //! A report for people.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use pipeline_core::Timestamp;
 
@@ -146,32 +146,36 @@ fn write_verification(out: &mut Formatter<'_>, verification: &Verification) -> f
 }
 
 fn write_verdict(out: &mut Formatter<'_>, report: &SourceReport) -> fmt::Result {
-    let mut faults = String::new();
-    let mut add = |count: u64, what: &str| -> fmt::Result {
-        if count > 0 {
-            let separator = if faults.is_empty() { "" } else { ", " };
-            write!(faults, "{separator}{count} {what}")?;
-        }
-        Ok(())
-    };
-    let count = |of: fn(&FeedReport) -> usize| report.feeds.iter().map(of).sum::<usize>() as u64;
     let verified = || report.feeds.iter().filter_map(|feed| feed.verification.as_ref());
-    add(report.totals.blobs.lost, "blobs are lost")?;
-    add(count(|feed| feed.gaps.len()), "spans were never listed")?;
-    add(count(|feed| usize::from(!feed.totals.sums_add_up)), "feeds have sums that do not add up")?;
-    let is_unlisted = |feed: &FeedReport| feed.configured && feed.listed_until.is_none();
-    add(
-        report.feeds.iter().filter(|feed| is_unlisted(feed)).count() as u64,
-        "feeds were never listed",
-    )?;
-    add(verified().map(|one| one.missing.len() as u64).sum(), "blobs are missing")?;
-    add(verified().map(|one| one.bad_rows).sum(), "rows of listings are unreadable")?;
-    add(
-        verified().filter(|one| one.error.is_some()).count() as u64,
-        "feeds could not be verified",
-    )?;
+    let feeds = |is_meant: fn(&FeedReport) -> bool| {
+        report.feeds.iter().filter(|feed| is_meant(feed)).count() as u64
+    };
+    let gaps = report.feeds.iter().map(|feed| feed.gaps.len() as u64).sum();
+    let missing = verified().map(|one| one.missing.len() as u64).sum();
+    let bad_rows = verified().map(|one| one.bad_rows).sum();
+    let unverified = verified().filter(|one| one.error.is_some()).count() as u64;
+    let faults = [
+        (report.totals.blobs.lost, "blob is lost", "blobs are lost"),
+        (gaps, "span was never listed", "spans were never listed"),
+        (
+            feeds(|feed| !feed.totals.sums_add_up),
+            "feed has a sum that does not add up",
+            "feeds have sums that do not add up",
+        ),
+        (
+            feeds(|feed| feed.configured && feed.listed_until.is_none()),
+            "feed was never listed",
+            "feeds were never listed",
+        ),
+        (missing, "blob is missing", "blobs are missing"),
+        (bad_rows, "row of a listing is unreadable", "rows of listings are unreadable"),
+        (unverified, "feed could not be verified", "feeds could not be verified"),
+    ];
     if !report.complete {
-        return write!(out, "NOT COMPLETE: {faults}");
+        let faults = faults.into_iter().filter(|(count, ..)| *count > 0);
+        let faults: Vec<String> =
+            faults.map(|(count, one, many)| counted(count, one, many)).collect();
+        return write!(out, "NOT COMPLETE: {}", faults.join(", "));
     }
     write!(out, "complete: nothing is lost, every sum adds up")?;
     if verified().next().is_some() {
@@ -179,8 +183,12 @@ fn write_verdict(out: &mut Formatter<'_>, report: &SourceReport) -> fmt::Result 
     }
     match report.totals.blobs.pending {
         0 => Ok(()),
-        pending => write!(out, "; {pending} blobs are pending"),
+        count => write!(out, "; {}", counted(count, "blob is pending", "blobs are pending")),
     }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn time(at: Timestamp) -> String {

@@ -162,6 +162,22 @@ async fn a_damaged_row_of_ids_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_blob_that_cannot_be_read_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.db");
+    filled(&path).await;
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("UPDATE blobs SET created = 'text' WHERE id = 7").unwrap();
+    drop(db);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let feed = feed(&ledger, ContentType::Exchange).await;
+    let error = ledger.take_due(vec![feed.feed], hour(9), 500).await.unwrap_err();
+    assert!(error.is_final(), "{error:?}");
+    drop(ledger);
+    assert!(SqliteLedger::open_or_replace(&path, hour(0)).unwrap().1.is_some());
+}
+
+#[tokio::test]
 async fn a_panic_of_the_thread_is_an_error_for_good() {
     let dir = tempfile::tempdir().unwrap();
     let store = store::Store::open(&dir.path().join("ledger.db")).unwrap();
