@@ -1,11 +1,13 @@
 //! The registry: one line a component. The only file that names concrete ones; delete a line here and the
 //! component's folder, and it is gone.
 
-use pipeline_core::{ComponentKind, Schema, SinkConfig, SourceConfig, TransformConfig};
+use std::any::Any;
+
+use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    config::{Registry, RegistryEntry, Settings, read_settings},
+    config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, elasticsearch, file},
     sources::office365,
     transforms::remap,
@@ -50,6 +52,19 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
         read: |node, faults| {
             read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
         },
+    }
+}
+
+/// Reads the files of tables that `settings` name, if they do. Gives what is wrong in them, or why they cannot be found.
+pub fn read_table_files(
+    settings: &mut Settings,
+    reader: &TableReader,
+) -> Result<Vec<Fault>, Problem> {
+    let Settings::Source(source) = settings else { return Ok(Vec::new()) };
+    let source: &mut dyn Any = &mut **source;
+    match source.downcast_mut::<office365::Config>() {
+        Some(config) => config.read_tenants_dir(reader),
+        None => Ok(Vec::new()),
     }
 }
 

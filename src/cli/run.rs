@@ -29,7 +29,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = load::load(&config::read_files(&self.config.paths)?, load::environment)?;
         let mode = if self.once { RunMode::Once } else { RunMode::Continuous };
         block_on(async {
             let start = Instant::now();

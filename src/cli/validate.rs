@@ -32,7 +32,8 @@ impl Validate {
         for paths in groups {
             let name =
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ");
-            match load::load(&config::read_files(&paths)?, &load::environment) {
+            match load::load(&config::read_files(&paths)?, load::environment) {
+                Ok(loaded) if !loaded.file_faults.is_empty() => faults.extend(loaded.file_faults),
                 Ok(loaded) if self.deny_warnings && !loaded.topology.warnings.is_empty() => {
                     faults.extend(loaded.topology.warnings);
                 }

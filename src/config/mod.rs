@@ -6,6 +6,7 @@
 pub mod fault;
 mod interpolate;
 mod read;
+mod table_file;
 mod tree;
 pub mod units;
 
@@ -20,7 +21,11 @@ use self::{
     fault::{Fault, SourceFile, Span, nearest},
     tree::{Entry, Node, Table, Value},
 };
-pub use self::{interpolate::Variables, tree::Node as ConfigNode};
+pub use self::{
+    interpolate::Variables,
+    table_file::{TableFile, TableReader},
+    tree::Node as ConfigNode,
+};
 
 /// What one configuration declares.
 #[derive(Debug)]

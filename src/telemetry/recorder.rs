@@ -38,17 +38,26 @@ impl Metrics {
         Ok(Metrics(handle))
     }
 
-    /// All metrics in Prometheus' text format.
+    /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value
+    /// and is left out: the exporter cannot delete a series while anybody holds its handle.
     pub fn render(&self) -> String {
         // The exporter keeps durations in a queue until it is told to sort them in.
         self.0.run_upkeep();
-        self.0.render()
+        without_nan(self.0.render())
     }
 
     /// All metrics as numbers.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::parse(&self.render())
     }
+}
+
+fn without_nan(scrape: String) -> String {
+    const NO_VALUE: &str = " NaN";
+    if !scrape.contains(NO_VALUE) {
+        return scrape;
+    }
+    scrape.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(NO_VALUE)).collect()
 }
 
 fn describe() {
@@ -89,4 +98,20 @@ fn describe() {
         "Part of the time, 0 to 1, in which a component did not wait for events."
     );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_without_a_value_is_left_out() {
+        for (scrape, shown) in [
+            ("a{t=\"x\"} NaN\na{t=\"y\"} 1\n", "a{t=\"y\"} 1\n"),
+            ("a{t=\" NaN\"} 2\n", "a{t=\" NaN\"} 2\n"),
+            ("a 1\n\n", "a 1\n\n"),
+        ] {
+            assert_eq!(without_nan(scrape.to_owned()), shown);
+        }
+    }
 }

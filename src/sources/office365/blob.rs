@@ -73,7 +73,7 @@ impl Attempt {
         let shared = &self.tenant.shared;
         let records = tokio::select! {
             biased;
-            () = shared.stopping() => return Err(Failure::interrupted()),
+            () = self.tenant.stop.cancelled() => return Err(Failure::interrupted()),
             fetched = self.tenant.client.fetch(&self.due.blob) => fetched.map_err(|error| Failure::api(&error))?,
         };
         let mut reader =
@@ -117,7 +117,7 @@ impl Attempt {
     async fn next_chunk(&self, reader: &mut ChunkReader) -> Result<Chunk, Option<BodyEnd>> {
         tokio::select! {
             biased;
-            () = self.tenant.shared.stopping() => Err(None),
+            () = self.tenant.stop.cancelled() => Err(None),
             chunk = reader.next() => chunk.map_err(Some),
         }
     }
@@ -140,6 +140,7 @@ impl Attempt {
         let ledger = shared.persist.ledger();
         let end = || ledger.finish(self.due.row, BlobEnd::Delivered(counts), self.tenant.api_now());
         shared.persist.until_done("write down a delivered blob", end).await;
+        self.feed.note_change();
         self.feed.metrics.delivered(&counts);
         self.tenant.note_success();
         tracing::debug!(
@@ -209,6 +210,7 @@ impl Attempt {
         let end =
             || ledger.finish(self.due.row, BlobEnd::Lost(reason.clone()), self.tenant.api_now());
         shared.persist.until_done("write down a lost blob", end).await;
+        self.feed.note_change();
         self.feed.metrics.blobs_lost.increment(1);
         shared.metrics.error("blob_lost", ErrorStage::Receiving);
     }

@@ -110,7 +110,7 @@ impl Feed {
         loop {
             let result = tokio::select! {
                 biased;
-                () = shared.stopping() => return Ok(()),
+                () = tenant.stop.cancelled() => return Ok(()),
                 result = AssertUnwindSafe(self.poll()).catch_unwind() => {
                     result.unwrap_or(Err(PollError::Panicked))
                 }
@@ -136,7 +136,7 @@ impl Feed {
             });
             tokio::select! {
                 biased;
-                () = shared.stopping() => return Ok(()),
+                () = tenant.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -314,6 +314,7 @@ impl Feed {
             handle.metrics.listed_until(self.listed_until.unwrap_or(until));
         }
         if added > 0 {
+            handle.note_change();
             tracing::debug!(component_id, tenant, %content_type, blobs = added, "blobs listed");
             self.tenant.wake.notify_one();
         }

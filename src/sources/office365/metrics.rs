@@ -63,6 +63,12 @@ pub(super) fn describe() {
                 Unit::Count,
                 "1 when the API says that the subscription is enabled.",
             ),
+            ("o365_tenants", Unit::Count, "Tenants that are at work."),
+            (
+                "o365_tenant_files_faulty",
+                Unit::Count,
+                "Files of `tenants_dir` that are not used as they are now, for a mistake in them.",
+            ),
             (
                 "o365_token_expiry_timestamp_seconds",
                 Unit::Seconds,
@@ -134,6 +140,19 @@ impl FeedMetrics {
         self.subscription_enabled.set(if is_enabled { 1.0 } else { 0.0 });
     }
 
+    /// Says of the gauges that they have no value any more.
+    pub(super) fn withdraw(&self) {
+        for gauge in [
+            &self.pending,
+            &self.lag,
+            &self.listed_until,
+            &self.oldest_pending_expiry,
+            &self.subscription_enabled,
+        ] {
+            gauge.set(f64::NAN);
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a number of blobs is far below 2^52")]
     pub(super) fn status(&self, status: &FeedStatus, now: Timestamp) {
         self.pending.set(status.pending as f64);
@@ -163,15 +182,33 @@ impl TenantMetrics {
         self.token_expiry.set(seconds(at));
     }
 
+    /// Says of the gauges that they have no value any more.
+    pub(super) fn withdraw(&self) {
+        self.token_expiry.set(f64::NAN);
+        self.clock_skew.set(f64::NAN);
+    }
+
     pub(super) fn clock_skew(&self, ahead: TimeDelta) {
         self.clock_skew.set(ahead.as_seconds_f64());
     }
 }
 
+/// How many tenants are at work, and how many files of tenants cannot be used.
+pub(super) fn tenant_gauges(component_id: &str) -> [Gauge; 2] {
+    let labels = [("component_id", component_id.to_owned())];
+    [gauge!("o365_tenants", &labels), gauge!("o365_tenant_files_faulty", &labels)]
+}
+
 /// Counts the requests of one tenant on their way to another transport. `status` is the answer's, or `none`.
 pub(super) struct Counted {
-    pub(super) tenant: String,
-    pub(super) inner: Arc<dyn Transport>,
+    tenant: String,
+    inner: Arc<dyn Transport>,
+}
+
+impl Counted {
+    pub(super) fn new(tenant: &str, inner: Arc<dyn Transport>) -> Counted {
+        Counted { tenant: tenant.to_owned(), inner }
+    }
 }
 
 impl Transport for Counted {

@@ -15,14 +15,18 @@ mod duplicates;
 mod feed;
 pub mod ledger;
 mod metrics;
+mod opening;
 mod persist;
 mod plan;
+mod roster;
 mod schema;
 mod seen_index;
 mod send;
 mod shared;
 mod source;
 mod tenant;
+mod tenants_dir;
+mod watch;
 
 pub use config::{Config, Tenant, Tls};
 pub use source::Office365;

@@ -4,9 +4,9 @@
 //! taken from it when there is a free place, and put back or ended by its attempt.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -20,12 +20,13 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     blob::Attempt,
     duplicates::Duplicates,
     feed::Feed,
-    ledger::{FeedRow, FeedState},
+    ledger::{FeedRow, FeedState, FeedStatus},
     metrics::{FeedMetrics, TenantMetrics},
     plan,
     shared::Shared,
@@ -50,16 +51,26 @@ pub(super) struct FeedHandle {
     /// What the ledger knew when it was opened.
     pub(super) opened: FeedState,
     pub(super) metrics: FeedMetrics,
+    shown: Mutex<Shown>,
+}
+
+/// The ledger's numbers of a feed, as they were shown last.
+#[derive(Default)]
+struct Shown {
+    status: FeedStatus,
+    is_current: bool,
 }
 
 /// What the feeds and blobs of a tenant share.
 pub(super) struct Tenant {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
+    /// Nothing new may be begun for this tenant.
+    pub(super) stop: CancellationToken,
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) duplicates: Duplicates,
-    pub(super) feeds: HashMap<FeedRow, Arc<FeedHandle>>,
+    pub(super) feeds: BTreeMap<FeedRow, Arc<FeedHandle>>,
     pub(super) metrics: TenantMetrics,
     /// One for each blob that is transferred. It is given back when the body has arrived: what the sinks take to
     /// acknowledge a blob keeps no other from being fetched.
@@ -76,13 +87,36 @@ pub(super) struct Tenant {
 }
 
 impl FeedHandle {
-    /// Shows the ledger's numbers.
+    pub(super) fn new(
+        content_type: ContentType,
+        opened: FeedState,
+        metrics: FeedMetrics,
+    ) -> FeedHandle {
+        FeedHandle { content_type, opened, metrics, shown: Mutex::default() }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A blob was listed, delivered or lost: the ledger's numbers are others now.
+    pub(super) fn note_change(&self) {
+        self.shown().is_current = false;
+    }
+
+    /// Shows the ledger's numbers, which are read only where they have changed: most feeds are quiet.
     pub(super) async fn refresh_status(&self, tenant: &Tenant) {
         let shared = &tenant.shared;
-        // Numbers for people are not worth waiting for a ledger that is in trouble.
-        if let Ok(status) = shared.persist.ledger().status(self.opened.feed).await {
-            self.metrics.status(&status, shared.clock.now());
+        let is_current = std::mem::replace(&mut self.shown().is_current, true);
+        if !is_current {
+            // Numbers for people are not worth waiting for a ledger that is in trouble.
+            match shared.persist.ledger().status(self.opened.feed).await {
+                Ok(status) => self.shown().status = status,
+                Err(_) => self.note_change(),
+            }
         }
+        let status = self.shown().status;
+        self.metrics.status(&status, shared.clock.now());
     }
 }
 
@@ -150,6 +184,14 @@ impl Tenant {
         self.pauses.store(0, Ordering::Relaxed);
     }
 
+    /// Takes back what the metrics say of the tenant and holds only while it is at work.
+    pub(super) fn withdraw_metrics(&self) {
+        self.metrics.withdraw();
+        for handle in self.feeds.values() {
+            handle.metrics.withdraw();
+        }
+    }
+
     fn pause_left(&self) -> Option<Duration> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until
@@ -170,7 +212,7 @@ impl Tenant {
         }
         tokio::select! {
             biased;
-            () = self.shared.stopping() => {}
+            () = self.stop.cancelled() => {}
             () = self.prepare() => self.fetch_until_stopped(&mut work).await,
         }
         // What is under way ends by itself now that the source stops.
@@ -206,7 +248,7 @@ impl Tenant {
         loop {
             let next_at = tokio::select! {
                 biased;
-                () = shared.stopping() => return,
+                () = self.stop.cancelled() => return,
                 next_at = self.fill(work) => next_at,
             };
             if shared.is_once && work.is_idle() && self.is_done(next_at) {
@@ -216,7 +258,7 @@ impl Tenant {
             let wait = wait.map(|wait| wait.max(self.pause_left().unwrap_or_default()));
             tokio::select! {
                 biased;
-                () = shared.stopping() => return,
+                () = self.stop.cancelled() => return,
                 Some(ended) = work.blobs.join_next() => work.blob_ended(ended),
                 Some(ended) = work.feeds.join_next() => work.feed_ended(ended),
                 () = self.wake.notified() => {}

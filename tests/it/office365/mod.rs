@@ -13,3 +13,4 @@ mod restart;
 mod rig;
 mod socket;
 mod tenants;
+mod tenants_dir;

@@ -1,5 +1,7 @@
 //! One tenant's table: whose records, and the app that may read them.
 
+use std::path::PathBuf;
+
 use office365::{Cloud, Credential, Origin, TenantId, TenantSettings};
 use pipeline_core::{Problem, RunError};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,9 +31,22 @@ pub struct Tenant {
     /// Where the API is, instead of the cloud's own host.
     #[serde(default)]
     pub resource_url: Option<String>,
+    /// The file that declares the tenant; nothing where the main configuration does.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl Tenant {
+    /// All that is wrong with the tenant by itself, at keys of its own table.
+    pub(in super::super) fn own_problems(&self) -> Vec<Problem> {
+        let mut problems = self.problems(0);
+        for problem in &mut problems {
+            // Without the name and the number of the list.
+            problem.key.drain(..problem.key.len().min(2));
+        }
+        problems
+    }
+
     pub(super) fn problems(&self, index: usize) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut wrong = |key: &str, message: String, fix: &str| {
