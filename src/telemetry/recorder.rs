@@ -1,5 +1,7 @@
 //! The one metrics recorder, in Prometheus' text format.
 
+use std::{convert::Infallible, time::Duration};
+
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -8,6 +10,9 @@ use super::Snapshot;
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// The time between two sortings of durations.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,14 @@ impl Metrics {
         // The exporter keeps durations in a queue until it is told to sort them in.
         self.0.run_upkeep();
         without_nan(self.0.render())
+    }
+
+    /// Sorts durations in every now and then: the exporter keeps each until it is told to, also where nobody scrapes.
+    pub async fn upkeep_for_ever(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            self.0.run_upkeep();
+        }
     }
 
     /// All metrics as numbers.

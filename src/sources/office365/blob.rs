@@ -102,7 +102,7 @@ impl Attempt {
         drop(settling);
         self.report_bad_records(&tally);
         match end {
-            Some(Some(BodyEnd::Complete)) => self.feed.metrics.blobs_fetched.increment(1),
+            Some(Some(BodyEnd::Complete)) => self.feed.metrics.fetched(),
             Some(Some(BodyEnd::Broken(fault))) => return Err(Failure::body(&fault)),
             Some(None) | None => return Err(Failure::interrupted()),
         }
@@ -177,7 +177,7 @@ impl Attempt {
             }
             BlobStep::PauseTenant { pause } => {
                 if matches!(failure.fault, AttemptFault::Api(class) if plan::is_throttled(class)) {
-                    self.feed.metrics.throttled.increment(1);
+                    self.feed.metrics.throttled();
                 }
                 self.tenant.pause(pause, &failure.reason);
                 let at = now + plan::delta(pause);
@@ -211,7 +211,7 @@ impl Attempt {
             || ledger.finish(self.due.row, BlobEnd::Lost(reason.clone()), self.tenant.api_now());
         shared.persist.until_done("write down a lost blob", end).await;
         self.feed.note_change();
-        self.feed.metrics.blobs_lost.increment(1);
+        self.feed.metrics.lost();
         shared.metrics.error("blob_lost", ErrorStage::Receiving);
     }
 

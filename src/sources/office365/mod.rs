@@ -18,6 +18,7 @@ mod metrics;
 mod opening;
 mod persist;
 mod plan;
+mod quiet;
 mod roster;
 mod schema;
 mod seen_index;

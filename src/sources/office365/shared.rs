@@ -12,7 +12,9 @@ use pipeline_core::{Clock, ComponentId, ComponentMetrics, DeadLetters, Outlet, S
 use tokio_util::sync::CancellationToken;
 use vrl::path::OwnedValuePath;
 
-use super::{chunk::InFlight, persist::Persist, plan::ListingRules, tenant::Tenant};
+use super::{
+    chunk::InFlight, persist::Persist, plan::ListingRules, quiet::QuietListings, tenant::Tenant,
+};
 
 /// The source's surroundings and settings.
 pub(super) struct Shared {
@@ -33,6 +35,7 @@ pub(super) struct Shared {
     pub(super) fetch_concurrency: usize,
     pub(super) record_path: OwnedValuePath,
     pub(super) in_flight: InFlight,
+    pub(super) quiet: QuietListings,
     /// The tenants that are at work.
     pub(super) at_work: AtWork,
 }

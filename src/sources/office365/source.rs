@@ -1,6 +1,7 @@
 //! The source at work: its tenants side by side, until it is told to end or has done what there is.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +22,7 @@ use super::{
     opening::Opening,
     persist::Persist,
     plan::{self, ListingRules},
+    quiet::QuietListings,
     roster::Roster,
     shared::{AtWork, Shared},
     tenants_dir::FileTenant,
@@ -77,8 +79,7 @@ impl Source for Office365 {
             let ended = tokio::select! {
                 biased;
                 () = shared.shutdown.abandoned() => None,
-                undone = roster.run() => Some(undone),
-                () = self.prune_for_ever(&shared) => None,
+                undone = self.work(&mut roster, &shared) => Some(undone),
             };
             let Some(undone) = ended else {
                 roster.abandon().await;
@@ -93,6 +94,18 @@ impl Source for Office365 {
 }
 
 impl Office365 {
+    /// Has the tenants work to their end, beside what is done for all of them together.
+    async fn work(&self, roster: &mut Roster, shared: &Shared) -> Vec<String> {
+        let undone = tokio::select! {
+            biased;
+            undone = roster.run() => undone,
+            never = self.prune_for_ever(shared) => match never {},
+            never = shared.quiet.write_for_ever() => match never {},
+        };
+        shared.quiet.write().await;
+        undone
+    }
+
     fn roster(&self, shared: &Arc<Shared>) -> Roster {
         let (config, ledger) = (&self.config, Arc::clone(&self.ledger));
         let opening = Opening::new(config.clone(), ledger, Arc::clone(&self.transport), self.seed);
@@ -109,6 +122,7 @@ impl Office365 {
             Arc::clone(&context.id),
             context.metrics.clone(),
         );
+        let quiet = QuietListings::new(persist.clone());
         Shared {
             id: Arc::clone(&context.id),
             clock: Arc::clone(&context.clock),
@@ -130,32 +144,38 @@ impl Office365 {
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
             record_path: config.record_path.clone(),
             in_flight: InFlight::new(config.max_in_flight_bytes),
+            quiet,
             at_work: AtWork::default(),
         }
     }
 
     /// Deletes from the ledger what is old, a little at a time. Old by the API's clock as well as by the local one: what
     /// is forgotten too early is shipped twice.
-    async fn prune_for_ever(&self, shared: &Shared) {
+    async fn prune_for_ever(&self, shared: &Shared) -> Infallible {
         loop {
-            let tenants = shared.at_work.all();
-            let Some(server) = tenants.iter().filter_map(|tenant| tenant.client.server_now()).min()
-            else {
-                sleep(CLOCK_INTERVAL).await;
-                continue;
-            };
-            let now = shared.clock.now().min(server);
-            let seen_before = now - plan::delta(self.config.dedupe_window);
-            let created_before = now - plan::delta(BLOB_MEMORY);
-            // An error is for the next time: nothing depends on this.
-            while let Ok(true) = self.ledger.prune(seen_before, created_before).await {}
-            for tenant in tenants {
-                if let Err(error) = tenant.duplicates.follow_pruning().await {
-                    let error = &error as &(dyn std::error::Error + 'static);
-                    tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
-                }
-            }
-            sleep(PRUNE_INTERVAL).await;
+            let pause = if self.prune(shared).await { PRUNE_INTERVAL } else { CLOCK_INTERVAL };
+            sleep(pause).await;
         }
+    }
+
+    /// Whether the API's clock is known, without which nothing is deleted.
+    async fn prune(&self, shared: &Shared) -> bool {
+        let tenants = shared.at_work.all();
+        let Some(server) = tenants.iter().filter_map(|tenant| tenant.client.server_now()).min()
+        else {
+            return false;
+        };
+        let now = shared.clock.now().min(server);
+        let seen_before = now - plan::delta(self.config.dedupe_window);
+        let created_before = now - plan::delta(BLOB_MEMORY);
+        // An error is for the next time: nothing depends on this.
+        while let Ok(true) = self.ledger.prune(seen_before, created_before).await {}
+        for tenant in tenants {
+            if let Err(error) = tenant.duplicates.follow_pruning().await {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
+            }
+        }
+        true
     }
 }

@@ -245,28 +245,35 @@ impl Tenant {
     async fn fetch_until_stopped(self: &Arc<Self>, work: &mut Work) {
         let shared = &self.shared;
         let mut look = tokio::time::interval(LOOK_INTERVAL);
+        let (mut next_at, mut is_news) = (None, true);
         loop {
-            let next_at = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                next_at = self.fill(work) => next_at,
-            };
+            if is_news {
+                next_at = tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return,
+                    next_at = self.fill(work) => next_at,
+                };
+            }
             if shared.is_once && work.is_idle() && self.is_done(next_at) {
                 return;
             }
             let wait = next_at.map(|at| (at - shared.clock.now()).to_std().unwrap_or_default());
             let wait = wait.map(|wait| wait.max(self.pause_left().unwrap_or_default()));
-            tokio::select! {
+            is_news = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                Some(ended) = work.blobs.join_next() => work.blob_ended(ended),
-                Some(ended) = work.feeds.join_next() => work.feed_ended(ended),
-                () = self.wake.notified() => {}
-                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => {}
-                _ = look.tick() => for handle in self.feeds.values() {
-                    handle.refresh_status(self).await;
-                },
-            }
+                Some(ended) = work.blobs.join_next() => { work.blob_ended(ended); true }
+                Some(ended) = work.feeds.join_next() => { work.feed_ended(ended); true }
+                () = self.wake.notified() => true,
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => true,
+                _ = look.tick() => {
+                    for handle in self.feeds.values() {
+                        handle.refresh_status(self).await;
+                    }
+                    // Where nothing waits, no clock makes anything due.
+                    next_at.is_some()
+                }
+            };
         }
     }
 

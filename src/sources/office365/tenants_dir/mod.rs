@@ -83,10 +83,10 @@ impl TenantsDir {
         Ok(Look { faults, faulty, tenants })
     }
 
-    /// A file that is missing twice is gone: some editors put a new file in the place of the old one.
+    /// `found` is in the order of its paths. A file that is missing twice is gone: some editors put a new file in the place of the old one.
     fn forget_what_is_gone(&mut self, found: &[Found]) {
         self.files.retain(|path, file| {
-            if found.iter().any(|found| found.path == *path) {
+            if found.binary_search_by(|found| found.path.cmp(path)).is_ok() {
                 file.was_missing = false;
                 return true;
             }
