@@ -6,10 +6,11 @@ use std::any::Any;
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
+/// Commands that concern this type of source reach it here.
+pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, elasticsearch, file},
-    sources::office365,
     transforms::remap,
 };
 
@@ -66,6 +67,11 @@ pub fn read_table_files(
         Some(config) => config.read_tenants_dir(reader),
         None => Ok(Vec::new()),
     }
+}
+
+/// The settings of a source, where it is of type `office365`.
+pub fn office365_config(source: &dyn SourceConfig) -> Option<&office365::Config> {
+    (source as &dyn Any).downcast_ref()
 }
 
 /// What a program that reads records from the source `office365` is compiled against.

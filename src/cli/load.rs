@@ -1,17 +1,22 @@
 //! From `--config` to a checked topology, as all commands do it.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
+use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::{REGISTRY, read_table_files},
+    components::{REGISTRY, office365, office365_config, read_table_files},
     config::{
-        self, Config, Global, TableReader,
+        self, Ask, Config, Global, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
-    topology::{self, Checked},
+    topology::{self, Checked, state_dir},
 };
 
 /// Which configuration to use.
@@ -27,6 +32,16 @@ pub(super) struct ConfigFiles {
         required = true
     )]
     pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) permissions: Permissions,
+}
+
+/// Whether it matters who else can read the files.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Permissions {
+    /// Accept configuration, secrets, keys and state that other users can read or change.
+    #[arg(long, env = "O365FLOW_NO_STRICT_PERMISSIONS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) no_strict_permissions: bool,
 }
 
 /// A configuration that can be run.
@@ -35,6 +50,88 @@ pub(super) struct Loaded {
     pub(super) topology: Checked,
     /// What is wrong in files that are read again while the topology runs. It runs all the same, without them.
     pub(super) file_faults: Vec<Fault>,
+    /// Files with secrets or private keys, besides the configuration itself.
+    private_files: Vec<PathBuf>,
+}
+
+impl ConfigFiles {
+    /// Reads and checks the configuration, and that nobody else can read or change it.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        let loaded = load(&config::read_files(&self.paths)?, environment)?;
+        if !self.permissions.no_strict_permissions {
+            let faults = loaded.too_open(&self.paths);
+            if !faults.is_empty() {
+                return Err(Failure::Config(faults));
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    /// What other users can read or change of the configuration in `paths`, of what it names, and of the state.
+    pub(super) fn too_open(&self, paths: &[PathBuf]) -> Vec<Fault> {
+        let named = paths.iter().chain(&self.private_files).map(PathBuf::as_path);
+        let mut files: Vec<&Path> = named.chain([self.global.data_dir.as_path()]).collect();
+        files.sort_unstable();
+        files.dedup();
+        files.into_iter().filter_map(config::too_open).collect()
+    }
+}
+
+/// A source of type `office365`, for the commands that concern one.
+pub(super) struct Office365Source {
+    pub(super) id: ComponentId,
+    pub(super) config: office365::Config,
+    /// The folder with its ledger. It need not exist yet.
+    pub(super) state_dir: PathBuf,
+}
+
+/// The sources of type `office365` of a configuration, in the order in which they stand.
+pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
+    let data_dir = &loaded.global.data_dir;
+    let source = |(id, config)| {
+        let config: &office365::Config = office365_config(config)?;
+        let state_dir = state_dir(data_dir, id);
+        Some(Office365Source { id: id.clone(), config: config.clone(), state_dir })
+    };
+    loaded.topology.sources().filter_map(source).collect()
+}
+
+/// A command was asked about a source that is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoSuchSource {
+    #[error("there is no source `{wanted}` of type `office365`; there are: {}", known.join(", "))]
+    Unknown { wanted: String, known: Vec<String> },
+    #[error("choose a source of type `office365` with --source; there are: {}", known.join(", "))]
+    NotChosen { known: Vec<String> },
+}
+
+/// The source of this id; all of them where none is asked for.
+pub(super) fn chosen(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Vec<Office365Source>, NoSuchSource> {
+    let Some(wanted) = wanted else { return Ok(sources) };
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
+    if chosen.is_empty() {
+        return Err(NoSuchSource::Unknown { wanted: wanted.to_owned(), known });
+    }
+    Ok(chosen)
+}
+
+/// The source of this id, or the only one there is.
+pub(super) fn the_one(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Office365Source, NoSuchSource> {
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let mut chosen = chosen(sources, wanted)?;
+    match chosen.pop() {
+        Some(source) if chosen.is_empty() => Ok(source),
+        Some(_) | None => Err(NoSuchSource::NotChosen { known }),
+    }
 }
 
 /// The variables of the environment.
@@ -42,14 +139,23 @@ pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Reads and checks a configuration. All that is wrong with it is found at once.
+/// Reads and checks a configuration, with all its secrets. All that is wrong with it is found at once.
 pub(super) fn load(
     files: &[Arc<SourceFile>],
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<Loaded, Failure> {
-    let reader = TableReader::new(variables);
-    let (Config { global, mut components }, mut faults) =
-        config::parse(files, REGISTRY, &|name| reader.variable(name));
+    load_asking(files, variables, Ask::All)
+}
+
+/// Reads and checks a configuration, with its secrets as far as `ask` says.
+pub(super) fn load_asking(
+    files: &[Arc<SourceFile>],
+    variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ask: Ask,
+) -> Result<Loaded, Failure> {
+    let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
+    let Config { global, mut components, secrets, mut private_files } = config;
+    let reader = TableReader::new(secrets, variables);
     let mut file_faults = Vec::new();
     for component in &mut components {
         let read = component.settings.as_mut().map(|settings| read_table_files(settings, &reader));
@@ -58,9 +164,16 @@ pub(super) fn load(
             Some(Err(problem)) => faults.push(component.fault(problem)),
             None => {}
         }
+        if let Some(Settings::Source(source)) = &component.settings
+            && let Some(config) = office365_config(&**source)
+        {
+            private_files.extend(config.tenants.iter().filter_map(|tenant| tenant.file.clone()));
+        }
     }
     match topology::check(components, &|path| fs::read_to_string(path)) {
-        Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology, file_faults }),
+        Ok(topology) if faults.is_empty() => {
+            Ok(Loaded { global, topology, file_faults, private_files })
+        }
         Ok(_) => {
             faults.extend(file_faults);
             Err(Failure::Config(faults))

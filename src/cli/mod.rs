@@ -4,9 +4,12 @@ mod demo;
 mod execute;
 mod fake_tenant;
 mod graph;
+mod keystore;
 mod load;
 mod progress;
+mod report;
 mod run;
+mod state;
 mod summary;
 mod test;
 mod validate;
@@ -39,12 +42,18 @@ pub struct Arguments {
 enum Command {
     /// Run a topology.
     Run(run::Run),
-    /// Check a configuration, without touching anything.
+    /// Check a configuration, without starting anything.
     Validate(validate::Validate),
+    /// Show hour by hour what was listed, delivered, dropped and lost.
+    Report(report::Report),
+    /// Go on where the predecessor stopped.
+    State(state::State),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
+    /// Keep secrets in an encrypted file.
+    Keystore(keystore::KeystoreCommand),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
     /// Serve made-up tenants to rehearse with.
@@ -74,8 +83,11 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
+        Command::Report(command) => command.execute(clock),
+        Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
+        Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };

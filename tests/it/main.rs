@@ -6,11 +6,16 @@ mod config;
 mod demo;
 mod docs;
 mod elasticsearch;
+mod keystore;
 mod kill;
 mod metrics;
 mod office365;
 mod outage;
+mod permissions;
 mod rig;
 mod secrets;
+mod secrets_backends;
 mod services;
 mod signals;
+#[path = "../stage/mod.rs"]
+mod stage;

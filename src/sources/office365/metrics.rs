@@ -80,6 +80,11 @@ pub(super) fn describe() {
                 "When the access token expires.",
             ),
             (
+                "o365_certificate_expiry_timestamp_seconds",
+                Unit::Seconds,
+                "When the certificate expires that is signed in with.",
+            ),
+            (
                 "o365_clock_skew_seconds",
                 Unit::Seconds,
                 "How far the local clock is ahead of the API's.",
@@ -212,7 +217,9 @@ impl FeedMetrics {
 
 /// The numbers of one tenant.
 pub(super) struct TenantMetrics {
+    tenant: SharedString,
     last_answer: Gauge,
+    certificate_expiry: OnceLock<Gauge>,
     token_expiry: Gauge,
     clock_skew: Gauge,
 }
@@ -222,7 +229,9 @@ impl TenantMetrics {
         let tenant = SharedString::from_shared(tenant.into());
         let labels = [("tenant", tenant.clone())];
         TenantMetrics {
-            last_answer: last_answer(tenant),
+            last_answer: last_answer(tenant.clone()),
+            certificate_expiry: OnceLock::new(),
+            tenant,
             token_expiry: gauge!("o365_token_expiry_timestamp_seconds", &labels),
             clock_skew: gauge!("o365_clock_skew_seconds", &labels),
         }
@@ -234,9 +243,19 @@ impl TenantMetrics {
 
     /// Says of the gauges that they have no value any more.
     pub(super) fn withdraw(&self) {
-        self.last_answer.set(f64::NAN);
-        self.token_expiry.set(f64::NAN);
-        self.clock_skew.set(f64::NAN);
+        let certificate = self.certificate_expiry.get();
+        for gauge in
+            [&self.last_answer, &self.token_expiry, &self.clock_skew].into_iter().chain(certificate)
+        {
+            gauge.set(f64::NAN);
+        }
+    }
+
+    /// Made when there is a certificate: a tenant without one has no such number.
+    pub(super) fn certificate_expires(&self, at: Timestamp) {
+        let name = "o365_certificate_expiry_timestamp_seconds";
+        let gauge = || gauge!(name, "tenant" => self.tenant.clone());
+        self.certificate_expiry.get_or_init(gauge).set(seconds(at));
     }
 
     pub(super) fn clock_skew(&self, ahead: TimeDelta) {

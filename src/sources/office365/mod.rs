@@ -14,20 +14,26 @@ mod config;
 mod duplicates;
 mod feed;
 pub mod ledger;
+mod listing;
 mod metrics;
 mod opening;
 mod persist;
 mod plan;
 mod quiet;
+pub mod report;
 mod roster;
 mod schema;
 mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod tenant;
 mod tenants_dir;
 mod watch;
 
-pub use config::{Config, Tenant, Tls};
+/// What the API is made of, for commands.
+pub use ::office365::{ContentType, TenantId, parse_time};
+pub use build::ledger_path;
+pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use source::Office365;

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::join_all;
 use net::Transport;
-use office365::{RateLimiter, TenantClient};
+use office365::{RateLimiter, TenantClient, WallClock};
 use pipeline_core::RunError;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,9 @@ impl Opening {
         stop: CancellationToken,
     ) -> Result<Arc<Tenant>, RunError> {
         let name = &declared.name;
-        let settings = declared.settings(&self.config)?;
+        let mut settings = declared.settings(&self.config)?;
+        let clock = Arc::clone(&shared.clock);
+        settings.clock = WallClock::new(move || clock.now());
         let tenant_id = settings.tenant_id;
         // Asked together, so that they are written together.
         let opened = join_all(self.config.content_types.iter().map(async |content_type| {

@@ -21,7 +21,7 @@ use super::{
     metrics::describe,
     opening::Opening,
     persist::Persist,
-    plan::{self, ListingRules},
+    plan,
     quiet::QuietListings,
     roster::Roster,
     shared::{AtWork, Shared},
@@ -78,13 +78,13 @@ impl Source for Office365 {
             let mut roster = self.roster(&shared);
             let ended = tokio::select! {
                 biased;
-                () = shared.shutdown.abandoned() => None,
-                undone = self.work(&mut roster, &shared) => Some(undone),
+                () = shared.shutdown.abandoned() => Ok(None),
+                error = shared.persist.failed() => Err(error),
+                undone = self.work(&mut roster, &shared) => Ok(Some(undone)),
             };
-            let Some(undone) = ended else {
-                roster.abandon().await;
-                return Ok(());
-            };
+            // What has not ended by itself ends where it stands.
+            roster.abandon().await;
+            let Some(undone) = ended? else { return Ok(()) };
             if shared.is_closed.load(Ordering::Relaxed) {
                 return Err(RunError::plain("the topology takes no more events"));
             }
@@ -134,12 +134,7 @@ impl Office365 {
             shutdown,
             is_closed: AtomicBool::new(false),
             is_once: context.mode == RunMode::Once,
-            listing: ListingRules {
-                lookback: config.lookback,
-                settle_time: config.settle_time,
-                relist_overlap: config.relist_overlap,
-                relist_all_interval: config.relist_all_interval,
-            },
+            listing: config.listing_rules(),
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
             record_path: config.record_path.clone(),

@@ -11,7 +11,7 @@ use std::{
 use super::{FileTenant, folder::Stamp};
 use crate::{
     config::{
-        TableFile, TableReader,
+        ReadTable,
         fault::{Fault, SourceFile},
     },
     sources::office365::config::Tenant,
@@ -44,7 +44,7 @@ pub(super) struct KnownFile {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) declared: FileTenant,
-    pub(super) file: TableFile,
+    pub(super) read: ReadTable<Tenant>,
 }
 
 impl KnownFile {
@@ -57,8 +57,8 @@ impl KnownFile {
         self.has_mistakes || self.candidate.is_some()
     }
 
-    /// Reads the content, and gives what is wrong with it, if it is another content than before.
-    pub(super) fn take(&mut self, path: &Path, reader: &TableReader) -> Vec<Fault> {
+    /// Takes the file's text, where that is another than before.
+    pub(super) fn take(&mut self, path: &Path) -> Result<Option<Arc<SourceFile>>, Fault> {
         let text = match read_text(path) {
             Ok(text) => text,
             Err(error) => {
@@ -68,42 +68,52 @@ impl KnownFile {
                 let digest = Some(digest_of(&message));
                 let is_known = std::mem::replace(&mut self.digest, digest) == digest;
                 self.has_mistakes = true;
-                return if is_known { Vec::new() } else { vec![Fault::general(message)] };
+                return if is_known { Ok(None) } else { Err(Fault::general(message)) };
             }
         };
         let digest = Some(digest_of(&text));
         if std::mem::replace(&mut self.digest, digest) == digest {
-            return Vec::new();
+            return Ok(None);
         }
+        Ok(Some(Arc::new(SourceFile { path: path.to_owned(), text })))
+    }
+
+    /// Notes what the text was read as, and gives what is wrong with it.
+    pub(super) fn note(
+        &mut self,
+        file: &SourceFile,
+        read: Result<ReadTable<Tenant>, Vec<Fault>>,
+        has_shared_app: bool,
+    ) -> Vec<Fault> {
         self.collision = None;
         self.candidate = None;
-        match parse(path, text, reader) {
+        let candidate = read.and_then(|read| candidate(file, read, has_shared_app));
+        self.has_mistakes = candidate.is_err();
+        match candidate {
             Ok(candidate) => {
-                self.has_mistakes = false;
                 self.candidate = Some(candidate);
                 Vec::new()
             }
-            Err(faults) => {
-                self.has_mistakes = true;
-                faults
-            }
+            Err(faults) => faults,
         }
     }
 }
 
-/// Reads a tenant's file, whose text is given. The tenant is named after the file unless it says otherwise.
-fn parse(path: &Path, text: String, reader: &TableReader) -> Result<Candidate, Vec<Fault>> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let fingerprint = digest_of(&(&text, &stem));
-    let file = Arc::new(SourceFile { path: path.to_owned(), text });
-    let (mut tenant, file) = reader.read::<Tenant>(&file, &[("name", &stem)])?;
-    tenant.file = Some(path.to_owned());
-    let faults: Vec<Fault> =
-        tenant.own_problems().into_iter().map(|problem| file.fault(problem)).collect();
-    match tenant.tenant_id.trim().parse() {
+fn candidate(
+    file: &SourceFile,
+    mut read: ReadTable<Tenant>,
+    has_shared_app: bool,
+) -> Result<Candidate, Vec<Fault>> {
+    read.settings.file = Some(file.path.clone());
+    let problems = read.settings.own_problems(has_shared_app);
+    let faults: Vec<Fault> = problems.into_iter().map(|problem| read.fault(problem)).collect();
+    match read.settings.tenant_id.parse() {
         Ok(id) if faults.is_empty() => {
-            let declared = FileTenant { tenant: Arc::new(tenant), id, fingerprint };
-            Ok(Candidate { declared, file })
+            let tenant = Arc::new(read.settings.clone());
+            // The file's name gives the tenant its own where the text does not.
+            let fingerprint = digest_of(&(&file.text, &tenant.name));
+            let declared = FileTenant { tenant, id, fingerprint };
+            Ok(Candidate { declared, read })
         }
         Ok(_) | Err(_) => Err(faults),
     }

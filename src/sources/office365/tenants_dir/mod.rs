@@ -22,7 +22,10 @@ use office365::TenantId;
 
 use self::{folder::Found, known_file::KnownFile};
 use super::config::Tenant;
-use crate::config::{TableReader, fault::Fault};
+use crate::config::{
+    TableReader,
+    fault::{Fault, SourceFile},
+};
 
 /// A tenant as its file declares it.
 #[derive(Clone, Debug)]
@@ -53,13 +56,21 @@ pub(super) struct TenantsDir {
     inline: Vec<FileTenant>,
     files: BTreeMap<PathBuf, KnownFile>,
     is_first_look: bool,
+    /// Whether there is an app for tenants without one.
+    has_shared_app: bool,
 }
 
 impl TenantsDir {
     /// A folder that was not looked at yet, beside the tenants that stand in the main configuration.
     pub(super) fn new(path: &Path, reader: TableReader, inline: Vec<FileTenant>) -> TenantsDir {
         let files = BTreeMap::new();
-        TenantsDir { path: path.to_owned(), reader, inline, files, is_first_look: true }
+        let (path, is_first_look, has_shared_app) = (path.to_owned(), true, false);
+        TenantsDir { path, reader, inline, files, is_first_look, has_shared_app }
+    }
+
+    /// The folder of a source that may have an app for tenants without one.
+    pub(super) fn with_app(self, has_shared_app: bool) -> TenantsDir {
+        TenantsDir { has_shared_app, ..self }
     }
 
     /// Looks at the folder. Waits for the disk. An error leaves everything as it was.
@@ -67,20 +78,39 @@ impl TenantsDir {
         let found = folder::list(&self.path)?;
         let mut faults = Vec::new();
         self.forget_what_is_gone(&found);
+        let mut taken = Vec::new();
         for Found { path, stamp } in found {
             let file = self.files.entry(path.clone()).or_default();
             if file.is_settled(&stamp, self.is_first_look) {
                 // The first look takes what it finds, so a second one must not rely on the times alone.
                 file.taken = (!self.is_first_look).then(|| stamp.clone());
-                faults.extend(file.take(&path, &self.reader));
+                match file.take(&path) {
+                    Ok(text) => taken.extend(text),
+                    Err(fault) => faults.push(fault),
+                }
             }
             file.seen = Some(stamp);
         }
+        faults.extend(self.read(&taken));
         self.is_first_look = false;
         faults.extend(self.accept_candidates());
         let tenants = self.files.values().filter_map(|file| file.in_force.clone()).collect();
         let faulty = self.files.values().filter(|file| file.is_faulty()).count();
         Ok(Look { faults, faulty, tenants })
+    }
+
+    /// Reads texts as tenants. Together, as their secrets may be a command's to tell.
+    fn read(&mut self, taken: &[Arc<SourceFile>]) -> Vec<Fault> {
+        if taken.is_empty() {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        for (file, read) in taken.iter().zip(self.reader.read_named(taken, "name")) {
+            if let Some(known) = self.files.get_mut(&file.path) {
+                faults.extend(known.note(file, read, self.has_shared_app));
+            }
+        }
+        faults
     }
 
     /// `found` is in the order of its paths. A file that is missing twice is gone: some editors put a new file in the place of the old one.
@@ -116,7 +146,7 @@ impl TenantsDir {
                         if file.collision.replace(problem.message.clone()).as_ref()
                             != Some(&problem.message)
                         {
-                            faults.push(candidate.file.fault(problem));
+                            faults.push(candidate.read.fault(problem));
                         }
                         file.candidate = Some(candidate);
                     }

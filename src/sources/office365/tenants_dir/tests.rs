@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::Secrets;
 
 const IDS: [&str; 4] = [
     "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11",
@@ -39,7 +40,9 @@ impl Watched {
             let text = format!("name = 'inline-{tenant}'\n{}", table(*tenant, ""));
             FileTenant::inline(&toml::from_str(&text).unwrap()).unwrap()
         });
-        let reader = TableReader::new(|name| (name == "SECRET").then(|| "very-hush".to_owned()));
+        let reader = TableReader::new(Secrets::default(), |name| {
+            (name == "SECRET").then(|| "very-hush".to_owned())
+        });
         let dir = TenantsDir::new(folder.path(), reader, declared.collect());
         Watched { folder, dir }
     }
