@@ -83,7 +83,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
-        Command::Report(command) => command.execute(clock),
+        Command::Report(command) => command.execute(&clock),
         Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),

@@ -96,7 +96,7 @@ struct Document<'a> {
 }
 
 impl Report {
-    pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    pub(super) fn execute(self, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
         let loaded = self.config.load()?;
         let sources = load::office365_sources(&loaded);
         let sources = load::chosen(sources, self.source.as_deref())?;
@@ -114,7 +114,7 @@ impl Report {
             let path = office365::ledger_path(&source.state_dir);
             let mut report = office365::report::report(&source.id, &source.config, &path, &scope)?;
             if self.verify {
-                let verifier = Verifier::new(&source.config, &path, Arc::clone(&clock))?;
+                let verifier = Verifier::new(&source.config, &path, Arc::clone(clock))?;
                 block_on(verifier.verify(&mut report))?;
             }
             reports.push(report);

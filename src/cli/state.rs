@@ -11,7 +11,6 @@ use crate::{
         ledger::Overwrite,
         state_import::{import_state, read_state},
     },
-    config,
     topology::create_private_dir,
 };
 
@@ -57,7 +56,7 @@ impl State {
 
 impl Import {
     fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, load::environment)?;
+        let loaded = self.config.load()?;
         let source = load::the_one(load::office365_sources(&loaded), self.source.as_deref())?;
         let now = clock.now();
         let listed_until = read_state(&self.file, now)?;

@@ -117,6 +117,24 @@ fn imports_point_one_way() {
     }
 }
 
+/// Where code may call OpenSSL: whatever reads hostile input is left to Rust.
+const OPENSSL_FOLDER: &str = "lib/office365/src/sign_in";
+
+#[test]
+fn only_the_sign_in_uses_openssl() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "lib"] {
+        rust_files(&root.join(folder), &mut files);
+    }
+    let users: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|file| fs::read_to_string(file).expect("a file can be read").contains("openssl::"))
+        .filter(|file| !file.starts_with(root.join(OPENSSL_FOLDER)))
+        .collect();
+    assert!(users.is_empty(), "{users:?}");
+}
+
 #[test]
 fn the_scan_sees_grouped_imports() {
     let text = "use crate::{\n    config::{self, fault},\n    topology::run,\n};\nlet x = crate::sinks::y;";

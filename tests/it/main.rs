@@ -12,6 +12,8 @@ mod metrics;
 mod office365;
 mod outage;
 mod permissions;
+mod proxy;
+mod report;
 mod rig;
 mod secrets;
 mod secrets_backends;

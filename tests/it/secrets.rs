@@ -15,8 +15,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use fake_tenant::{
-    BadRecord, FakeTenants, Fault, FaultRates, FaultTarget, History, Operation, Server, Settings,
-    TenantSpec, TokioClock,
+    BadRecord, FakeTenants, Fault, FaultRates, FaultTarget, History, ManagedIdentity, Operation,
+    Server, Settings, TenantSpec, TokioClock,
 };
 use serde_json::Value;
 
@@ -140,11 +140,11 @@ path = "{folder}/out.ndjson"
 }
 
 /// Runs the program once, and gives all that it said: its log, its output, and its metrics while it ran.
-fn run(folder: &Path, secret: &str) -> (bool, String) {
+fn run(folder: &Path, variables: &[(&str, &str)]) -> (bool, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_o365flow"))
         .args(["run", "--once", "--log", "trace", "--log-format", "json", "--config"])
         .arg(folder.join("o365flow.toml"))
-        .env("APP_SECRET", secret)
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -226,14 +226,14 @@ async fn nothing_that_the_program_writes_holds_a_secret_or_a_token() {
     let folder = tempfile::tempdir().expect("a folder");
     configure(&server, folder.path(), "client_secret = \"${APP_SECRET}\"");
 
-    let (succeeded, said) = run(folder.path(), WRONG_SECRET);
+    let (succeeded, said) = run(folder.path(), &[("APP_SECRET", WRONG_SECRET)]);
     assert!(!succeeded && said.contains("AADSTS7000215"), "the wrong secret was not refused");
     assert_silent("the run with a wrong secret", said.as_bytes());
 
     spoil(&tenants, &token);
     let mut said = String::new();
     for _ in 0..RUNS_MAX {
-        let (succeeded, more) = run(folder.path(), SECRET);
+        let (succeeded, more) = run(folder.path(), &[("APP_SECRET", SECRET)]);
         said += &more;
         if succeeded && tenants.scripted_faults_left() == 0 {
             break;
@@ -303,18 +303,18 @@ async fn a_certificate_is_told_of_and_its_key_is_not() {
         }
     };
 
-    let (succeeded, said) = run(root, WRONG_SECRET);
+    let (succeeded, said) = run(root, &[("APP_SECRET", WRONG_SECRET)]);
     assert!(!succeeded && said.contains("the password does not open"), "{said}");
     assert_eq!(tenants.stats().requests_of(Operation::Token), 0);
     assert_silent(&said);
 
-    let (succeeded, said) = run(root, SECRET);
+    let (succeeded, said) = run(root, &[("APP_SECRET", SECRET)]);
     assert!(!succeeded && said.contains("AADSTS700027"), "it is not registered yet: {said}");
     assert_silent(&said);
 
     let der = fs::read(root.join("app.der")).expect("it was made");
     tenants.change_tenant(TENANT, |spec| spec.certificates = vec![der]);
-    let (succeeded, said) = run(root, SECRET);
+    let (succeeded, said) = run(root, &[("APP_SECRET", SECRET)]);
     assert!(succeeded, "{said}");
     assert_silent(&said);
     for told in [
@@ -327,5 +327,41 @@ async fn a_certificate_is_told_of_and_its_key_is_not() {
     }
     let warnings = said.matches("the certificate expires soon").count();
     assert_eq!(warnings, 1, "each warning is given once");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_platforms_give_is_not_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let tenants = tenants();
+    tenants.set_fault_rates(FaultRates::default());
+    let server = Server::start(Arc::clone(&tenants)).await.expect("the fake tenant starts");
+
+    let federated = format!("eyJhbGciOiJub25lIn0.e30.{}", "hush-federated".repeat(20));
+    fs::write(root.join("token"), &federated).expect("it is written");
+    let credential = format!("federated_token_file = \"{}/token\"", root.display());
+    configure(&server, root, &credential);
+    let (succeeded, refused) = run(root, &[]);
+    assert!(!succeeded && refused.contains("AADSTS70021"), "{refused}");
+    tenants.change_tenant(TENANT, |spec| spec.federated_tokens = vec![federated]);
+    let (succeeded, accepted) = run(root, &[]);
+    assert!(succeeded, "{accepted}");
+
+    configure(&server, root, "managed_identity = {}");
+    let endpoint = format!("{}/msi/token", server.login_url());
+    let variables = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "hush-header")];
+    let (succeeded, unknown) = run(root, &variables);
+    assert!(!succeeded && unknown.contains("Identity not found"), "{unknown}");
+    let identity = ManagedIdentity { client_id: None, header: "hush-header".to_owned() };
+    tenants.change_tenant(TENANT, |spec| spec.managed_identity = Some(identity));
+    let (succeeded, known) = run(root, &variables);
+    assert!(succeeded, "{known}");
+
+    for said in [refused, accepted, unknown, known] {
+        for secret in ["hush-federated", "hush-header", "eyJhbGci"] {
+            assert_lacks("a run", said.as_bytes(), secret);
+        }
+    }
     server.stop().await;
 }

@@ -19,11 +19,10 @@ use crate::{
 /// How many records back a copy may lie.
 const COPY_REACH: usize = 300;
 
-/// A record of one tenant.
+/// A record of a tenant.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) id: String,
-    pub(crate) tenant: usize,
     pub(crate) fate: Fate,
 }
 
@@ -119,7 +118,7 @@ impl Content {
                 }
                 continue;
             }
-            let number = self.add_record(tenant, dice);
+            let number = self.add_record(dice);
             own.push(number);
             records.push(number);
         }
@@ -128,7 +127,7 @@ impl Content {
         Blob { tenant, content_type, content_id, created, available, expires, records, bad }
     }
 
-    fn add_record(&mut self, tenant: usize, dice: &mut fastrand::Rng) -> usize {
+    fn add_record(&mut self, dice: &mut fastrand::Rng) -> usize {
         let number = self.records.len();
         let guid = Uuid::from_u64_pair(dice.u64(..), dice.u64(..)).to_string();
         let id = if happens(dice, 0.05) { format!("{{{}}}", guid.to_uppercase()) } else { guid };
@@ -139,7 +138,7 @@ impl Content {
         };
         self.by_id.insert(id.clone(), number);
         self.by_key.insert(RecordId::new(&id), number);
-        self.records.push(Record { id, tenant, fate });
+        self.records.push(Record { id, fate });
         number
     }
 
@@ -171,9 +170,13 @@ impl Content {
         format!("{}/{}", self.tenants[blob.tenant].0, blob.content_id)
     }
 
-    /// What the source calls the blob's tenant.
-    pub(crate) fn tenant_name(&self, blob: &Blob) -> &'static str {
-        self.tenants[blob.tenant].1
+    pub(crate) fn is_offered(&self, blob: &Blob, tenants: &FakeTenants) -> bool {
+        tenants.offers(self.tenants[blob.tenant].0, &blob.content_id)
+    }
+
+    /// Which feed a blob is of.
+    pub(crate) fn feed(&self, blob: &Blob) -> String {
+        format!("{}/{}", self.tenants[blob.tenant].0, blob.content_type.name())
     }
 
     /// The number of the record with this id.

@@ -14,7 +14,11 @@ use crate::{
     dice::happens,
     journal::{Entry, Journal},
     life::Life,
-    stage::{Change, Gate, SimulatedClock, disk_full},
+    sabotage::Sabotage,
+    stage::{
+        Gate, SimulatedClock, disk_full,
+        gated_ledger::{Change, Spoilable},
+    },
     trace::Trace,
     weather::{Trouble, Weather},
 };
@@ -40,6 +44,7 @@ pub(crate) struct Disk {
     pub(crate) journal: Arc<Journal>,
     pub(crate) trace: Arc<Trace>,
     pub(crate) dice: Mutex<fastrand::Rng>,
+    pub(crate) sabotage: Sabotage,
 }
 
 impl Disk {
@@ -97,6 +102,10 @@ impl Gate for Disk {
         })
     }
 
+    fn spoil(&self, what: Spoilable<'_>) {
+        self.sabotage.spoil(what);
+    }
+
     fn committed(&self, change: &Change) {
         match change {
             Change::Seen(ids) => {
@@ -111,7 +120,6 @@ impl Gate for Disk {
             }
             Change::Finished(end) => {
                 self.trace.note(format_args!("finished {end:?}"));
-                self.journal.add(Entry::Finished { end: end.clone() });
             }
         }
     }

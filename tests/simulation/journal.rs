@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use o365flow::sources::office365::ledger::BlobEnd;
 use pipeline_core::{Clock, Timestamp};
 
 use crate::stage::SimulatedClock;
@@ -39,20 +38,9 @@ pub(crate) enum Entry {
     Remembered {
         record: usize,
     },
-    /// The ledger has written down how a blob ended.
-    Finished {
-        end: BlobEnd,
-    },
     /// The source asked for a window that the API lists no more.
     TooFarBack {
         query: String,
-    },
-    /// A gap was reported.
-    Gap {
-        tenant: String,
-        content_type: String,
-        from: Timestamp,
-        to: Timestamp,
     },
     Ended {
         life: usize,

@@ -5,16 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tokio::sync::Notify;
+
 /// Shared by all that belongs to one process. What is dead does nothing any more.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) number: usize,
     is_dead: AtomicBool,
+    /// The sink has taken a batch.
+    pub(crate) busy: Notify,
 }
 
 impl Life {
     pub(crate) fn new(number: usize) -> Arc<Life> {
-        Arc::new(Life { number, is_dead: AtomicBool::new(false) })
+        Arc::new(Life { number, is_dead: AtomicBool::new(false), busy: Notify::new() })
     }
 
     pub(crate) fn end(&self) {

@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use chrono::TimeDelta;
-use fake_tenant::FakeTenants;
+use fake_tenant::{ContentType, FakeTenants};
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use net::{Body, SendError, SendErrorKind, Transport, full_body};
@@ -19,6 +19,7 @@ use pipeline_core::{Clock, Timestamp};
 use crate::{
     journal::{Entry, Journal},
     life::Life,
+    sabotage::Sabotage,
     stage::{InProcess, SimulatedClock},
     trace::Trace,
     weather::{Trouble, Weather},
@@ -37,6 +38,9 @@ pub(crate) struct Network {
     pub(crate) trace: Arc<Trace>,
     pub(crate) dice: Mutex<fastrand::Rng>,
     pub(crate) requests: AtomicU64,
+    /// How many subscriptions were stopped so far.
+    pub(crate) stopped: AtomicUsize,
+    pub(crate) sabotage: Sabotage,
     /// The app's right secret.
     pub(crate) secret: String,
 }
@@ -51,12 +55,31 @@ impl Network {
     /// Lets the fake tenants behave as the weather says.
     fn set_weather(&self, now: Timestamp) {
         self.tenants.set_fault_rates(self.weather.rates(now));
+        let stops = self.weather.stops(now);
+        let stopped = self.stopped.swap(stops.len(), Ordering::Relaxed);
+        for (_, tenant, content_type) in &stops[stopped..] {
+            let content_type = ContentType::ALL[*content_type];
+            self.tenants.disable_subscription(self.tenant_ids[*tenant], content_type);
+        }
         for (number, tenant_id) in self.tenant_ids.iter().enumerate() {
             let is_wrong = self.weather.at(now, Some(number)).any(|it| it == Trouble::WrongSecret);
             let secret = if is_wrong { "another" } else { self.secret.as_str() };
             self.tenants
                 .change_tenant(tenant_id, |spec| secret.clone_into(&mut spec.client_secret));
         }
+    }
+
+    fn sabotaged(&self, request: Request<Bytes>) -> Request<Bytes> {
+        let mut request = request;
+        let uri = request.uri().to_string();
+        if self.sabotage == Sabotage::LongWindow && uri.contains("startTime=") {
+            let (before, after) = uri.split_once("startTime=").unwrap();
+            let (time, rest) = after.split_at("2027-01-15T08:00:00".len());
+            let earlier = office365::parse_time(time).unwrap() - TimeDelta::hours(25);
+            let earlier = earlier.format("%Y-%m-%dT%H:%M:%S");
+            *request.uri_mut() = format!("{before}startTime={earlier}{rest}").parse().unwrap();
+        }
+        request
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Result<Response<Body>, SendError> {
@@ -84,7 +107,13 @@ impl Network {
             self.journal.add(Entry::TooFarBack { query: query.to_owned() });
         }
         self.set_weather(now);
-        InProcess(Arc::clone(&self.tenants)).send(request).await
+        let request = self.sabotaged(request);
+        let is_cut = self.sabotage == Sabotage::CutBody && request.uri().path().contains("/audit/");
+        let response = InProcess(Arc::clone(&self.tenants)).send(request).await?;
+        if is_cut && asked.is_multiple_of(50) && response.status().is_success() {
+            return Ok(Response::new(full_body("[]")));
+        }
+        Ok(response)
     }
 }
 

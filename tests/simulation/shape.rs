@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     pub(crate) dedupe_window: Duration,
     pub(crate) page_size: usize,
     pub(crate) gzip: bool,
+    /// Whether somebody has started the subscriptions before the source does.
+    pub(crate) is_subscribed: bool,
 }
 
 impl Shape {
@@ -84,6 +86,7 @@ impl Shape {
             dedupe_window,
             page_size: dice.usize(2..40),
             gzip: dice.bool(),
+            is_subscribed: !happens(&mut dice, 0.2),
         }
     }
 

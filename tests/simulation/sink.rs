@@ -14,6 +14,7 @@ use crate::{
     dice::happens,
     journal::{Entry, Journal},
     life::Life,
+    sabotage::Sabotage,
     stage::SimulatedClock,
     trace::Trace,
     weather::{Trouble, Weather},
@@ -33,8 +34,7 @@ pub(crate) struct Sink {
     pub(crate) journal: Arc<Journal>,
     pub(crate) trace: Arc<Trace>,
     pub(crate) dice: Mutex<fastrand::Rng>,
-    /// Says that it has written a record that it has not.
-    pub(crate) lies: bool,
+    pub(crate) sabotage: Sabotage,
 }
 
 impl Sink {
@@ -57,7 +57,9 @@ impl Sink {
 
     async fn take(&self, inlet: &mut Inlet) -> Option<Batch> {
         self.wait_out_stall().await;
-        inlet.next().await
+        let batch = inlet.next().await;
+        self.life.busy.notify_waiters();
+        batch
     }
 
     async fn wait_out_stall(&self) {
@@ -105,8 +107,17 @@ impl Sink {
                 self.journal.add(Entry::Rejected { record });
                 Outcome::Rejected
             }
-            Fate::Deliver if self.lies && record % 50 == 7 => Outcome::Delivered,
+            Fate::Deliver if self.sabotage == Sabotage::Unwritten && record % 50 == 7 => {
+                Outcome::Delivered
+            }
             Fate::Deliver => {
+                if self.sabotage == Sabotage::WrittenTwice && record % 50 == 7 {
+                    self.journal.add(Entry::Written {
+                        record,
+                        life: self.life.number,
+                        admitted: true,
+                    });
+                }
                 // The answer of a write can be lost.
                 let admitted = !(is_flaky && happens(&mut dice, 0.05));
                 self.journal.add(Entry::Written { record, life: self.life.number, admitted });

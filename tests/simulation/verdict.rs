@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use chrono::TimeDelta;
-use fake_tenant::Stats;
+use fake_tenant::FakeTenants;
 use pipeline_core::{DeadLetter, Timestamp};
 use rusqlite::Connection;
 
@@ -12,6 +12,7 @@ use crate::{
     journal::{Ending, Entry},
     shape::Shape,
     stage::start,
+    tally::Tally,
     weather::{Trouble, Weather},
 };
 
@@ -38,6 +39,26 @@ pub(crate) struct Verdict {
     pub(crate) rejected: usize,
     pub(crate) lost_blobs: usize,
     pub(crate) unlisted_blobs: usize,
+    blobs: usize,
+    gaps: usize,
+    cut: usize,
+    unadmitted: usize,
+}
+
+/// What the ledger says at the end.
+#[derive(Debug)]
+struct Books {
+    /// By tenant and content id.
+    blobs: HashMap<String, Row>,
+    gaps: Vec<Gap>,
+}
+
+/// A span that was never listed, in milliseconds since 1970.
+#[derive(Debug)]
+struct Gap {
+    feed: String,
+    start: i64,
+    end: i64,
 }
 
 /// What the ledger says of a blob.
@@ -65,15 +86,16 @@ pub(crate) fn judge(
     shape: &Shape,
     content: &Content,
     (entries, weather): (&[(Timestamp, Entry)], &Weather),
-    (letters, stats): (&[DeadLetter], &Stats),
+    (letters, tenants): (&[DeadLetter], &FakeTenants),
     ledger: &Path,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let rows = read(ledger);
+    let ledger = Books::read(ledger);
     let ways = verdict.follow_records(shape, content, entries);
-    verdict.check_blobs(content, (&rows, &ways), entries, weather);
-    verdict.check_letters(content, &rows, letters);
-    for refusal in &stats.refusals {
+    let offered = content.blobs.iter().filter(|blob| content.is_offered(blob, tenants));
+    verdict.check_blobs(content, offered.collect(), (&ledger, &ways), weather);
+    verdict.check_letters(content, &ledger, letters);
+    for refusal in &tenants.stats().refusals {
         if RULES.contains(&refusal.code.as_str()) || refusal.code == "AF429" {
             verdict.violate(format!("a rule was broken {} times: {}", refusal.count, refusal.code));
         }
@@ -81,27 +103,57 @@ pub(crate) fn judge(
     verdict
 }
 
-fn read(path: &Path) -> HashMap<String, Row> {
-    let db = Connection::open(path).unwrap();
-    let mut query = db
-        .prepare(
-            "SELECT content_id, tenant_id, state, finished, records, delivered, filtered, duplicates, rejected, \
-             dead_lettered, error FROM blobs JOIN feeds ON feeds.id = feed JOIN tenants ON tenants.id = tenant",
-        )
-        .unwrap();
-    let rows = query.query_map([], |row| {
-        let key = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(0)?);
-        let mut counts = [0; 6];
-        for (at, count) in counts.iter_mut().enumerate() {
-            *count = row.get::<_, Option<i64>>(at + 4)?.unwrap_or(0).cast_unsigned();
-        }
-        let error = row.get::<_, Option<String>>(10)?.unwrap_or_default();
-        Ok((key, Row { state: row.get(2)?, finished: row.get(3)?, counts, error }))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
+impl Books {
+    fn read(path: &Path) -> Books {
+        let db = Connection::open(path).unwrap();
+        let mut query = db
+            .prepare(
+                "SELECT content_id, tenant_id, state, finished, records, delivered, filtered, duplicates, rejected, \
+                 dead_lettered, error FROM blobs JOIN feeds ON feeds.id = feed JOIN tenants ON tenants.id = tenant",
+            )
+            .unwrap();
+        let blobs = query.query_map([], |row| {
+            let key = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(0)?);
+            let mut counts = [0; 6];
+            for (at, count) in counts.iter_mut().enumerate() {
+                *count = row.get::<_, Option<i64>>(at + 4)?.unwrap_or(0).cast_unsigned();
+            }
+            let error = row.get::<_, Option<String>>(10)?.unwrap_or_default();
+            Ok((key, Row { state: row.get(2)?, finished: row.get(3)?, counts, error }))
+        });
+        let blobs = blobs.unwrap().map(Result::unwrap).collect();
+        let mut query = db
+            .prepare(
+                "SELECT tenant_id, content_type, start, end FROM gaps JOIN feeds ON feeds.id = feed \
+                 JOIN tenants ON tenants.id = tenant",
+            )
+            .unwrap();
+        let gaps = query.query_map([], |row| {
+            let feed = format!("{}/{}", row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            Ok(Gap { feed, start: row.get(2)?, end: row.get(3)? })
+        });
+        Books { blobs, gaps: gaps.unwrap().map(Result::unwrap).collect() }
+    }
 }
 
 impl Verdict {
+    /// Says how often it came to what.
+    pub(crate) fn add_to(&self, tally: &mut Tally) {
+        for (what, times) in [
+            ("records delivered", self.delivered),
+            ("records repeated", self.repeated),
+            ("records rejected", self.rejected),
+            ("records written and not admitted", self.unadmitted),
+            ("blobs offered", self.blobs),
+            ("blobs lost", self.lost_blobs),
+            ("blobs never listed", self.unlisted_blobs),
+            ("gaps reported", self.gaps),
+            ("processes cut off", self.cut),
+        ] {
+            tally.add(what, times);
+        }
+    }
+
     fn violate(&mut self, what: String) {
         self.violations.push(what);
     }
@@ -127,6 +179,7 @@ impl Verdict {
                 Entry::Written { record, life, admitted } => {
                     let way = &mut ways[*record];
                     way.written += 1;
+                    self.unadmitted += usize::from(!admitted);
                     if window.is_zero() {
                         continue;
                     }
@@ -166,7 +219,7 @@ impl Verdict {
                         "a window that is listed no more was asked for at {at}: {query}"
                     ));
                 }
-                Entry::Finished { .. } | Entry::Gap { .. } | Entry::Ended { .. } => {}
+                Entry::Ended { ending, .. } => self.cut += usize::from(*ending == Ending::Cut),
             }
         }
         self.delivered = ways.iter().filter(|way| way.written > 0).count();
@@ -178,13 +231,15 @@ impl Verdict {
     fn check_blobs(
         &mut self,
         content: &Content,
-        (rows, ways): (&HashMap<String, Row>, &[Way]),
-        entries: &[(Timestamp, Entry)],
+        offered: Vec<&Blob>,
+        (ledger, ways): (&Books, &[Way]),
         weather: &Weather,
     ) {
         let mut told = 0;
-        for blob in &content.blobs {
-            let row = rows.get(&content.key(blob));
+        self.blobs = offered.len();
+        self.gaps = ledger.gaps.len();
+        for blob in offered {
+            let row = ledger.blobs.get(&content.key(blob));
             let fault = match row {
                 Some(row) if row.state == 2 => delivered_fault(content, blob, row, ways),
                 Some(row) if row.state == 3 => {
@@ -194,7 +249,7 @@ impl Verdict {
                 Some(row) => Some(format!("is pending at the end: {row:?}")),
                 None => {
                     self.unlisted_blobs += 1;
-                    unlisted_fault(content, blob, entries, weather)
+                    unlisted_fault(content, blob, ledger, weather)
                 }
             };
             if let Some(fault) = fault {
@@ -210,14 +265,10 @@ impl Verdict {
     }
 
     /// What can never be an event is in the dead letters.
-    fn check_letters(
-        &mut self,
-        content: &Content,
-        rows: &HashMap<String, Row>,
-        letters: &[DeadLetter],
-    ) {
+    fn check_letters(&mut self, content: &Content, ledger: &Books, letters: &[DeadLetter]) {
         for blob in content.blobs.iter().filter(|blob| blob.bad > 0) {
-            let is_delivered = rows.get(&content.key(blob)).is_some_and(|row| row.state == 2);
+            let is_delivered =
+                ledger.blobs.get(&content.key(blob)).is_some_and(|row| row.state == 2);
             if is_delivered && !letters.iter().any(|letter| letter.origin == blob.content_id) {
                 self.violate(format!("{} has a bad record that is nowhere", blob.name()));
             }
@@ -256,16 +307,12 @@ fn lost_fault(blob: &Blob, row: &Row, weather: &Weather) -> Option<String> {
 fn unlisted_fault(
     content: &Content,
     blob: &Blob,
-    entries: &[(Timestamp, Entry)],
+    ledger: &Books,
     weather: &Weather,
 ) -> Option<String> {
-    let is_reported = entries.iter().any(|(_, entry)| match entry {
-        Entry::Gap { tenant, content_type, from, to } => {
-            *tenant == content.tenant_name(blob)
-                && content_type == blob.content_type.name()
-                && (*from..*to).contains(&blob.created)
-        }
-        _ => false,
+    let is_reported = ledger.gaps.iter().any(|gap| {
+        gap.feed == content.feed(blob)
+            && (gap.start..gap.end).contains(&blob.created.timestamp_millis())
     });
     // What turns up late, where all was listed before, and is gone before the API can be asked again, nobody can know.
     let is_knowable = blob.available == blob.created;

@@ -84,6 +84,8 @@ pub(crate) struct Weather {
     /// How often any fault meets a call outside of storms.
     drizzle: f64,
     calm_from: Timestamp,
+    /// When an administrator stops the subscription of which tenant to which of the collected content types.
+    stops: Vec<(Timestamp, usize, usize)>,
     /// From when on the local clock is how far ahead of the API's.
     jumps: Vec<(Timestamp, TimeDelta)>,
 }
@@ -105,8 +107,17 @@ impl Weather {
             let trouble = kinds[dice.usize(0..kinds.len())];
             spells.push(Spell { trouble, from, to, tenant: None });
         }
+        let mut stops = Vec::new();
+        if happens(&mut dice, 0.3) {
+            for _ in 0..dice.usize(1..4) {
+                let at = start() + TimeDelta::seconds(dice.i64(0..last));
+                stops.push((at, dice.usize(0..shape.tenants.len()), dice.usize(0..5)));
+            }
+            stops.sort_unstable();
+        }
         let drizzle = [0.0, 0.001, 0.004, 0.01][dice.usize(0..4)];
-        Weather { spells, drizzle, calm_from: shape.calm_from, jumps: jumps(shape, &mut dice) }
+        let jumps = jumps(shape, &mut dice);
+        Weather { spells, drizzle, calm_from: shape.calm_from, stops, jumps }
     }
 
     /// The troubles of one moment that concern a tenant, or with none given, those that are not of one tenant.
@@ -147,6 +158,11 @@ impl Weather {
             retry_after: Duration::from_mins(20),
             ..rates
         }
+    }
+
+    /// Subscriptions that were stopped by now: which tenant's, and to which content type.
+    pub(crate) fn stops(&self, now: Timestamp) -> &[(Timestamp, usize, usize)] {
+        &self.stops[..self.stops.partition_point(|(at, ..)| *at <= now)]
     }
 
     /// How far the local clock is ahead of the API's.

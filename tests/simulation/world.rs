@@ -4,12 +4,15 @@
 use std::{
     num::{NonZeroU16, NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize},
+    },
     time::Duration,
 };
 
 use chrono::TimeDelta;
-use fake_tenant::{FakeTenants, RowOrder, Settings, Stats};
+use fake_tenant::{FakeTenants, RowOrder, Settings};
 use futures_util::{FutureExt, future::BoxFuture};
 use o365flow::sources::office365::{
     Config,
@@ -27,16 +30,17 @@ use crate::{
     content::Content,
     dice::{Purpose, dice, happens, span},
     disk::Disk,
-    gaps::Log,
     journal::{Ending, Entry, Journal},
     life::Life,
+    log::Log,
     network::{Line, Network},
-    sabotage::{self, Sabotage},
+    sabotage::Sabotage,
     shape::Shape,
     sink::Sink,
     stage::{Gated, SimulatedClock, config, start, tenant},
+    tally::Tally,
     trace::Trace,
-    verdict::{Verdict, judge},
+    verdict::judge,
     weather::Weather,
 };
 
@@ -45,6 +49,9 @@ const REQUESTS_PER_MINUTE: u32 = 120;
 
 /// How long a process may take to end when it is told to; then it is told to leave what is under way.
 const DRAIN_MAX: Duration = Duration::from_mins(10);
+
+/// How long a kill waits for a sink that has something to do.
+const BUSY_WAIT_MAX: Duration = Duration::from_hours(3);
 
 /// A folder whose files cost no disk, where there is one.
 const MEMORY_FOLDER: &str = "/dev/shm";
@@ -56,11 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) violations: Vec<String>,
     /// Equal for equal simulations.
     pub(crate) digest: (u64, u64),
-    pub(crate) verdict: Verdict,
-    pub(crate) stats: Stats,
-    pub(crate) weather: Arc<Weather>,
-    pub(crate) kills: usize,
-    pub(crate) drains: usize,
+    /// How often what went wrong, and came to what.
+    pub(crate) tally: Tally,
 }
 
 /// How a process ends, and what comes after.
@@ -68,6 +72,8 @@ pub(crate) struct Outcome {
 struct End {
     at: Timestamp,
     is_kill: bool,
+    /// The kill waits until the sink has something, and then so long.
+    busy: Option<Duration>,
     downtime: TimeDelta,
 }
 
@@ -95,8 +101,7 @@ pub(crate) fn simulate(seed: u64, sabotage: Sabotage, prints: bool) -> Outcome {
         .unwrap()
         .block_on(async {
             let world = World::new(seed, sabotage, prints);
-            let (journal, trace) = (Arc::clone(&world.journal), Arc::clone(&world.trace));
-            let log = tracing::subscriber::set_default(Log { journal, trace });
+            let log = tracing::subscriber::set_default(Log(Arc::clone(&world.trace)));
             let outcome = world.run().await;
             drop(log);
             outcome
@@ -109,8 +114,14 @@ impl World {
         let clock = SimulatedClock::new(start());
         let weather = Arc::new(Weather::draw(&shape));
         let trace = Trace::new(Arc::clone(&clock), prints);
-        let specs: Vec<_> =
-            shape.tenants.iter().map(|(id, name)| tenant(id, &format!("{name}.example"))).collect();
+        let spec = |(id, name): &(&str, &str)| {
+            let mut spec = tenant(id, &format!("{name}.example"));
+            if !shape.is_subscribed {
+                spec.subscribed.clear();
+            }
+            spec
+        };
+        let specs: Vec<_> = shape.tenants.iter().map(spec).collect();
         let secret = specs[0].client_secret.clone();
         let settings = Settings {
             seed,
@@ -132,6 +143,8 @@ impl World {
             trace: Arc::clone(&trace),
             dice: Mutex::new(dice(seed, Purpose::Network)),
             requests: AtomicU64::new(0),
+            stopped: AtomicUsize::new(0),
+            sabotage,
             secret,
         };
         let folder = if Path::new(MEMORY_FOLDER).is_dir() {
@@ -169,24 +182,27 @@ impl World {
             let downtime = end.downtime.to_std().unwrap_or_default();
             tokio::time::sleep(downtime).await;
         }
-        let stats = self.network.tenants.stats();
         let verdict = judge(
             &self.shape,
             &self.content,
             (&self.journal.entries(), &self.weather),
-            (&self.dead_letters.letters(), &stats),
+            (&self.dead_letters.letters(), &self.network.tenants),
             &self.ledger_path(),
         );
-        violations.extend(verdict.violations.iter().cloned());
-        Outcome {
-            violations,
-            digest: self.trace.digest(),
-            verdict,
-            stats,
-            weather: Arc::clone(&self.weather),
-            kills,
-            drains: ends.len() - kills,
+        violations.extend_from_slice(&verdict.violations);
+        let mut tally = Tally::default();
+        tally.add("kill", kills);
+        tally.add("graceful end", ends.len() - kills);
+        tally.add("clock set", self.weather.jumps());
+        tally.add("subscription stopped", self.weather.stops(self.shape.end).len());
+        for spell in &self.weather.spells {
+            tally.add(&format!("{:?}", spell.trouble), 1);
         }
+        for row in self.network.tenants.stats().faults {
+            tally.add(&format!("fault {}", row.fault.name()), usize::try_from(row.count).unwrap());
+        }
+        verdict.add_to(&mut tally);
+        Outcome { violations, digest: self.trace.digest(), tally }
     }
 
     /// When the processes end. The last one is drained.
@@ -206,10 +222,14 @@ impl World {
                 1..4 => span(&mut dice, 0.1..60.0),
                 _ => TimeDelta::zero(),
             };
-            ends.push(End { at, is_kill: happens(&mut dice, 0.7), downtime });
+            let is_kill = happens(&mut dice, 0.7);
+            let is_busy = is_kill && happens(&mut dice, 0.4);
+            let busy = is_busy.then(|| Duration::from_millis(dice.u64(0..900)));
+            ends.push(End { at, is_kill, busy, downtime });
             at += downtime;
         }
-        ends.push(End { at: self.shape.end, is_kill: false, downtime: TimeDelta::zero() });
+        let downtime = TimeDelta::zero();
+        ends.push(End { at: self.shape.end, is_kill: false, busy: None, downtime });
         ends
     }
 
@@ -223,14 +243,26 @@ impl World {
         let result = {
             let mut run = self.process(&life, &opened, &shutdown);
             let time = (end.at - Clock::now(&*self.clock)).to_std().unwrap_or_default();
-            match tokio::time::timeout(time, &mut run).await {
+            let moment = async {
+                tokio::time::sleep(time).await;
+                if let Some(after) = end.busy {
+                    let busy = tokio::time::timeout(BUSY_WAIT_MAX, life.busy.notified()).await;
+                    tokio::time::sleep(if busy.is_ok() { after } else { Duration::ZERO }).await;
+                }
+            };
+            let ended = tokio::select! {
+                biased;
+                result = &mut run => Ok(result),
+                () = moment => Err(()),
+            };
+            match ended {
                 Ok(result) => result.and_then(|()| Err(RunError::plain("it had nothing to do"))),
-                Err(_) if end.is_kill => {
+                Err(()) if end.is_kill => {
                     life.end();
                     self.journal.add(Entry::Ended { life: number, ending: Ending::Cut });
                     Ok(())
                 }
-                Err(_) => self.drain(number, &shutdown, run).await,
+                Err(()) => self.drain(number, &shutdown, run).await,
             }
         };
         life.end();
@@ -277,9 +309,9 @@ impl World {
             journal: Arc::clone(&self.journal),
             trace: Arc::clone(&self.trace),
             dice: Mutex::new(fork(Purpose::Disk)),
+            sabotage: self.sabotage,
         };
-        let inner = sabotage::ledger(self.sabotage, Arc::clone(opened));
-        let ledger = Arc::new(Gated { inner, gate });
+        let ledger = Arc::new(Gated { inner: Arc::clone(opened), gate });
         let line = Line { network: Arc::clone(&self.network), life: Arc::clone(life) };
         let context = SourceContext {
             id: "office365".into(),
@@ -306,7 +338,7 @@ impl World {
             journal: Arc::clone(&self.journal),
             trace: Arc::clone(&self.trace),
             dice: Mutex::new(fork(Purpose::Sink)),
-            lies: self.sabotage == Sabotage::SinkLies,
+            sabotage: self.sabotage,
         };
         Box::pin(async move {
             let (result, ()) = tokio::join!(run, sink.run(inlet));

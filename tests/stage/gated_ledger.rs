@@ -21,6 +21,17 @@ pub(crate) trait Gate: Send + Sync + Debug {
 
     /// A change is in the ledger, whatever its caller is told.
     fn committed(&self, _change: &Change) {}
+
+    /// Breaks what is asked for, where a proof is to show that it finds it.
+    fn spoil(&self, _what: Spoilable<'_>) {}
+}
+
+/// What a gate can break before the ledger sees it.
+pub(crate) enum Spoilable<'a> {
+    Page(&'a mut Vec<BlobRef>),
+    Gap(&'a mut Span),
+    Seen(&'a mut Vec<RecordId>),
+    End(&'a mut BlobEnd),
 }
 
 /// A change that matters to a proof.
@@ -78,8 +89,6 @@ impl<G: Gate> Ledger for Gated<G> {
         record_start_attempt(feed: FeedRow, at: Timestamp) -> ();
         record_first_listing(feed: FeedRow, from: Timestamp) -> ();
         record_relisting(feed: FeedRow, at: Timestamp) -> ();
-        record_gap(feed: FeedRow, span: Span, found: Timestamp) -> ();
-        add_page(feed: FeedRow, blobs: Vec<BlobRef>, listed_until: Option<Timestamp>) -> u64;
         take_due(feeds: Vec<FeedRow>, now: Timestamp, limit: u32) -> Due;
         make_due(feed: FeedRow) -> ();
         put_back(blob: BlobReturn) -> ();
@@ -89,13 +98,35 @@ impl<G: Gate> Ledger for Gated<G> {
         prune(seen_before: Timestamp, created_before: Timestamp) -> bool;
     }
 
+    fn add_page(
+        &self,
+        feed: FeedRow,
+        mut blobs: Vec<BlobRef>,
+        listed_until: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<u64, LedgerError>> {
+        self.gate.spoil(Spoilable::Page(&mut blobs));
+        self.gate.pass("add_page", self.inner.add_page(feed, blobs, listed_until))
+    }
+
+    fn record_gap(
+        &self,
+        feed: FeedRow,
+        mut span: Span,
+        found: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.gate.spoil(Spoilable::Gap(&mut span));
+        self.gate.pass("record_gap", self.inner.record_gap(feed, span, found))
+    }
+
     fn finish(
         &self,
         row: BlobRow,
         end: BlobEnd,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>> {
-        let request = self.inner.finish(row, end.clone(), at);
+        let mut written = end.clone();
+        self.gate.spoil(Spoilable::End(&mut written));
+        let request = self.inner.finish(row, written, at);
         self.change("finish", request, Change::Finished(end))
     }
 
@@ -106,7 +137,9 @@ impl<G: Gate> Ledger for Gated<G> {
         ids: Vec<RecordId>,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<SeenRow, LedgerError>> {
-        let request = self.inner.add_seen(tenant, blob, ids.clone(), at);
+        let mut written = ids.clone();
+        self.gate.spoil(Spoilable::Seen(&mut written));
+        let request = self.inner.add_seen(tenant, blob, written, at);
         self.change("add_seen", request, Change::Seen(ids))
     }
 }

@@ -2,7 +2,7 @@
 //! ledger whose requests can be met on their way. It decides nothing about what goes wrong.
 
 mod clock;
-mod gated_ledger;
+pub(crate) mod gated_ledger;
 mod in_process;
 
 use chrono::DateTime;
@@ -12,7 +12,7 @@ use pipeline_core::Timestamp;
 
 pub(crate) use self::{
     clock::SimulatedClock,
-    gated_ledger::{Change, Gate, Gated, disk_full},
+    gated_ledger::{Gate, Gated, disk_full},
     in_process::InProcess,
 };
 

@@ -211,6 +211,17 @@ impl FakeTenants {
         Some(ContentId { content_type, key }.text())
     }
 
+    /// Whether a blob could be listed by now, or could before its listing became too old: it exists, it has turned up, and
+    /// it was created while there was a subscription.
+    pub fn offers(&self, tenant_id: &str, content_id: &str) -> bool {
+        let now = self.clock.now();
+        let Some(id) = ContentId::parse(content_id) else { return false };
+        let mut state = self.state();
+        let feed = state.feed(tenant_id, id.content_type, now);
+        let blob = feed.as_ref().and_then(|feed| feed.blob(id.key));
+        blob.is_some_and(|blob| blob.available.max(id.key.0) <= now)
+    }
+
     /// How often a blob was served to its last byte.
     pub fn times_served(&self, tenant_id: &str, content_id: &str) -> u64 {
         self.book.times_served(&format!("{tenant_id}/{content_id}"))

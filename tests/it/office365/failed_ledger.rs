@@ -10,13 +10,15 @@ use super::rig::{CONTOSO, Rig, history, simulate, tenant};
 #[test]
 fn damage_that_is_met_at_work_ends_the_source_and_the_next_start_mends_it() {
     simulate(async || {
-        let spec = tenant(CONTOSO, "contoso.example").with_history(history(4));
+        let mut history = history(4).with_blobs_per_hour(0.1);
+        history.records_per_blob = 1..=5;
+        let spec = tenant(CONTOSO, "contoso.example").with_history(history);
         let mut rig = Rig::new(vec![spec]);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
         let ledger = Arc::new(SqliteLedger::open_inline(&path).unwrap());
         rig.ledger = ledger.clone();
-        // Nothing is delivered before the damage, and nothing is recorded as that.
+        // Nothing is delivered before the damage, so that what is delivered after it is all there is.
         rig.judge = Arc::new(|_, _| Outcome::Errored);
         let damage = async {
             tokio::time::sleep(Duration::from_hours(1)).await;

@@ -61,7 +61,7 @@ fn run(
             tamper(request, response)
         }));
         rig.run_for(Duration::from_mins(20)).await.unwrap();
-        assert!(rig.verify_tenant(Some(FABRIKAM)).is_exact(), "{trick}");
+        assert!(rig.verify_tenant(Some(FABRIKAM)).missing.is_empty(), "{trick}");
         assert!(rig.verify().missing.len() <= 5, "{trick}");
         trouble.end();
         rig.run_for(Duration::from_mins(50)).await.unwrap();

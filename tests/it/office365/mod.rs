@@ -5,6 +5,7 @@
 mod bad_input;
 mod bombs;
 mod clocks;
+mod clouds;
 mod completeness;
 mod copies;
 mod crowd;

@@ -57,7 +57,7 @@ fn one_certificate_serves_all_tenants_through_its_rotation() {
             // In place at one instant, registered in one tenant an hour before the other.
             put("new.pem");
             rig.tenants.change_tenant(CONTOSO, |spec| spec.certificates = vec![new.clone()]);
-            tokio::time::sleep(Duration::from_mins(60)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             rig.tenants.change_tenant(FABRIKAM, |spec| spec.certificates = vec![new.clone()]);
         };
         let (result, ()) = tokio::join!(rig.run_for(Duration::from_hours(5)), rotate);

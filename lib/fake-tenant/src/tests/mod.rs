@@ -1,5 +1,6 @@
 //! The rules of the service, each asked through [`crate::FakeTenants::handle`].
 
+mod assertion;
 mod client;
 mod content;
 mod listing;

@@ -87,10 +87,10 @@ async fn refuses_what_entra_refuses() {
         ),
         ("resource at v2", TENANT, Some(("resource", RESOURCE)), "400 invalid_request 901002"),
         (
-            "unknown certificate",
+            "an assertion of no kind",
             TENANT,
             Some(("client_assertion", "x.y.z")),
-            "400 invalid_request 50027",
+            "400 invalid_request 900144",
         ),
     ];
     for (what, tenant, change, expected) in cases {
@@ -116,7 +116,7 @@ async fn refuses_what_entra_refuses() {
         assert!(body["error_uri"].is_string() && body["trace_id"].is_string(), "{what}");
     }
     assert_eq!(client.fake.stats().tokens_issued, 1, "only that of the test itself");
-    assert_eq!(client.fake.stats().answered(Operation::Token, 401), 3);
+    assert_eq!(client.fake.stats().answered(Operation::Token, 401), 2);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The proxies that a machine's environment names, read as curl reads them.
 
+use tracing::warn;
+
 use super::{DirectHosts, ProxyServer, ProxyServerError, ProxySettings};
 
 /// A variable that names no usable proxy. It is an error, as going directly instead is not what its author wanted.
@@ -42,9 +44,7 @@ fn read_direct(list: &str) -> DirectHosts {
     for entry in entries {
         match DirectHosts::new([entry]) {
             Ok(hosts) => direct = direct.and(hosts),
-            Err(error) => {
-                tracing::warn!(%error, "an entry of the environment's `no_proxy` is left out")
-            }
+            Err(error) => warn!(%error, "an entry of `no_proxy` is left out"),
         }
     }
     direct

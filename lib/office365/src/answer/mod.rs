@@ -124,13 +124,12 @@ impl Answer {
 /// clocks of this machine may be wrong.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = DateTime::from(httpdate::parse_http_date(text).ok()?);
-            (until - server_date(headers)?).to_std().unwrap_or_default()
-        }
+    let seconds = || text.parse().ok().map(Duration::from_secs);
+    let until = || {
+        let until = DateTime::from(httpdate::parse_http_date(text).ok()?);
+        Some((until - server_date(headers)?).to_std().unwrap_or_default())
     };
+    let wait = seconds().or_else(until)?;
     Some(wait.min(RETRY_AFTER_MAX))
 }
 

@@ -63,13 +63,13 @@ impl SigningAlgorithm {
             "exp": (now + LIFE).timestamp(),
         });
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let signed = format!("{}.{}", part(&header), part(&payload));
+        let content = format!("{}.{}", part(&header), part(&payload));
         let mut signer = Signer::new(MessageDigest::sha256(), &pair.key)?;
         if self == SigningAlgorithm::Ps256 {
             signer.set_rsa_padding(Padding::PKCS1_PSS)?;
             signer.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
         }
-        let signature = signer.sign_oneshot_to_vec(signed.as_bytes())?;
-        Ok(SecretString::from(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
+        let signature = signer.sign_oneshot_to_vec(content.as_bytes())?;
+        Ok(SecretString::from(format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::SignInError;
 use super::assertion::AssertionClaims;
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, Pair};
 use super::federated::read_token;
 use super::managed_identity::ManagedIdentity;
 use crate::{ApiUrls, TenantId, TenantSettings};
@@ -52,8 +52,13 @@ pub(super) struct Occasion {
     pub(super) now: DateTime<Utc>,
     /// No other request has it.
     pub(super) id: Uuid,
-    /// Sign with the pair that the current one has replaced.
-    pub(super) with_previous_pair: bool,
+    pub(super) pair: Pair,
+}
+
+/// What proves the app's identity, by the field of the form that it stands in.
+enum Proof {
+    Secret(SecretString),
+    Assertion(SecretString),
 }
 
 impl Credential {
@@ -64,8 +69,8 @@ impl Credential {
         occasion: Occasion,
     ) -> Result<Exchange, SignInError> {
         let uri = settings.token_endpoint.uri(&settings.urls, settings.tenant_id);
-        let (field, proof) = match self {
-            Credential::ClientSecret(secret) => ("client_secret", secret.clone()),
+        let proof = match self {
+            Credential::ClientSecret(secret) => Proof::Secret(secret.clone()),
             Credential::Certificate(certificate) => {
                 let claims = AssertionClaims {
                     audience: &uri.to_string(),
@@ -73,31 +78,31 @@ impl Credential {
                     id: occasion.id,
                     now: occasion.now,
                 };
-                let signed = sign(certificate, claims, occasion.with_previous_pair).await;
-                ("client_assertion", signed.map_err(|source| SignInError::Certificate { source })?)
+                let signed = sign(certificate, claims, occasion.pair).await;
+                Proof::Assertion(signed.map_err(|source| SignInError::Certificate { source })?)
             }
             Credential::FederatedToken(path) => {
                 let token = read_token(path).await;
-                (
-                    "client_assertion",
-                    token.map_err(|source| SignInError::FederatedToken { source })?,
-                )
+                Proof::Assertion(token.map_err(|source| SignInError::FederatedToken { source })?)
             }
             Credential::ManagedIdentity(identity) => {
                 let request = identity.request(&settings.urls.resource);
                 return Ok(Exchange { request, secrets: identity.secrets() });
             }
         };
-        Ok(settings.token_endpoint.exchange(uri, settings, field, &proof))
+        Ok(settings.token_endpoint.exchange(uri, settings, &proof))
     }
 }
 
 async fn sign(
     certificate: &Certificate,
     claims: AssertionClaims<'_>,
-    with_previous_pair: bool,
+    pair: Pair,
 ) -> Result<SecretString, CertificateError> {
-    let previous = if with_previous_pair { certificate.previous(claims.now).await } else { None };
+    let previous = match pair {
+        Pair::Current => None,
+        Pair::Previous => certificate.previous(claims.now).await,
+    };
     let pair = match previous {
         Some(pair) => pair,
         None => certificate.current(claims.now).await?,
@@ -119,14 +124,8 @@ impl TokenEndpoint {
         uri.parse().expect("an origin, a GUID and a fixed path make a valid URI")
     }
 
-    /// The form that has `proof` as `field`.
-    fn exchange(
-        self,
-        uri: Uri,
-        settings: &TenantSettings,
-        field: &str,
-        proof: &SecretString,
-    ) -> Exchange {
+    /// The form that has `proof` as its last field.
+    fn exchange(self, uri: Uri, settings: &TenantSettings, proof: &Proof) -> Exchange {
         let resource = &settings.urls.resource;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
@@ -135,11 +134,17 @@ impl TokenEndpoint {
             TokenEndpoint::V1 => form.append_pair("resource", &resource.to_string()),
             TokenEndpoint::V2 => form.append_pair("scope", &format!("{resource}/.default")),
         };
-        if field == "client_assertion" {
-            form.append_pair("client_assertion_type", ASSERTION_TYPE);
-        }
-        let proof = proof.expose_secret();
-        form.append_pair(field, proof);
+        let proof = match proof {
+            Proof::Secret(secret) => {
+                form.append_pair("client_secret", secret.expose_secret());
+                secret.expose_secret()
+            }
+            Proof::Assertion(assertion) => {
+                form.append_pair("client_assertion_type", ASSERTION_TYPE);
+                form.append_pair("client_assertion", assertion.expose_secret());
+                assertion.expose_secret()
+            }
+        };
         let encoded = form_urlencoded::byte_serialize(proof.as_bytes()).collect();
         let mut request = Request::new(Bytes::from(form.finish()));
         *request.method_mut() = Method::POST;
@@ -162,8 +167,7 @@ mod tests {
         let credential = Credential::ClientSecret("a~b+c&d=e %é".into());
         let mut settings = TenantSettings::new(tenant, Uuid::from_u128(9), credential);
         settings.urls = Cloud::Gcc.urls();
-        let occasion =
-            Occasion { now: DateTime::UNIX_EPOCH, id: Uuid::nil(), with_previous_pair: false };
+        let occasion = Occasion { now: DateTime::UNIX_EPOCH, id: Uuid::nil(), pair: Pair::Current };
         let proof = "client_secret=a%7Eb%2Bc%26d%3De+%25%C3%A9";
         let client = "client_id=00000000-0000-0000-0000-000000000009";
         for (endpoint, path, target) in [

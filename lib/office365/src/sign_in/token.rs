@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 use uuid::Builder;
 
+use super::certificate::Pair;
 use super::credential::{Credential, Exchange, Occasion};
 use super::reply::{Refusal, parse_token};
 use super::{Claims, SignInError};
@@ -116,7 +117,8 @@ impl TokenSource {
             }
             Err(error) => match &state.token {
                 Some(token) if now < token.expires_at => {
-                    warn!(%error, "cannot renew the access token yet");
+                    let error = &error as &(dyn std::error::Error + 'static);
+                    warn!(error, "cannot renew the access token yet");
                     let token = Arc::clone(token);
                     state.renew_at = now + RENEW_PAUSE;
                     Ok(token)
@@ -142,11 +144,11 @@ impl TokenSource {
     /// Asks for a token. Tried a second time at once where something else than the credential was to blame: a clock that
     /// the refusal itself shows to be wrong, or a certificate that was replaced here before it was registered there.
     async fn sign_in(&self, state: &mut State, serial: u64) -> Result<Arc<Token>, SignInError> {
-        let mut with_previous_pair = false;
+        let mut pair = Pair::Current;
         let mut was_repeated = false;
         loop {
             let ahead = state.clock_ahead;
-            let outcome = self.attempt(state, with_previous_pair, serial).await;
+            let outcome = self.attempt(state, pair, serial).await;
             let Err(SignInError::Refused { refusal }) = &outcome else { return outcome };
             let clock_was_wrong = refusal.is_outside_time() && state.clock_ahead != ahead;
             let pair_is_unknown =
@@ -156,8 +158,8 @@ impl TokenSource {
             }
             if pair_is_unknown {
                 warn!("the new certificate is not registered yet; signing in with the one before");
+                pair = Pair::Previous;
             }
-            with_previous_pair = pair_is_unknown;
             was_repeated = true;
         }
     }
@@ -177,7 +179,7 @@ impl TokenSource {
     async fn attempt(
         &self,
         state: &mut State,
-        with_previous_pair: bool,
+        pair: Pair,
         serial: u64,
     ) -> Result<Arc<Token>, SignInError> {
         let settings = &*self.settings;
@@ -185,7 +187,7 @@ impl TokenSource {
         let occasion = Occasion {
             now: settings.clock.now() - state.clock_ahead,
             id: Builder::from_random_bytes(state.random.u128(..).to_be_bytes()).into_uuid(),
-            with_previous_pair,
+            pair,
         };
         let Exchange { mut request, secrets } =
             settings.credential.exchange(settings, occasion).await?;
@@ -193,9 +195,12 @@ impl TokenSource {
         let is_identity = matches!(settings.credential, Credential::ManagedIdentity(_));
 
         let response = send_within(&*self.transport, request, settings.timeouts).await;
-        let response = response.map_err(|source| match is_identity {
-            true => SignInError::NoManagedIdentity { source },
-            false => SignInError::Send { source },
+        let response = response.map_err(|source| {
+            if is_identity {
+                SignInError::NoManagedIdentity { source }
+            } else {
+                SignInError::Send { source }
+            }
         })?;
         let (head, body) = response.into_parts();
         state.note_date(&head.headers, settings.clock.now());
@@ -210,12 +215,13 @@ impl TokenSource {
             let redact = |text: &str| redacted(text, &secrets);
             let refusal = Refusal::parse(head.status, &head.headers, &body, redact);
             let refusal = Box::new(refusal);
-            return Err(match is_identity {
-                true => SignInError::IdentityRefused { refusal },
-                false => SignInError::Refused { refusal },
+            return Err(if is_identity {
+                SignInError::IdentityRefused { refusal }
+            } else {
+                SignInError::Refused { refusal }
             });
         }
-        parse_token(&body, occasion.now)
+        parse_token(&body, settings.clock.now() - state.clock_ahead)
             .and_then(|(token, lifetime)| bearer(&token, now + lifetime, serial))
             .map(Arc::new)
             .map_err(|reason| SignInError::Malformed { status, reason })

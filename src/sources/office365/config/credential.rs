@@ -103,7 +103,7 @@ impl App {
 /// What is wrong with the client id of the table at `place`.
 pub(super) fn client_id_problem(place: &str, text: Option<&str>) -> Option<Problem> {
     let message = match text.map(str::trim) {
-        None => "it is missing",
+        None => "`client_id` is missing",
         Some("") => "it is empty",
         Some(text) if text.parse::<Uuid>().is_err() => "it is not a GUID",
         Some(_) => return None,

@@ -160,7 +160,7 @@ impl Config {
         problems.extend(self.app.iter().flat_map(App::problems));
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for (index, tenant) in self.tenants.iter().enumerate() {
-            problems.extend(tenant.problems(index, self.app.is_some()));
+            problems.extend(tenant.problems(index, self.app.as_ref()));
             if !names.insert(tenant.name.to_lowercase()) {
                 let message = format!("another tenant is named `{}` as well", tenant.name);
                 let key = format!("tenants.{index}.name");
@@ -195,7 +195,7 @@ impl Config {
     pub(super) fn open_tenants_dir(&self, path: &Path) -> TenantsDir {
         let inline = self.tenants.iter().filter(|tenant| tenant.file.is_none());
         let inline = inline.filter_map(FileTenant::inline).collect();
-        TenantsDir::new(path, self.table_reader.clone(), inline).with_app(self.app.is_some())
+        TenantsDir::new(path, self.table_reader.clone(), inline).with_app(self.app.clone())
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

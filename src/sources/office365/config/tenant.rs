@@ -60,9 +60,9 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// All that is wrong with the tenant by itself, at keys of its own table.
-    pub(in super::super) fn own_problems(&self, has_shared_app: bool) -> Vec<Problem> {
-        let mut problems = self.problems(0, has_shared_app);
+    /// All that is wrong with the tenant by itself, at keys of its own table. `app` is what serves it if it has none.
+    pub(in super::super) fn own_problems(&self, app: Option<&App>) -> Vec<Problem> {
+        let mut problems = self.problems(0, app);
         for problem in &mut problems {
             // Without the name and the number of the list.
             problem.key.drain(..problem.key.len().min(2));
@@ -70,8 +70,8 @@ impl Tenant {
         problems
     }
 
-    /// What is wrong with the table at `index`. `has_shared_app` says whether there is an app for tenants without one.
-    pub(super) fn problems(&self, index: usize, has_shared_app: bool) -> Vec<Problem> {
+    /// What is wrong with the table at `index`. `app` is what serves a tenant that has none of its own.
+    pub(super) fn problems(&self, index: usize, app: Option<&App>) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut wrong = |key: &str, message: String, fix: &str| {
             problems.push(Problem::at(&format!("tenants.{index}.{key}"), message).fix(fix));
@@ -94,27 +94,22 @@ impl Tenant {
                 wrong(key, error.to_string(), "leave the key out, or give scheme and host only");
             }
         }
-        self.add_credential_problems(&format!("tenants.{index}"), has_shared_app, &mut problems);
+        self.add_credential_problems(&format!("tenants.{index}"), app, &mut problems);
         problems
     }
 
-    fn add_credential_problems(
-        &self,
-        place: &str,
-        has_shared_app: bool,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn add_credential_problems(&self, place: &str, app: Option<&App>, problems: &mut Vec<Problem>) {
         let options = self.options();
         let client_id = self.client_id.as_deref();
         let is_app = match options.names().as_slice() {
-            [] if has_shared_app && client_id.is_some() => {
+            [] if app.is_some() && client_id.is_some() => {
                 let message = "there is no credential with it";
                 let fix = "set one of client_secret, certificate and federated_token_file, or leave client_id out, so that \
                            the shared app is used";
                 problems.push(Problem::at(&format!("{place}.client_id"), message).fix(fix));
                 false
             }
-            [] if has_shared_app => false,
+            [] if app.is_some() => false,
             [] => {
                 let fix = "set one of client_secret, certificate, federated_token_file and managed_identity";
                 problems.push(Problem::at(place, "there is no credential").fix(fix));

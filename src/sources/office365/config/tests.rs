@@ -127,7 +127,10 @@ fn each_credential_is_enough_alone() {
         "federated_token_file = 'token'",
     ] {
         check(&format!("{BARE}{CLIENT}{credential}"), &expect![""]);
-        check(&format!("{BARE}{credential}"), &expect!["tenants.0.client_id: it is missing\n"]);
+        check(
+            &format!("{BARE}{credential}"),
+            &expect!["tenants.0.client_id: `client_id` is missing\n"],
+        );
     }
     check(&format!("{BARE}managed_identity = {{}}\ntoken_endpoint = 'v1'"), &expect![""]);
     let user_assigned = CLIENT.trim();

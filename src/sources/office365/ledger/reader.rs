@@ -3,7 +3,7 @@
 //! Invariant: nothing here changes the ledger or makes its writer wait. Each method is one short read transaction, so
 //! what two of them say can differ by what was written between them.
 
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 use office365::{BlobRef, ContentId, ContentType, TenantId};
 use pipeline_core::Timestamp;
@@ -95,12 +95,11 @@ impl LedgerReader {
         let db =
             Connection::open_with_flags(path, flags).map_err(|error| open_error(path, error))?;
         let found = version(&db, path)?;
-        if found == VERSION {
-            Ok(LedgerReader(db))
-        } else if found > VERSION {
-            Err(LedgerError::Newer { path: path.to_owned(), found, known: VERSION })
-        } else {
-            Err(LedgerError::Older { path: path.to_owned(), found, known: VERSION })
+        let path = path.to_owned();
+        match found.cmp(&VERSION) {
+            Ordering::Equal => Ok(LedgerReader(db)),
+            Ordering::Greater => Err(LedgerError::Newer { path, found, known: VERSION }),
+            Ordering::Less => Err(LedgerError::Older { path, found, known: VERSION }),
         }
     }
 

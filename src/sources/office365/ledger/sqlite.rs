@@ -69,9 +69,12 @@ impl SqliteLedger {
         Ok(SqliteLedger(Place::Thread(writer)))
     }
 
-    /// As [`SqliteLedger::open`], without a thread: for simulations on a paused clock.
+    /// As [`SqliteLedger::open`], without a thread and without waiting for the disk: for simulations on a paused clock,
+    /// in which the power never fails.
     pub fn open_inline(path: &Path) -> Result<SqliteLedger, LedgerError> {
-        Ok(SqliteLedger(Place::Inline(Mutex::new(Store::open(path)?))))
+        let store = Store::open(path)?;
+        store.leave_syncing_out().map_err(LedgerError::Storage)?;
+        Ok(SqliteLedger(Place::Inline(Mutex::new(store))))
     }
 
     /// A ledger that is gone when it is dropped, without a thread: for simulations on a paused clock.

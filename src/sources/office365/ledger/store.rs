@@ -22,8 +22,8 @@ use super::{
 /// What leads from each version of the tables to the next. The file's `user_version` says how many were taken.
 const STEPS: [&str; 3] = [SCHEMA, RELISTING, GAPS];
 
-/// The version that this program writes.
-pub(super) const VERSION: i64 = STEPS.len() as i64;
+/// The version that this program writes: the number of steps.
+pub(super) const VERSION: i64 = 3;
 
 /// Prepared statements that are kept: every one there is.
 const STATEMENTS_MAX: usize = 64;
@@ -136,6 +136,11 @@ impl Store {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(|error| open_error(&path, error))?;
         Ok(Store { connection: prepare(connection, &path)?, lock: None })
+    }
+
+    /// Has commits survive the end of the process, and no longer that of the system.
+    pub(super) fn leave_syncing_out(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", "OFF")
     }
 
     /// Runs `work` in one transaction: all of it is on disk afterwards, or none.

@@ -14,7 +14,7 @@ use crate::{
         ReadTable,
         fault::{Fault, SourceFile},
     },
-    sources::office365::config::Tenant,
+    sources::office365::config::{App, Tenant},
 };
 
 /// Bytes of a file: a table of ten lines has far less.
@@ -83,11 +83,11 @@ impl KnownFile {
         &mut self,
         file: &SourceFile,
         read: Result<ReadTable<Tenant>, Vec<Fault>>,
-        has_shared_app: bool,
+        app: Option<&App>,
     ) -> Vec<Fault> {
         self.collision = None;
         self.candidate = None;
-        let candidate = read.and_then(|read| candidate(file, read, has_shared_app));
+        let candidate = read.and_then(|read| candidate(file, read, app));
         self.has_mistakes = candidate.is_err();
         match candidate {
             Ok(candidate) => {
@@ -102,10 +102,10 @@ impl KnownFile {
 fn candidate(
     file: &SourceFile,
     mut read: ReadTable<Tenant>,
-    has_shared_app: bool,
+    app: Option<&App>,
 ) -> Result<Candidate, Vec<Fault>> {
     read.settings.file = Some(file.path.clone());
-    let problems = read.settings.own_problems(has_shared_app);
+    let problems = read.settings.own_problems(app);
     let faults: Vec<Fault> = problems.into_iter().map(|problem| read.fault(problem)).collect();
     match read.settings.tenant_id.parse() {
         Ok(id) if faults.is_empty() => {

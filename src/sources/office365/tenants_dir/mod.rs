@@ -21,7 +21,7 @@ use std::{
 use office365::TenantId;
 
 use self::{folder::Found, known_file::KnownFile};
-use super::config::Tenant;
+use super::config::{App, Tenant};
 use crate::config::{
     TableReader,
     fault::{Fault, SourceFile},
@@ -56,21 +56,21 @@ pub(super) struct TenantsDir {
     inline: Vec<FileTenant>,
     files: BTreeMap<PathBuf, KnownFile>,
     is_first_look: bool,
-    /// Whether there is an app for tenants without one.
-    has_shared_app: bool,
+    /// What serves a tenant without an app of its own.
+    app: Option<App>,
 }
 
 impl TenantsDir {
     /// A folder that was not looked at yet, beside the tenants that stand in the main configuration.
     pub(super) fn new(path: &Path, reader: TableReader, inline: Vec<FileTenant>) -> TenantsDir {
         let files = BTreeMap::new();
-        let (path, is_first_look, has_shared_app) = (path.to_owned(), true, false);
-        TenantsDir { path, reader, inline, files, is_first_look, has_shared_app }
+        let path = path.to_owned();
+        TenantsDir { path, reader, inline, files, is_first_look: true, app: None }
     }
 
     /// The folder of a source that may have an app for tenants without one.
-    pub(super) fn with_app(self, has_shared_app: bool) -> TenantsDir {
-        TenantsDir { has_shared_app, ..self }
+    pub(super) fn with_app(self, app: Option<App>) -> TenantsDir {
+        TenantsDir { app, ..self }
     }
 
     /// Looks at the folder. Waits for the disk. An error leaves everything as it was.
@@ -107,7 +107,7 @@ impl TenantsDir {
         let mut faults = Vec::new();
         for (file, read) in taken.iter().zip(self.reader.read_named(taken, "name")) {
             if let Some(known) = self.files.get_mut(&file.path) {
-                faults.extend(known.note(file, read, self.has_shared_app));
+                faults.extend(known.note(file, read, self.app.as_ref()));
             }
         }
         faults

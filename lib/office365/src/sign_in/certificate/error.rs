@@ -70,7 +70,7 @@ impl CertificateError {
                 "check `password`, and that the variable behind it is set",
             ),
             CertificateError::Damaged { .. } => (
-                "the file was cut or changed, or made with a cipher that OpenSSL does not know",
+                "the file was cut or changed, or its password is another one",
                 "make it anew with `openssl pkcs12 -export`",
             ),
             CertificateError::NoCertificate { .. } => {

@@ -38,6 +38,14 @@ pub struct CertificateFiles {
     pub algorithm: SigningAlgorithm,
 }
 
+/// Which of the pairs that are known signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pair {
+    Current,
+    /// The one that was replaced; the current one where there is none, or it has expired.
+    Previous,
+}
+
 /// What is told about a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateInfo {
@@ -205,5 +213,12 @@ fn read(path: &Path) -> Result<SecretSlice<u8>, CertificateError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend(
+            [byte >> 4, byte & 0xf]
+                .map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])),
+        );
+    }
+    text
 }

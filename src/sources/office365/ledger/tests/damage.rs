@@ -54,9 +54,9 @@ async fn a_file_that_is_no_ledger_is_set_aside_and_a_new_one_begun() {
         let path = dir.path().join(format!("{foreign}/ledger.db"));
         fs::create_dir(path.parent().unwrap()).unwrap();
         if foreign {
-            other(&path)
+            other(&path);
         } else {
-            fs::write(&path, text).unwrap()
+            fs::write(&path, text).unwrap();
         }
         let before = fs::read(&path).unwrap();
         assert!(matches!(SqliteLedger::open(&path), Err(LedgerError::Damaged { .. })));
