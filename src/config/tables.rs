@@ -29,11 +29,14 @@ impl<T> ReadTable<T> {
     }
 }
 
+/// Variables, for as long as the program runs.
+type KeptVariables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Reads tables from files for as long as the program runs. Clones read alike.
 #[derive(Clone)]
 pub struct TableReader {
     secrets: Secrets,
-    variables: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Arc<KeptVariables>,
 }
 
 impl TableReader {

@@ -45,55 +45,55 @@ pub(super) fn describe() {
             Unit::Seconds,
             "Time from a request to the end of the answer's headers."
         );
-        let gauges = [
-            ("o365_blobs_pending", Unit::Count, "Blobs that are neither delivered nor lost."),
-            ("o365_lag_seconds", Unit::Seconds, "Age of the newest blob that was delivered."),
-            (
-                "o365_listed_until_timestamp_seconds",
-                Unit::Seconds,
-                "Everything created before was listed.",
-            ),
-            (
-                "o365_oldest_pending_expiry_timestamp_seconds",
-                Unit::Seconds,
-                "When the first of the pending blobs expires; 0 when none is pending.",
-            ),
-            (
-                "o365_subscription_enabled",
-                Unit::Count,
-                "1 when the API says that the subscription is enabled.",
-            ),
-            (
-                "o365_api_last_answer_seconds",
-                Unit::Seconds,
-                "Time from a tenant's last request to the end of the answer's headers.",
-            ),
-            ("o365_tenants", Unit::Count, "Tenants that are at work."),
-            (
-                "o365_tenant_files_faulty",
-                Unit::Count,
-                "Files of `tenants_dir` that are not used as they are now, for a mistake in them.",
-            ),
-            (
-                "o365_token_expiry_timestamp_seconds",
-                Unit::Seconds,
-                "When the access token expires.",
-            ),
-            (
-                "o365_certificate_expiry_timestamp_seconds",
-                Unit::Seconds,
-                "When the certificate expires that is signed in with.",
-            ),
-            (
-                "o365_clock_skew_seconds",
-                Unit::Seconds,
-                "How far the local clock is ahead of the API's.",
-            ),
-        ];
-        for (name, unit, text) in gauges {
-            describe_gauge!(name, unit, text);
-        }
+        describe_gauges();
     });
+}
+
+fn describe_gauges() {
+    let gauges = [
+        ("o365_blobs_pending", Unit::Count, "Blobs that are neither delivered nor lost."),
+        ("o365_lag_seconds", Unit::Seconds, "Age of the newest blob that was delivered."),
+        (
+            "o365_listed_until_timestamp_seconds",
+            Unit::Seconds,
+            "Everything created before was listed.",
+        ),
+        (
+            "o365_oldest_pending_expiry_timestamp_seconds",
+            Unit::Seconds,
+            "When the first of the pending blobs expires; 0 when none is pending.",
+        ),
+        (
+            "o365_subscription_enabled",
+            Unit::Count,
+            "1 when the API says that the subscription is enabled.",
+        ),
+        (
+            "o365_api_last_answer_seconds",
+            Unit::Seconds,
+            "Time from a tenant's last request to the end of the answer's headers.",
+        ),
+        ("o365_tenants", Unit::Count, "Tenants that are at work."),
+        (
+            "o365_tenant_files_faulty",
+            Unit::Count,
+            "Files of `tenants_dir` that are not used as they are now, for a mistake in them.",
+        ),
+        ("o365_token_expiry_timestamp_seconds", Unit::Seconds, "When the access token expires."),
+        (
+            "o365_certificate_expiry_timestamp_seconds",
+            Unit::Seconds,
+            "When the certificate expires that is signed in with.",
+        ),
+        (
+            "o365_clock_skew_seconds",
+            Unit::Seconds,
+            "How far the local clock is ahead of the API's.",
+        ),
+    ];
+    for (name, unit, text) in gauges {
+        describe_gauge!(name, unit, text);
+    }
 }
 
 /// The numbers of one feed. Those of its blobs are made with its first one: of thousands of feeds most are quiet, and a

@@ -132,7 +132,7 @@ impl Roster {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a number of files is far below 2^52")]
-        self.faulty.set(look.faulty as f64);
+        self.faulty.set(look.unusable as f64);
         let wanted = self.inline.iter().cloned().chain(look.tenants);
         let mut wanted: BTreeMap<TenantId, FileTenant> =
             wanted.map(|declared| (declared.id, declared)).collect();

@@ -42,7 +42,7 @@ pub(super) struct Look {
     /// What is newly wrong, each told once.
     pub(super) faults: Vec<Fault>,
     /// Files that cannot be used as they are now.
-    pub(super) faulty: usize,
+    pub(super) unusable: usize,
     /// All tenants in force.
     pub(super) tenants: Vec<FileTenant>,
 }
@@ -95,8 +95,8 @@ impl TenantsDir {
         self.is_first_look = false;
         faults.extend(self.accept_candidates());
         let tenants = self.files.values().filter_map(|file| file.in_force.clone()).collect();
-        let faulty = self.files.values().filter(|file| file.is_faulty()).count();
-        Ok(Look { faults, faulty, tenants })
+        let unusable = self.files.values().filter(|file| file.is_faulty()).count();
+        Ok(Look { faults, unusable, tenants })
     }
 
     /// Reads texts as tenants. Together, as their secrets may be a command's to tell.

@@ -120,13 +120,13 @@ fn a_faulty_file_is_told_once_and_leaves_in_force_what_was() {
     watched.check(&["a"], &wrong);
     watched.check(&["a"], &[]);
     assert_eq!(watched.fingerprints(), before);
-    assert_eq!(watched.dir.look().unwrap().faulty, 2);
+    assert_eq!(watched.dir.look().unwrap().unusable, 2);
     write(&watched.folder, "a.toml", &table(0, "cloud = 'gcc'"));
     write(&watched.folder, "b.toml", &table(1, ""));
     watched.check(&["a"], &[]);
     watched.check(&["a", "b"], &[]);
     assert_ne!(watched.fingerprints()[0], before[0]);
-    assert_eq!(watched.dir.look().unwrap().faulty, 0);
+    assert_eq!(watched.dir.look().unwrap().unusable, 0);
 }
 
 #[test]
