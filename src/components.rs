@@ -3,13 +3,13 @@
 
 use std::any::Any;
 
-use pipeline_core::{ComponentKind, Schema, SinkConfig, SourceConfig, TransformConfig};
+use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
 /// Commands that concern this type of source reach it here.
 pub use crate::sources::office365;
 use crate::{
-    config::{Registry, RegistryEntry, Settings, read_settings},
+    config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, elasticsearch, file},
     transforms::remap,
 };
@@ -53,6 +53,19 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
         read: |node, faults| {
             read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
         },
+    }
+}
+
+/// Reads the files of tables that `settings` name, if they do. Gives what is wrong in them, or why they cannot be found.
+pub fn read_table_files(
+    settings: &mut Settings,
+    reader: &TableReader,
+) -> Result<Vec<Fault>, Problem> {
+    let Settings::Source(source) = settings else { return Ok(Vec::new()) };
+    let source: &mut dyn Any = &mut **source;
+    match source.downcast_mut::<office365::Config>() {
+        Some(config) => config.read_tenants_dir(reader),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -118,7 +118,9 @@ impl Demo {
             let text = include_str!("../../config/demo-elasticsearch.toml");
             files.push(built_in("config/demo-elasticsearch.toml", text));
         }
-        load::load(&files, &|name| variables.get(name).cloned().or_else(|| load::environment(name)))
+        load::load(&files, move |name| {
+            variables.get(name).cloned().or_else(|| load::environment(name))
+        })
     }
 }
 

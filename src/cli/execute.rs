@@ -53,6 +53,7 @@ pub(super) async fn execute(
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(&shutdown, &readiness) => match never {},
         never = listeners.serve() => match never {},
+        never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(&metrics, mode) => match never {},
     };
     readiness.set(false);

@@ -11,9 +11,9 @@ use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::{REGISTRY, office365, office365_config},
+    components::{REGISTRY, office365, office365_config, read_table_files},
     config::{
-        self, Ask, Config, Global, Variables,
+        self, Ask, Config, Global, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
     topology::{self, Checked, state_dir},
@@ -48,6 +48,8 @@ pub(super) struct Permissions {
 pub(super) struct Loaded {
     pub(super) global: Global,
     pub(super) topology: Checked,
+    /// What is wrong in files that are read again while the topology runs. It runs all the same, without them.
+    pub(super) file_faults: Vec<Fault>,
     /// Files with secrets or private keys, besides the configuration itself.
     private_files: Vec<PathBuf>,
 }
@@ -55,7 +57,7 @@ pub(super) struct Loaded {
 impl ConfigFiles {
     /// Reads and checks the configuration, and that nobody else can read or change it.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let loaded = load(&config::read_files(&self.paths)?, &environment)?;
+        let loaded = load(&config::read_files(&self.paths)?, environment)?;
         if !self.permissions.no_strict_permissions {
             let faults = loaded.too_open(&self.paths);
             if !faults.is_empty() {
@@ -140,7 +142,7 @@ pub(super) fn environment(name: &str) -> Option<String> {
 /// Reads and checks a configuration, with all its secrets. All that is wrong with it is found at once.
 pub(super) fn load(
     files: &[Arc<SourceFile>],
-    variables: &Variables<'_>,
+    variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<Loaded, Failure> {
     load_asking(files, variables, Ask::All)
 }
@@ -148,16 +150,37 @@ pub(super) fn load(
 /// Reads and checks a configuration, with its secrets as far as `ask` says.
 pub(super) fn load_asking(
     files: &[Arc<SourceFile>],
-    variables: &Variables<'_>,
+    variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ask: Ask,
 ) -> Result<Loaded, Failure> {
-    let (config, mut faults) = config::parse_asking(files, REGISTRY, variables, ask);
-    let Config { global, components, private_files, .. } = config;
+    let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
+    let Config { global, mut components, secrets, mut private_files } = config;
+    let reader = TableReader::new(secrets, variables);
+    let mut file_faults = Vec::new();
+    for component in &mut components {
+        let read = component.settings.as_mut().map(|settings| read_table_files(settings, &reader));
+        match read {
+            Some(Ok(more)) => file_faults.extend(more),
+            Some(Err(problem)) => faults.push(component.fault(problem)),
+            None => {}
+        }
+        if let Some(Settings::Source(source)) = &component.settings
+            && let Some(config) = office365_config(&**source)
+        {
+            private_files.extend(config.tenants.iter().filter_map(|tenant| tenant.file.clone()));
+        }
+    }
     match topology::check(components, &|path| fs::read_to_string(path)) {
-        Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology, private_files }),
-        Ok(_) => Err(Failure::Config(faults)),
+        Ok(topology) if faults.is_empty() => {
+            Ok(Loaded { global, topology, file_faults, private_files })
+        }
+        Ok(_) => {
+            faults.extend(file_faults);
+            Err(Failure::Config(faults))
+        }
         Err(more) => {
             faults.extend(more);
+            faults.extend(file_faults);
             Err(Failure::Config(faults))
         }
     }

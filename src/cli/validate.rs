@@ -43,7 +43,8 @@ impl Validate {
             let name =
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ");
             let files = config::read_files(&paths)?;
-            match load::load_asking(&files, &load::environment, ask) {
+            match load::load_asking(&files, load::environment, ask) {
+                Ok(loaded) if !loaded.file_faults.is_empty() => faults.extend(loaded.file_faults),
                 Ok(loaded) => {
                     let mut warnings = loaded.topology.warnings.clone();
                     if !self.permissions.no_strict_permissions {

@@ -1,7 +1,7 @@
 //! Files that hold one table each and are read apart from the configuration, also while the program runs. Variables and
 //! secrets in them are replaced as in the configuration itself, and mistakes are found all at once, each at its line.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use pipeline_core::Problem;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::{
     interpolate::{self, Variables},
     read,
     secrets::{Secret, Secrets},
-    tree::{self, Node, Value},
+    tree::{self, Entry, Node, Table, Value},
 };
 
 /// What one file says.
@@ -29,6 +29,56 @@ impl<T> ReadTable<T> {
     }
 }
 
+/// Variables, for as long as the program runs.
+type KeptVariables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Reads tables from files for as long as the program runs. Clones read alike.
+#[derive(Clone)]
+pub struct TableReader {
+    secrets: Secrets,
+    variables: Arc<KeptVariables>,
+}
+
+impl TableReader {
+    /// A reader with the backends and the variables of the configuration.
+    pub fn new(
+        secrets: Secrets,
+        variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> TableReader {
+        TableReader { secrets, variables: Arc::new(variables) }
+    }
+
+    /// As [`Secrets::read_tables`]. `key` has the name of the file, without its ending, in a file that lacks it.
+    pub fn read_named<T: DeserializeOwned>(
+        &self,
+        files: &[Arc<SourceFile>],
+        key: &str,
+    ) -> Vec<Result<ReadTable<T>, Vec<Fault>>> {
+        self.secrets.read_with(files, &*self.variables, |file, table| {
+            if table.entry(key).is_none() {
+                let stem = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                // A place of its own, as the reader tells values apart by their places.
+                let end = Span::new(file, file.text.len()..file.text.len());
+                let node = Node::new(end.clone(), Value::String(stem));
+                table.0.push(Entry { key: key.to_owned(), key_span: end, node });
+            }
+        })
+    }
+}
+
+impl Default for TableReader {
+    /// A reader without backends, to which every variable is unset.
+    fn default() -> TableReader {
+        TableReader::new(Secrets::default(), |_| None)
+    }
+}
+
+impl fmt::Debug for TableReader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TableReader").finish_non_exhaustive()
+    }
+}
+
 impl Secrets {
     /// Reads each of the files as a table of its own. Each backend is asked once for all of them, which may run
     /// commands where the configuration itself was read so: it blocks, and must not be called from async code.
@@ -37,6 +87,16 @@ impl Secrets {
         files: &[Arc<SourceFile>],
         variables: &Variables<'_>,
     ) -> Vec<Result<ReadTable<T>, Vec<Fault>>> {
+        self.read_with(files, variables, |_, _| {})
+    }
+
+    /// As [`Secrets::read_tables`]; `complete` adds what a file need not say.
+    fn read_with<T: DeserializeOwned>(
+        &self,
+        files: &[Arc<SourceFile>],
+        variables: &Variables<'_>,
+        complete: impl Fn(&Arc<SourceFile>, &mut Table),
+    ) -> Vec<Result<ReadTable<T>, Vec<Fault>>> {
         let mut parsed: Vec<_> = files.iter().map(tree::parse).collect();
         let wanted = parsed.iter_mut().flat_map(|(table, _)| interpolate::secrets_in(table));
         let answers = self.ask(wanted.collect(), variables);
@@ -44,6 +104,7 @@ impl Secrets {
         let mut tables = Vec::new();
         for (file, (mut table, mut faults)) in files.iter().zip(parsed) {
             interpolate::interpolate(&mut table, variables, &lookup, &mut faults);
+            complete(file, &mut table);
             let node = Node::new(Span::new(file, 0..0), Value::Table(table));
             let mistakes = faults.len();
             let settings = read::read(&node, &mut faults);

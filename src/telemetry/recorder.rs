@@ -1,5 +1,7 @@
 //! The one metrics recorder, in Prometheus' text format.
 
+use std::{convert::Infallible, time::Duration};
+
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -8,6 +10,9 @@ use super::Snapshot;
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+/// The time between two sortings of durations.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The recorder could not be installed.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +43,34 @@ impl Metrics {
         Ok(Metrics(handle))
     }
 
-    /// All metrics in Prometheus' text format.
+    /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value
+    /// and is left out: the exporter cannot delete a series while anybody holds its handle.
     pub fn render(&self) -> String {
         // The exporter keeps durations in a queue until it is told to sort them in.
         self.0.run_upkeep();
-        self.0.render()
+        without_nan(self.0.render())
+    }
+
+    /// Sorts durations in every now and then: the exporter keeps each until it is told to, also where nobody scrapes.
+    pub async fn upkeep_for_ever(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            self.0.run_upkeep();
+        }
     }
 
     /// All metrics as numbers.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::parse(&self.render())
     }
+}
+
+fn without_nan(scrape: String) -> String {
+    const NO_VALUE: &str = " NaN";
+    if !scrape.contains(NO_VALUE) {
+        return scrape;
+    }
+    scrape.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(NO_VALUE)).collect()
 }
 
 fn describe() {
@@ -89,4 +111,20 @@ fn describe() {
         "Part of the time, 0 to 1, in which a component did not wait for events."
     );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_without_a_value_is_left_out() {
+        for (scrape, shown) in [
+            ("a{t=\"x\"} NaN\na{t=\"y\"} 1\n", "a{t=\"y\"} 1\n"),
+            ("a{t=\" NaN\"} 2\n", "a{t=\" NaN\"} 2\n"),
+            ("a 1\n\n", "a 1\n\n"),
+        ] {
+            assert_eq!(without_nan(scrape.to_owned()), shown);
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl Attempt {
         let shared = &self.tenant.shared;
         let records = tokio::select! {
             biased;
-            () = shared.stopping() => return Err(Failure::interrupted()),
+            () = self.tenant.stop.cancelled() => return Err(Failure::interrupted()),
             fetched = self.tenant.client.fetch(&self.due.blob) => fetched.map_err(|error| Failure::api(&error))?,
         };
         let mut reader =
@@ -102,7 +102,7 @@ impl Attempt {
         drop(settling);
         self.report_bad_records(&tally);
         match end {
-            Some(Some(BodyEnd::Complete)) => self.feed.metrics.blobs_fetched.increment(1),
+            Some(Some(BodyEnd::Complete)) => self.feed.metrics.fetched(),
             Some(Some(BodyEnd::Broken(fault))) => return Err(Failure::body(&fault)),
             Some(None) | None => return Err(Failure::interrupted()),
         }
@@ -117,7 +117,7 @@ impl Attempt {
     async fn next_chunk(&self, reader: &mut ChunkReader) -> Result<Chunk, Option<BodyEnd>> {
         tokio::select! {
             biased;
-            () = self.tenant.shared.stopping() => Err(None),
+            () = self.tenant.stop.cancelled() => Err(None),
             chunk = reader.next() => chunk.map_err(Some),
         }
     }
@@ -140,6 +140,7 @@ impl Attempt {
         let ledger = shared.persist.ledger();
         let end = || ledger.finish(self.due.row, BlobEnd::Delivered(counts), self.tenant.api_now());
         shared.persist.until_done("write down a delivered blob", end).await;
+        self.feed.note_change();
         self.feed.metrics.delivered(&counts);
         self.tenant.note_success();
         tracing::debug!(
@@ -176,7 +177,7 @@ impl Attempt {
             }
             BlobStep::PauseTenant { pause } => {
                 if matches!(failure.fault, AttemptFault::Api(class) if plan::is_throttled(class)) {
-                    self.feed.metrics.throttled.increment(1);
+                    self.feed.metrics.throttled();
                 }
                 self.tenant.pause(pause, &failure.reason);
                 let at = now + plan::delta(pause);
@@ -209,7 +210,8 @@ impl Attempt {
         let end =
             || ledger.finish(self.due.row, BlobEnd::Lost(reason.clone()), self.tenant.api_now());
         shared.persist.until_done("write down a lost blob", end).await;
-        self.feed.metrics.blobs_lost.increment(1);
+        self.feed.note_change();
+        self.feed.metrics.lost();
         shared.metrics.error("blob_lost", ErrorStage::Receiving);
     }
 

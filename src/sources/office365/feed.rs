@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     blob::chain,
     listing::Listed,
-    plan::{self, ListingStep, Progress, SubscriptionStep, Unlisted, WindowLength},
+    plan::{self, ListingRules, ListingStep, Progress, SubscriptionStep, Unlisted, WindowLength},
     tenant::{FeedHandle, Tenant},
 };
 
@@ -26,6 +26,9 @@ const ONCE_POLLS_MAX: u32 = 6;
 /// How long the list of subscriptions is believed while listings work.
 const SUBSCRIPTION_CHECK: Duration = Duration::from_hours(1);
 
+/// The part of `relist_all_interval` that is left to chance.
+const RELIST_JITTER: f64 = 0.2;
+
 /// A feed at work.
 pub(super) struct Feed {
     pub(super) tenant: Arc<Tenant>,
@@ -34,12 +37,18 @@ pub(super) struct Feed {
     start_attempted: Option<Timestamp>,
     listed_from: Option<Timestamp>,
     relisted_at: Option<Timestamp>,
+    /// The part of `relist_all_interval` that this feed waits, so that feeds that began together drift apart.
+    relist_part: f64,
     /// How far the listing of everything has come that is under way: one that fails goes on from there.
     relisted_to: Option<Timestamp>,
     pub(super) window_length: WindowLength,
     subscription_checked: Option<Instant>,
+    /// What the ledger was last told of the subscription.
+    subscription_recorded: Option<bool>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
+    /// It was polled since the start.
+    is_polled: bool,
     /// Failed polls in a row.
     failures: u32,
     /// Rows that named no blob, since the start.
@@ -100,7 +109,9 @@ impl PollError {
 
 impl Feed {
     pub(super) fn new(tenant: Arc<Tenant>, handle: Arc<FeedHandle>) -> Feed {
+        let relist_part = tenant.with_random(|random| 1.0 - RELIST_JITTER * random.f64());
         Feed {
+            relist_part,
             listed_until: handle.opened.listed_until,
             start_attempted: handle.opened.start_attempted,
             listed_from: handle.opened.listed_from,
@@ -108,7 +119,9 @@ impl Feed {
             relisted_to: None,
             window_length: WindowLength::LONGEST,
             subscription_checked: None,
+            subscription_recorded: None,
             was_refused: false,
+            is_polled: false,
             failures: 0,
             bad_rows: 0,
             tenant,
@@ -124,8 +137,9 @@ impl Feed {
         loop {
             let result = tokio::select! {
                 biased;
-                () = shared.stopping() => return Ok(()),
-                result = AssertUnwindSafe(self.poll()).catch_unwind() => {
+                () = tenant.stop.cancelled() => return Ok(()),
+                // In a place of its own, which is free between two polls: there may be thousands of feeds.
+                result = AssertUnwindSafe(Box::pin(self.poll())).catch_unwind() => {
                     result.unwrap_or(Err(PollError::Panicked))
                 }
             };
@@ -146,11 +160,14 @@ impl Feed {
                 }
             }
             let wait = tenant.with_random(|random| {
-                plan::next_poll(step, self.failures, shared.poll_interval, random)
+                let wait = plan::next_poll(step, self.failures, shared.poll_interval, random);
+                let is_first = !std::mem::replace(&mut self.is_polled, step.is_none());
+                // What started together is polled at times of its own from here on.
+                if is_first && step.is_none() { wait.mul_f64(random.f64()) } else { wait }
             });
             tokio::select! {
                 biased;
-                () = shared.stopping() => return Ok(()),
+                () = tenant.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -208,8 +225,11 @@ impl Feed {
         );
         let is_enabled = step == SubscriptionStep::Ready;
         handle.metrics.subscription(is_enabled);
-        let record = || ledger.record_subscription(row, is_enabled);
-        persist.until_done("write down a subscription", record).await;
+        if self.subscription_recorded != Some(is_enabled) {
+            let record = || ledger.record_subscription(row, is_enabled);
+            persist.until_done("write down a subscription", record).await;
+            self.subscription_recorded = Some(is_enabled);
+        }
         match step {
             SubscriptionStep::Ready => {}
             SubscriptionStep::WaitUntil(until) => return Err(PollError::Unsubscribed { until }),
@@ -247,6 +267,8 @@ impl Feed {
             }
             if self.list_window(next.window).await? == Listed::Whole {
                 if let Some(missed) = next.missed {
+                    // Or it would be missed again after a kill.
+                    tenant.shared.quiet.write().await;
                     self.report_missed(missed);
                 }
                 progress.position = Some(next.window.end());
@@ -275,7 +297,14 @@ impl Feed {
     /// Lists again, when it is time, all that the API still lists and that no poll lists again anyway.
     async fn relist(&mut self) -> Result<(), PollError> {
         let tenant = Arc::clone(&self.tenant);
-        let rules = &tenant.shared.listing;
+        let rules = &ListingRules {
+            relist_all_interval: tenant
+                .shared
+                .listing
+                .relist_all_interval
+                .mul_f64(self.relist_part),
+            ..tenant.shared.listing
+        };
         let Some(listed_until) = self.listed_until else { return Ok(()) };
         if !plan::is_relisting_due(rules, self.relisted_at, tenant.api_now()) {
             return Ok(());
@@ -319,15 +348,25 @@ impl Feed {
             let (field, row) = (row.field, &row.row);
             tracing::error!(component_id, tenant, %content_type, field, row, "listing names a blob that cannot be fetched");
         }
-        let ledger = shared.persist.ledger();
-        let add = || ledger.add_page(handle.opened.feed, page.blobs.clone(), until);
-        let added = shared.persist.until_done("enter a page of a listing", add).await;
-        handle.metrics.blobs_listed.increment(added);
+        let added = match until {
+            // Most pages are of quiet feeds and name nothing: how far those are listed is written down together.
+            Some(until) if page.blobs.is_empty() => {
+                shared.quiet.note(handle.opened.feed, until);
+                0
+            }
+            Some(_) | None => {
+                let ledger = shared.persist.ledger();
+                let add = || ledger.add_page(handle.opened.feed, page.blobs.clone(), until);
+                shared.persist.until_done("enter a page of a listing", add).await
+            }
+        };
+        handle.metrics.listed(added);
         if let Some(until) = until {
             self.listed_until = self.listed_until.max(Some(until));
             handle.metrics.listed_until(self.listed_until.unwrap_or(until));
         }
         if added > 0 {
+            handle.note_change();
             tracing::debug!(component_id, tenant, %content_type, blobs = added, "blobs listed");
             self.tenant.wake.notify_one();
         }
@@ -338,7 +377,7 @@ impl Feed {
         let (component_id, content_type) = (&*shared.id, self.handle.content_type);
         shared.metrics.error(error.metric_type(), ErrorStage::Receiving);
         if let ListingStep::Pause(pause) = error.step() {
-            self.handle.metrics.throttled.increment(1);
+            self.handle.metrics.throttled();
             self.tenant.pause(pause, &error.text());
         }
         if !self.failures.is_power_of_two() {

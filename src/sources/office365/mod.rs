@@ -16,9 +16,12 @@ mod feed;
 pub mod ledger;
 mod listing;
 mod metrics;
+mod opening;
 mod persist;
 mod plan;
+mod quiet;
 pub mod report;
+mod roster;
 mod schema;
 mod seen_index;
 mod send;
@@ -26,6 +29,8 @@ mod shared;
 mod source;
 pub mod state_import;
 mod tenant;
+mod tenants_dir;
+mod watch;
 
 /// What the API is made of, for commands.
 pub use ::office365::{ContentType, TenantId, parse_time};

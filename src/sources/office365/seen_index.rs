@@ -15,12 +15,12 @@ const ROW_MAX: u64 = (1 << ROW_BITS) - 1;
 /// come may have this many before it: far more than there are records on their way at one time.
 const ROWS_OUT_OF_ORDER_MAX: i64 = 1 << 20;
 
-/// Slots of a new table. A power of two, as every size.
+/// Slots of the first table. A power of two, as every size.
 const SLOTS_MIN: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct SeenIndex {
-    /// 0 where nothing is; the row's part is never 0.
+    /// 0 where nothing is; the row's part is never 0. Empty until the first id: most tenants of many are quiet.
     slots: Vec<u64>,
     used: usize,
     /// The number of the row before the first that the table can hold.
@@ -29,7 +29,7 @@ pub(super) struct SeenIndex {
 
 impl SeenIndex {
     pub(super) fn new() -> SeenIndex {
-        SeenIndex { slots: vec![0; SLOTS_MIN], used: 0, base: None }
+        SeenIndex { slots: Vec::new(), used: 0, base: None }
     }
 
     /// Adds an id by its hash. A row too far from the first one is left out: a copy of its records would not be
@@ -39,7 +39,7 @@ impl SeenIndex {
         let offset = u64::try_from(row.number() - base).unwrap_or(0);
         if (1..=ROW_MAX).contains(&offset) {
             if self.used * 4 >= self.slots.len() * 3 {
-                self.rebuild(self.slots.len() * 2, 0);
+                self.rebuild((self.slots.len() * 2).max(SLOTS_MIN), 0);
             }
             self.put((hash & !ROW_MAX) | offset);
         }
@@ -48,6 +48,9 @@ impl SeenIndex {
     /// The rows that may hold the id of this hash.
     pub(super) fn candidates(&self, hash: u64) -> Vec<SeenRow> {
         let mut rows = Vec::new();
+        if self.slots.is_empty() {
+            return rows;
+        }
         let tag = hash >> ROW_BITS;
         let mut at = self.home(tag);
         while self.slots[at] != 0 {

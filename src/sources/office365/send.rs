@@ -79,7 +79,7 @@ impl Attempt {
             for fate in fates {
                 fate.cancelled().await;
             }
-            if shared.is_stopping() {
+            if self.tenant.stop.is_cancelled() {
                 tally.undelivered += held.len() as u64;
                 return tally;
             }

@@ -1,34 +1,32 @@
 //! The source at work: its tenants side by side, until it is told to end or has done what there is.
 
 use std::{
+    convert::Infallible,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use net::Transport;
-use office365::{RateLimiter, TenantClient, WallClock};
 use pipeline_core::{Outlet, RunError, RunMode, Shutdown, Source, SourceContext};
-use tokio::{
-    sync::{Notify, Semaphore},
-    task::JoinSet,
-    time::sleep,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 
 use super::{
     chunk::InFlight,
     config::Config,
-    duplicates::Duplicates,
     ledger::Ledger,
-    metrics::{Counted, FeedMetrics, TenantMetrics, describe},
+    metrics::describe,
+    opening::Opening,
     persist::Persist,
     plan,
-    shared::Shared,
-    tenant::{FeedHandle, Tenant},
+    quiet::QuietListings,
+    roster::Roster,
+    shared::{AtWork, Shared},
+    tenants_dir::FileTenant,
+    watch::Watch,
 };
 
 /// How often what is old is deleted from the ledger.
@@ -77,31 +75,17 @@ impl Source for Office365 {
         Box::pin(async move {
             describe();
             let shared = Arc::new(self.shared(outlet, shutdown));
-            let mut tenants = Vec::new();
-            for index in 0..self.config.tenants.len() {
-                tokio::select! {
-                    biased;
-                    // The ledger is tried until it works, and so would keep the program from ending.
-                    () = shared.stopping() => return Ok(()),
-                    error = shared.persist.failed() => return Err(error),
-                    opened = self.open_tenant(index, &shared) => tenants.push(Arc::new(opened?)),
-                }
-            }
-            let mut running = JoinSet::new();
-            for tenant in &tenants {
-                running.spawn(Arc::clone(tenant).run());
-            }
+            let mut roster = self.roster(&shared);
             let ended = tokio::select! {
                 biased;
                 () = shared.shutdown.abandoned() => Ok(None),
                 error = shared.persist.failed() => Err(error),
-                undone = join_all(&mut running) => Ok(Some(undone)),
-                () = self.prune_for_ever(&shared, &tenants) => Ok(None),
+                undone = self.work(&mut roster, &shared) => Ok(Some(undone)),
             };
             // What has not ended by itself ends where it stands.
-            running.shutdown().await;
+            roster.abandon().await;
             let Some(undone) = ended? else { return Ok(()) };
-            if shared.closed.is_cancelled() {
+            if shared.is_closed.load(Ordering::Relaxed) {
                 return Err(RunError::plain("the topology takes no more events"));
             }
             if undone.is_empty() { Ok(()) } else { Err(RunError::plain(undone.join("; "))) }
@@ -109,19 +93,28 @@ impl Source for Office365 {
     }
 }
 
-/// Waits for all tenants, and gives what they could not do.
-async fn join_all(running: &mut JoinSet<Vec<String>>) -> Vec<String> {
-    let mut undone = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        match ended {
-            Ok(problems) => undone.extend(problems),
-            Err(error) => undone.push(format!("a tenant's task ended early: {error}")),
-        }
-    }
-    undone
-}
-
 impl Office365 {
+    /// Has the tenants work to their end, beside what is done for all of them together.
+    async fn work(&self, roster: &mut Roster, shared: &Shared) -> Vec<String> {
+        let undone = tokio::select! {
+            biased;
+            undone = roster.run() => undone,
+            never = self.prune_for_ever(shared) => match never {},
+            never = shared.quiet.write_for_ever() => match never {},
+        };
+        shared.quiet.write().await;
+        undone
+    }
+
+    fn roster(&self, shared: &Arc<Shared>) -> Roster {
+        let (config, ledger) = (&self.config, Arc::clone(&self.ledger));
+        let opening = Opening::new(config.clone(), ledger, Arc::clone(&self.transport), self.seed);
+        let inline = config.tenants.iter().filter(|tenant| tenant.file.is_none());
+        let inline = inline.filter_map(FileTenant::inline).collect();
+        let folder = config.tenants_dir.as_deref().map(|path| config.open_tenants_dir(path));
+        Roster::new(Arc::clone(shared), Arc::new(opening), inline, folder.map(Watch::new))
+    }
+
     fn shared(&self, outlet: Outlet, shutdown: Shutdown) -> Shared {
         let (config, context) = (&self.config, &self.context);
         let persist = Persist::new(
@@ -129,6 +122,7 @@ impl Office365 {
             Arc::clone(&context.id),
             context.metrics.clone(),
         );
+        let quiet = QuietListings::new(persist.clone());
         Shared {
             id: Arc::clone(&context.id),
             clock: Arc::clone(&context.clock),
@@ -136,78 +130,47 @@ impl Office365 {
             metrics: context.metrics.clone(),
             persist,
             outlet,
+            stop: shutdown.drain_token(),
             shutdown,
-            closed: CancellationToken::new(),
+            is_closed: AtomicBool::new(false),
             is_once: context.mode == RunMode::Once,
             listing: config.listing_rules(),
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
             record_path: config.record_path.clone(),
             in_flight: InFlight::new(config.max_in_flight_bytes),
+            quiet,
+            at_work: AtWork::default(),
         }
-    }
-
-    async fn open_tenant(&self, index: usize, shared: &Arc<Shared>) -> Result<Tenant, RunError> {
-        let config = &self.config.tenants[index];
-        let mut settings = config.settings(&self.config)?;
-        let clock = Arc::clone(&shared.clock);
-        settings.clock = WallClock::new(move || clock.now());
-        let tenant_id = settings.tenant_id;
-        let mut feeds = std::collections::BTreeMap::new();
-        let mut row = None;
-        for content_type in &self.config.content_types {
-            let open = || self.ledger.open_feed(tenant_id, *content_type);
-            let opened = shared.persist.until_done("open a feed", open).await;
-            row = Some(opened.tenant);
-            let metrics = FeedMetrics::new(&config.name, *content_type);
-            let handle = FeedHandle { content_type: *content_type, opened, metrics };
-            feeds.insert(handle.opened.feed, Arc::new(handle));
-        }
-        let row = row.ok_or_else(|| RunError::plain("`content_types` is empty"))?;
-        let limiter = Arc::new(RateLimiter::new(self.config.max_requests_per_minute));
-        let counted = Counted { tenant: config.name.clone(), inner: Arc::clone(&self.transport) };
-        let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(index as u64));
-        let pace = Arc::clone(&limiter);
-        let client = TenantClient::new(settings, Arc::new(counted), Some(pace), random.fork());
-        let is_on = !self.config.dedupe_window.is_zero();
-        Ok(Tenant {
-            shared: Arc::clone(shared),
-            name: config.name.clone(),
-            client,
-            limiter,
-            duplicates: Duplicates::new(row, shared.persist.clone(), is_on),
-            feeds,
-            metrics: TenantMetrics::new(&config.name),
-            places: Arc::new(Semaphore::new(shared.fetch_concurrency)),
-            wake: Notify::new(),
-            random: Mutex::new(random),
-            is_skewed: AtomicBool::new(false),
-            paused_until: Mutex::new(None),
-            pauses: AtomicU32::new(0),
-        })
     }
 
     /// Deletes from the ledger what is old, a little at a time. Old by the API's clock as well as by the local one: what
     /// is forgotten too early is shipped twice.
-    async fn prune_for_ever(&self, shared: &Shared, tenants: &[Arc<Tenant>]) {
+    async fn prune_for_ever(&self, shared: &Shared) -> Infallible {
         loop {
-            let Some(server) = tenants.iter().filter_map(|tenant| tenant.client.server_now()).min()
-            else {
-                sleep(CLOCK_INTERVAL).await;
-                continue;
-            };
-            let now = shared.clock.now().min(server);
-            let seen_before = now - plan::delta(self.config.dedupe_window);
-            let created_before = now - plan::delta(BLOB_MEMORY);
-            // An error is for the next time: nothing depends on this.
-            while let Ok(true) = self.ledger.prune(seen_before, created_before).await {}
-            for tenant in tenants {
-                if let Err(error) = tenant.duplicates.follow_pruning().await {
-                    let error = &error as &(dyn std::error::Error + 'static);
-                    tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
-                }
-            }
-            sleep(PRUNE_INTERVAL).await;
+            let pause = if self.prune(shared).await { PRUNE_INTERVAL } else { CLOCK_INTERVAL };
+            sleep(pause).await;
         }
+    }
+
+    /// Whether the API's clock is known, without which nothing is deleted.
+    async fn prune(&self, shared: &Shared) -> bool {
+        let tenants = shared.at_work.all();
+        let Some(server) = tenants.iter().filter_map(|tenant| tenant.client.server_now()).min()
+        else {
+            return false;
+        };
+        let now = shared.clock.now().min(server);
+        let seen_before = now - plan::delta(self.config.dedupe_window);
+        let created_before = now - plan::delta(BLOB_MEMORY);
+        // An error is for the next time: nothing depends on this.
+        while let Ok(true) = self.ledger.prune(seen_before, created_before).await {}
+        for tenant in tenants {
+            if let Err(error) = tenant.duplicates.follow_pruning().await {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(component_id = &*shared.id, error, "cannot prune the ledger");
+            }
+        }
+        true
     }
 }

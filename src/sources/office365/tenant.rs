@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -20,12 +20,13 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     blob::Attempt,
     duplicates::Duplicates,
     feed::Feed,
-    ledger::{FeedRow, FeedState},
+    ledger::{FeedRow, FeedState, FeedStatus},
     metrics::{FeedMetrics, TenantMetrics},
     plan,
     shared::Shared,
@@ -53,12 +54,22 @@ pub(super) struct FeedHandle {
     /// What the ledger knew when it was opened.
     pub(super) opened: FeedState,
     pub(super) metrics: FeedMetrics,
+    shown: Mutex<Shown>,
+}
+
+/// The ledger's numbers of a feed, as they were shown last.
+#[derive(Default)]
+struct Shown {
+    status: FeedStatus,
+    is_current: bool,
 }
 
 /// What the feeds and blobs of a tenant share.
 pub(super) struct Tenant {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
+    /// Nothing new may be begun for this tenant.
+    pub(super) stop: CancellationToken,
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) duplicates: Duplicates,
@@ -80,13 +91,36 @@ pub(super) struct Tenant {
 }
 
 impl FeedHandle {
-    /// Shows the ledger's numbers.
+    pub(super) fn new(
+        content_type: ContentType,
+        opened: FeedState,
+        metrics: FeedMetrics,
+    ) -> FeedHandle {
+        FeedHandle { content_type, opened, metrics, shown: Mutex::default() }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A blob was listed, delivered or lost: the ledger's numbers are others now.
+    pub(super) fn note_change(&self) {
+        self.shown().is_current = false;
+    }
+
+    /// Shows the ledger's numbers, which are read only where they have changed: most feeds are quiet.
     pub(super) async fn refresh_status(&self, tenant: &Tenant) {
         let shared = &tenant.shared;
-        // Numbers for people are not worth waiting for a ledger that is in trouble.
-        if let Ok(status) = shared.persist.ledger().status(self.opened.feed).await {
-            self.metrics.status(&status, shared.clock.now());
+        let is_current = std::mem::replace(&mut self.shown().is_current, true);
+        if !is_current {
+            // Numbers for people are not worth waiting for a ledger that is in trouble.
+            match shared.persist.ledger().status(self.opened.feed).await {
+                Ok(status) => self.shown().status = status,
+                Err(_) => self.note_change(),
+            }
         }
+        let status = self.shown().status;
+        self.metrics.status(&status, shared.clock.now());
     }
 }
 
@@ -164,6 +198,14 @@ impl Tenant {
         }
     }
 
+    /// Takes back what the metrics say of the tenant and holds only while it is at work.
+    pub(super) fn withdraw_metrics(&self) {
+        self.metrics.withdraw();
+        for handle in self.feeds.values() {
+            handle.metrics.withdraw();
+        }
+    }
+
     fn pause_left(&self) -> Option<Duration> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until
@@ -184,7 +226,7 @@ impl Tenant {
         }
         tokio::select! {
             biased;
-            () = self.shared.stopping() => {}
+            () = self.stop.cancelled() => {}
             () = self.prepare() => self.fetch_until_stopped(&mut work).await,
         }
         // What is under way ends by itself now that the source stops.
@@ -218,28 +260,35 @@ impl Tenant {
         let shared = &self.shared;
         let mut look =
             tokio::time::interval((shared.poll_interval / LOOKS_PER_POLL).max(LOOK_INTERVAL_MIN));
+        let (mut next_at, mut is_news) = (None, true);
         loop {
-            let next_at = tokio::select! {
-                biased;
-                () = shared.stopping() => return,
-                next_at = self.fill(work) => next_at,
-            };
+            if is_news {
+                next_at = tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return,
+                    next_at = self.fill(work) => next_at,
+                };
+            }
             if shared.is_once && work.is_idle() && self.is_done(next_at) {
                 return;
             }
             let wait = next_at.map(|at| (at - shared.clock.now()).to_std().unwrap_or_default());
             let wait = wait.map(|wait| wait.max(self.pause_left().unwrap_or_default()));
-            tokio::select! {
+            is_news = tokio::select! {
                 biased;
-                () = shared.stopping() => return,
-                Some(ended) = work.blobs.join_next() => work.blob_ended(ended),
-                Some(ended) = work.feeds.join_next() => work.feed_ended(ended),
-                () = self.wake.notified() => {}
-                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => {}
-                _ = look.tick() => for handle in self.feeds.values() {
-                    handle.refresh_status(self).await;
-                },
-            }
+                () = self.stop.cancelled() => return,
+                Some(ended) = work.blobs.join_next() => { work.blob_ended(ended); true }
+                Some(ended) = work.feeds.join_next() => { work.feed_ended(ended); true }
+                () = self.wake.notified() => true,
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => true,
+                _ = look.tick() => {
+                    for handle in self.feeds.values() {
+                        handle.refresh_status(self).await;
+                    }
+                    // Where nothing waits, no clock makes anything due.
+                    next_at.is_some()
+                }
+            };
         }
     }
 

@@ -167,9 +167,14 @@ impl Rig {
 
     /// A run that is drained after `time`.
     pub(super) async fn run_for(&self, time: Duration) -> Result<(), RunError> {
+        self.run_while(tokio::time::sleep(time)).await
+    }
+
+    /// A run that is drained when `script` is done.
+    pub(super) async fn run_while(&self, script: impl Future<Output = ()>) -> Result<(), RunError> {
         let shutdown = Shutdown::new();
         let end = async {
-            tokio::time::sleep(time).await;
+            script.await;
             shutdown.drain();
         };
         let (result, ()) = tokio::join!(self.run(RunMode::Continuous, shutdown.clone()), end);
@@ -279,5 +284,13 @@ impl Scrape {
             .filter(|(text, _)| labels.iter().all(|label| text.contains(label)))
             .fold(0.0, |sum, (_, value)| sum + value);
         sum.round() as u64
+    }
+
+    /// Whether there is a series of `name` that has all of `labels`, and every such one is without a value.
+    pub(super) fn is_nan(&self, name: &str, labels: &[&str]) -> bool {
+        let series = self.0.get(name).into_iter().flatten();
+        let mut chosen =
+            series.filter(|(text, _)| labels.iter().all(|label| text.contains(label))).peekable();
+        chosen.peek().is_some() && chosen.all(|(_, value)| value.is_nan())
     }
 }

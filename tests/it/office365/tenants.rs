@@ -52,6 +52,24 @@ fn a_throttled_tenant_does_not_hold_up_another() {
 }
 
 #[test]
+fn a_slow_tenant_does_not_hold_up_another_and_shows_in_its_own_metrics_only() {
+    let ((), metrics) = simulate(async || {
+        let slow = tenant(CONTOSO, "contoso.example").with_history(history(4));
+        let fine = tenant(FABRIKAM, "fabrikam.example").with_history(history(5));
+        let rig = Rig::new(vec![slow, fine]);
+        let target = FaultTarget::default().of_tenant(CONTOSO);
+        rig.tenants.script(target, Fault::Hang(Duration::from_mins(10)), 1_000_000);
+        rig.run_for(Duration::from_mins(3)).await.unwrap();
+        assert!(rig.verify_tenant(Some(FABRIKAM)).is_exact());
+    });
+    let requests = |labels: &[&str]| metrics.sum("o365_api_requests_total", labels);
+    assert!(requests(&["tenant=\"contoso\"", "status=\"none\""]) > 0);
+    let fine = requests(&["tenant=\"fabrikam\""]);
+    assert!(fine > 0);
+    assert_eq!(requests(&["tenant=\"fabrikam\"", "status=\"200\""]), fine);
+}
+
+#[test]
 fn what_is_not_subscribed_to_is_started_once() {
     let ((), metrics) = simulate(async || {
         let mut spec: TenantSpec = tenant(CONTOSO, "contoso.example").with_history(history(6));

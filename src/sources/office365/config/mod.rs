@@ -9,7 +9,7 @@ mod tenant;
 use std::{
     collections::HashSet,
     num::{NonZeroU16, NonZeroU32},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -24,8 +24,13 @@ pub use self::{
     credential::{App, Certificate, ManagedIdentity},
     tenant::Tenant,
 };
-use super::plan::{LISTABLE, ListingRules};
+use super::{
+    plan::{LISTABLE, ListingRules},
+    tenants_dir::{FileTenant, TenantsDir},
+};
 use crate::config::{
+    TableReader,
+    fault::Fault,
     proxy::Proxy,
     units::{byte_size, duration, field_path},
 };
@@ -91,8 +96,15 @@ pub struct Config {
     /// One app that serves every tenant which has no `client_id` and no credential of its own: a multi-tenant app that
     /// each of them has given admin consent to. It has one of `client_secret`, `certificate` and `federated_token_file`.
     pub app: Option<App>,
+    /// A folder with a file `NAME.toml` for each further tenant, which holds the keys of a tenant's table; `name` is the
+    /// file's own name where it is not set. The folder is watched: files that are added, changed or removed take effect
+    /// within seconds, without a restart. A file with a mistake changes nothing and holds up no other tenant.
+    pub tenants_dir: Option<PathBuf>,
     /// Whose records to collect.
     pub tenants: Vec<Tenant>,
+    /// Reads the files of `tenants_dir`.
+    #[serde(skip)]
+    pub table_reader: TableReader,
 }
 
 /// How connections are secured.
@@ -128,7 +140,9 @@ impl Default for Config {
             tls: Tls::default(),
             proxy: Proxy::default(),
             app: None,
+            tenants_dir: None,
             tenants: Vec::new(),
+            table_reader: TableReader::default(),
         }
     }
 }
@@ -137,7 +151,7 @@ impl Config {
     /// All that is wrong and could not be seen while parsing.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.option_problems();
-        if self.tenants.is_empty() {
+        if self.tenants.is_empty() && self.tenants_dir.is_none() {
             problems.push(
                 Problem::at("tenants", "there is no tenant")
                     .fix("add a table [[sources.<id>.tenants]] with name, tenant_id, client_id and client_secret"),
@@ -161,6 +175,27 @@ impl Config {
             }
         }
         problems
+    }
+
+    /// Takes in the tenants of `tenants_dir`, read by `reader`. Gives what is wrong with its files, or why there is no
+    /// reading it.
+    pub fn read_tenants_dir(&mut self, reader: &TableReader) -> Result<Vec<Fault>, Problem> {
+        self.table_reader = reader.clone();
+        let Some(path) = &self.tenants_dir else { return Ok(Vec::new()) };
+        let look = self.open_tenants_dir(path).look().map_err(|error| {
+            let message = format!("cannot read the folder `{}`: {error}", path.display());
+            Problem::at("tenants_dir", message).fix("make the folder; it may be empty")
+        })?;
+        self.tenants.retain(|tenant| tenant.file.is_none());
+        self.tenants.extend(look.tenants.iter().map(|declared| Tenant::clone(&declared.tenant)));
+        Ok(look.faults)
+    }
+
+    /// The folder at `path`, beside the tenants that stand here.
+    pub(super) fn open_tenants_dir(&self, path: &Path) -> TenantsDir {
+        let inline = self.tenants.iter().filter(|tenant| tenant.file.is_none());
+        let inline = inline.filter_map(FileTenant::inline).collect();
+        TenantsDir::new(path, self.table_reader.clone(), inline).with_app(self.app.clone())
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

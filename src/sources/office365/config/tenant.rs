@@ -54,9 +54,22 @@ pub struct Tenant {
     /// Where the API is, instead of the cloud's own host.
     #[serde(default)]
     pub resource_url: Option<String>,
+    /// The file that declares the tenant; nothing where the main configuration does.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl Tenant {
+    /// All that is wrong with the tenant by itself, at keys of its own table. `app` is what serves it if it has none.
+    pub(in super::super) fn own_problems(&self, app: Option<&App>) -> Vec<Problem> {
+        let mut problems = self.problems(0, app);
+        for problem in &mut problems {
+            // Without the name and the number of the list.
+            problem.key.drain(..problem.key.len().min(2));
+        }
+        problems
+    }
+
     /// What is wrong with the table at `index`. `app` is what serves a tenant that has none of its own.
     pub(super) fn problems(&self, index: usize, app: Option<&App>) -> Vec<Problem> {
         let mut problems = Vec::new();

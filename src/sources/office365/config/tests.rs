@@ -204,7 +204,7 @@ fn mistakes_of_form_are_parse_errors() {
     check(
         "poll_intervall = '5m'",
         &expect![
-            "unknown field `poll_intervall`, expected one of `content_types`, `poll_interval`, `request_timeout`, `lookback`, `settle_time`, `relist_overlap`, `relist_all_interval`, `publisher_id`, `max_requests_per_minute`, `fetch_concurrency`, `record_path`, `dedupe_window`, `max_in_flight_bytes`, `record_bytes_max`, `tls`, `proxy`, `app`, `tenants`"
+            "unknown field `poll_intervall`, expected one of `content_types`, `poll_interval`, `request_timeout`, `lookback`, `settle_time`, `relist_overlap`, `relist_all_interval`, `publisher_id`, `max_requests_per_minute`, `fetch_concurrency`, `record_path`, `dedupe_window`, `max_in_flight_bytes`, `record_bytes_max`, `tls`, `proxy`, `app`, `tenants_dir`, `tenants`"
         ],
     );
     check(

@@ -190,7 +190,8 @@ pub(super) fn take_due(
 ) -> rusqlite::Result<Due> {
     let mut due = Due::default();
     for feed in feeds {
-        due.blobs.extend(due_of_feed(db, *feed, now, limit)?);
+        // One more than can be taken says whether more are due, without a look at all that wait.
+        due.blobs.extend(due_of_feed(db, *feed, now, limit.saturating_add(1))?);
     }
     due.blobs.sort_by_key(|due| (due.blob.expires, due.row));
     let more_are_due = due.blobs.len() > limit as usize;

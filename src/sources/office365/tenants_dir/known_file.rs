@@ -1,0 +1,135 @@
+//! One file of the folder: what it says, what of that is in force, whether it can be used as it is.
+
+use std::{
+    fs::File,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{FileTenant, folder::Stamp};
+use crate::{
+    config::{
+        ReadTable,
+        fault::{Fault, SourceFile},
+    },
+    sources::office365::config::{App, Tenant},
+};
+
+/// Bytes of a file: a table of ten lines has far less.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// A file, as far as it was seen.
+#[derive(Debug, Default)]
+pub(super) struct KnownFile {
+    /// As it looked the last time.
+    pub(super) seen: Option<Stamp>,
+    /// As it looked when its content was taken.
+    pub(super) taken: Option<Stamp>,
+    /// It was not there at the last look.
+    pub(super) was_missing: bool,
+    /// Of the content that was taken last.
+    digest: Option<u64>,
+    /// The content that was taken last has mistakes of its own.
+    has_mistakes: bool,
+    pub(super) in_force: Option<FileTenant>,
+    /// Free of mistakes, and not in force yet.
+    pub(super) candidate: Option<Candidate>,
+    /// What the candidate was found to collide with.
+    pub(super) collision: Option<String>,
+}
+
+/// What may come in force.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) declared: FileTenant,
+    pub(super) read: ReadTable<Tenant>,
+}
+
+impl KnownFile {
+    /// Whether the content is to be read: it is another than was taken, and is not being written just now.
+    pub(super) fn is_settled(&self, stamp: &Stamp, is_first_look: bool) -> bool {
+        is_first_look || (self.seen.as_ref() == Some(stamp) && self.taken.as_ref() != Some(stamp))
+    }
+
+    pub(super) fn is_faulty(&self) -> bool {
+        self.has_mistakes || self.candidate.is_some()
+    }
+
+    /// Takes the file's text, where that is another than before.
+    pub(super) fn take(&mut self, path: &Path) -> Result<Option<Arc<SourceFile>>, Fault> {
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(error) => {
+                // It is tried again at each look, and told once.
+                self.taken = None;
+                let message = format!("cannot read `{}`: {error}", path.display());
+                let digest = Some(digest_of(&message));
+                let is_known = std::mem::replace(&mut self.digest, digest) == digest;
+                self.has_mistakes = true;
+                return if is_known { Ok(None) } else { Err(Fault::general(message)) };
+            }
+        };
+        let digest = Some(digest_of(&text));
+        if std::mem::replace(&mut self.digest, digest) == digest {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(SourceFile { path: path.to_owned(), text })))
+    }
+
+    /// Notes what the text was read as, and gives what is wrong with it.
+    pub(super) fn note(
+        &mut self,
+        file: &SourceFile,
+        read: Result<ReadTable<Tenant>, Vec<Fault>>,
+        app: Option<&App>,
+    ) -> Vec<Fault> {
+        self.collision = None;
+        self.candidate = None;
+        let candidate = read.and_then(|read| candidate(file, read, app));
+        self.has_mistakes = candidate.is_err();
+        match candidate {
+            Ok(candidate) => {
+                self.candidate = Some(candidate);
+                Vec::new()
+            }
+            Err(faults) => faults,
+        }
+    }
+}
+
+fn candidate(
+    file: &SourceFile,
+    mut read: ReadTable<Tenant>,
+    app: Option<&App>,
+) -> Result<Candidate, Vec<Fault>> {
+    read.settings.file = Some(file.path.clone());
+    let problems = read.settings.own_problems(app);
+    let faults: Vec<Fault> = problems.into_iter().map(|problem| read.fault(problem)).collect();
+    match read.settings.tenant_id.parse() {
+        Ok(id) if faults.is_empty() => {
+            let tenant = Arc::new(read.settings.clone());
+            // The file's name gives the tenant its own where the text does not.
+            let fingerprint = digest_of(&(&file.text, &tenant.name));
+            let declared = FileTenant { tenant, id, fingerprint };
+            Ok(Candidate { declared, read })
+        }
+        Ok(_) | Err(_) => Err(faults),
+    }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 KiB"));
+    }
+    Ok(text)
+}
+
+fn digest_of(content: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
