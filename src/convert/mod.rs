@@ -36,8 +36,9 @@ pub struct ConvertError(#[from] serde_yaml_ng::Error);
 struct Notes(Vec<String>);
 
 impl Notes {
-    /// Adds a note, unless it was told before.
+    /// Adds a note, unless it was told before. It becomes a line of comment, which nothing in it may end.
     fn add(&mut self, note: String) {
+        let note = note.replace(char::is_control, " ");
         if !self.0.contains(&note) {
             self.0.push(note);
         }
@@ -105,7 +106,7 @@ pub fn convert(text: &str, sinks: &[&str]) -> Result<Converted, ConvertError> {
 /// The transforms, and the name of the last one.
 fn transforms(root: &Yaml, notes: &mut Notes) -> (String, &'static str) {
     let processors = root.at("processors").map(Yaml::list).unwrap_or_default();
-    let (mapping, rest) = take_mapping(processors);
+    let (mapping, rest) = take_mapping(processors, notes);
     let mut toml = String::new();
     let mut program = String::new();
     let mut input = "office365";

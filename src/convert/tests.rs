@@ -402,43 +402,44 @@ output.elasticsearch:
         text,
         "[[sources.office365.tenants]]",
         &expect![[r#"
-        name = "o365"
-        tenant_id = "a"
-        client_id = "b"
-        client_secret = "p$$${X}"
-        login_url = "https://l"
-        resource_url = "https://r"
+            name = "o365"
+            tenant_id = "a"
+            client_id = "b"
+            client_secret = "p$$${X}"
+            login_url = "https://l"
+            resource_url = "https://r"
 
-        [transforms.processors]
-        type = "remap"
-        inputs = ["office365"]
-        source = '''
-        # As o365beat did before any processor, and the id that sinks go by.
-        ."@timestamp" = parse_utc(.CreationTime) || now()
-        .event.id = .Id
-        '''
+            [transforms.processors]
+            type = "remap"
+            inputs = ["office365"]
+            source = '''
+            # As o365beat did before any processor, and the id that sinks go by.
+            ."@timestamp" = parse_utc(.CreationTime) || now()
+            .event.id = .Id
+            '''
 
-        [sinks.elasticsearch]
-        type = "elasticsearch"
-        inputs = ["processors"]
-        endpoints = ["https://a:9200/elastic", "https://b:9300/elastic", "https://c:9200/p", "https://[::1]:9200/elastic", "${HOST}", "https://${H:-x}:9200/elastic"]
-        mode = "bulk"
-        bulk = { index = "o365beat-%Y.%m.%d", action = "create" }
-        id_field = "event.id"
-        pipeline = "geo"
-        auth = { strategy = "basic", user = "elastic", password = "${ES_PWD:-changeme}" }
-        compression_level = 5
-        batch = { max_events = 500 }
-        request = { concurrency = 2, timeout = "90s", retry_max_backoff = "2m" }
-        tls = { ca_file = "ca.pem", crt_file = "c.pem", key_file = "c.key", verify_hostname = false }
-        `login_url` and `resource_url` are those of no cloud that is known, and are carried as they are
-        the place where o365beat stopped is in `./o365beat.state`: take it over with `o365flow state import`, or up to seven days are collected again
-        o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice
-        of several Elasticsearch hosts one is used at a time, and the next one when it does not answer
-        `%{[agent.version]}` in the name of the index is left out
-        of several `output.elasticsearch.ssl.certificate_authorities` the first is taken: put the others into the same file
-        `output.elasticsearch.ssl.key_passphrase` is not carried
-        `HOST`, `X` may have come from a keystore of Beats, which only Beats can read: set variables of these names, or keep the values with `o365flow keystore add` and write `SECRET[backend.KEY]`"#]],
+            [sinks.elasticsearch]
+            type = "elasticsearch"
+            inputs = ["processors"]
+            endpoints = ["https://a:9200/elastic", "https://b:9300/elastic", "https://c:9200/p", "https://[::1]:9200/elastic", "${HOST}", "https://${H:-x}:9200/elastic"]
+            mode = "bulk"
+            bulk = { index = "o365beat-%Y.%m.%d", action = "create" }
+            id_field = "event.id"
+            pipeline = "geo"
+            auth = { strategy = "basic", user = "elastic", password = "${ES_PWD:-changeme}" }
+            compression_level = 5
+            batch = { max_events = 500 }
+            request = { concurrency = 2, timeout = "90s", retry_max_backoff = "2m" }
+            tls = { ca_file = "ca.pem", crt_file = "c.pem", key_file = "c.key", verify_hostname = false }
+            `login_url` and `resource_url` are those of no cloud that is known, and are carried as they are
+            the place where o365beat stopped is in `./o365beat.state`: take it over with `o365flow state import`, or up to seven days are collected again
+            o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice
+            an Elasticsearch host that is a variable has to be a whole URL, as `https://host:9200`
+            of several Elasticsearch hosts one is used at a time, and the next one when it does not answer
+            `%{[agent.version]}` in the name of the index is left out
+            of several `output.elasticsearch.ssl.certificate_authorities` the first is taken: put the others into the same file
+            `output.elasticsearch.ssl.key_passphrase` is not carried
+            `HOST`, `X` may have come from a keystore of Beats, which only Beats can read: set variables of these names, or keep the values with `o365flow keystore add` and write `SECRET[backend.KEY]`"#]],
     );
 }
 
@@ -485,6 +486,30 @@ output.elasticsearch: {enabled: false}
         this version has no sink of type `kafka` yet, and says so when the result is checked
         the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"#]],
     );
+}
+
+#[test]
+fn no_value_leaves_its_place() {
+    // Quotes of all sorts, a line break, a control character, a variable, a dollar sign.
+    let odd = "a\nb = 1\u{7} ''' \" ${V:d} $";
+    let text = json!({
+        "o365beat": {
+            "registry_file_path": odd, "tenant_domain": odd, "client_secret": odd,
+            "certificate_path": "${P:}", "certificate_pwd": odd,
+        },
+        "processors": [
+            {"add_fields": {"target": "", "fields": {"x": odd}}},
+            {"drop_event": {"when": {"equals": {"k\n\"'": odd}}}},
+        ],
+    });
+    // JSON is YAML.
+    let converted = converted(&text.to_string());
+    let topology: toml::Table = converted.toml.parse().expect("it is TOML");
+    let ours = Some("a\nb = 1\u{7} ''' \" ${V:-d} $$");
+    assert_eq!(topology["sources"]["office365"]["tenants"][0]["client_secret"].as_str(), ours);
+    assert_eq!(topology.keys().collect::<Vec<_>>(), ["data_dir", "sinks", "sources", "transforms"]);
+    let made = run(&converted, &json!({}));
+    assert_eq!(made["x"], "a\nb = 1\u{7} ''' \" ${V:-d} $");
 }
 
 #[test]

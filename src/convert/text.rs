@@ -28,7 +28,19 @@ pub(super) fn toml_string_required(text: &str) -> String {
 
 /// A string of TOML, exactly as it is.
 pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut written = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => written.push_str("\\\""),
+            '\\' => written.push_str("\\\\"),
+            letter if letter.is_control() => {
+                add(&mut written, format_args!("\\u{:04X}", u32::from(letter)));
+            }
+            letter => written.push(letter),
+        }
+    }
+    written.push('"');
+    written
 }
 
 /// An array of strings of TOML.
@@ -39,7 +51,8 @@ pub(super) fn toml_strings<'a>(texts: impl IntoIterator<Item = &'a String>) -> S
 
 /// A program of VRL as a string of TOML.
 pub(super) fn toml_program(program: &str) -> String {
-    if program.contains("'''") {
+    let is_odd = |letter: char| letter.is_control() && letter != '\n';
+    if program.contains("'''") || program.contains(is_odd) {
         return quoted(program);
     }
     format!("'''\n{program}'''")

@@ -38,6 +38,9 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     let mut toml = String::new();
     let hosts = settings.texts_at("hosts");
     let endpoints: Vec<String> = hosts.iter().map(|host| endpoint(host, settings)).collect();
+    if hosts.iter().any(|host| has_variable(host) && !host.contains("://") && !host.contains(':')) {
+        notes.add("an Elasticsearch host that is a variable has to be a whole URL, as `https://host:9200`".to_owned());
+    }
     if endpoints.is_empty() {
         notes.add("`output.elasticsearch.hosts` is not set: fill in `endpoints`".to_owned());
     }

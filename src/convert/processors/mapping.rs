@@ -1,6 +1,9 @@
 //! The mapping that o365beat comes with, which is a program of ours: recognised among processors and taken out of them.
 
-use super::super::yaml::{Map, Yaml};
+use super::super::{
+    Notes,
+    yaml::{Map, Yaml},
+};
 
 /// Record fields with the names that o365beat's own mapping gives them; the mark of that mapping.
 const RENAMED: [(&str, &str); 8] = [
@@ -37,7 +40,10 @@ pub(in crate::convert) enum Mapping {
 }
 
 /// Takes the mapping out of `processors`; what a user has added to it stays.
-pub(in crate::convert) fn take_mapping(processors: &[Yaml]) -> (Mapping, Vec<Yaml>) {
+pub(in crate::convert) fn take_mapping(
+    processors: &[Yaml],
+    notes: &mut Notes,
+) -> (Mapping, Vec<Yaml>) {
     let Some(at) = processors.iter().position(is_mapping) else {
         return (Mapping::Absent, processors.to_vec());
     };
@@ -45,7 +51,10 @@ pub(in crate::convert) fn take_mapping(processors: &[Yaml]) -> (Mapping, Vec<Yam
     for (index, processor) in processors.iter().enumerate() {
         if index == at {
             rest.extend(without_covered(processor));
-        } else if index > at || !is_dissect(processor) {
+        } else if index > at {
+            rest.push(processor.clone());
+        } else if !is_dissect(processor) {
+            notes.add("the processors in front of o365beat's own mapping run behind it".to_owned());
             rest.push(processor.clone());
         }
     }
@@ -65,8 +74,9 @@ fn is_one_of(field: &Yaml, pairs: &[(&str, &str)]) -> bool {
 }
 
 fn is_dissect(processor: &Yaml) -> bool {
-    let field = processor.at("dissect").and_then(|dissect| dissect.text_at("field"));
-    field.is_some_and(|field| DISSECTED.contains(&field.as_str()))
+    let Some(dissect) = processor.at("dissect") else { return false };
+    let field = dissect.text_at("field").unwrap_or_default();
+    DISSECTED.contains(&field.as_str()) && dissect.at("target_prefix").is_none()
 }
 
 /// What a `convert` does besides the mapping.
