@@ -37,7 +37,7 @@ struct Notes(Vec<String>);
 
 impl Notes {
     /// Adds a note, unless it was told before. It becomes a line of comment, which nothing in it may end.
-    fn add(&mut self, note: String) {
+    fn add(&mut self, note: &str) {
         let note = note.replace(char::is_control, " ");
         if !self.0.contains(&note) {
             self.0.push(note);
@@ -82,9 +82,9 @@ pub fn convert(text: &str, sinks: &[&str]) -> Result<Converted, ConvertError> {
     let written = output::tables(&root, last, sinks, &mut notes);
     for (key, _) in root.map() {
         match ELSEWHERE.iter().find(|(name, _)| name == key) {
-            Some((_, why)) => notes.add(format!("`{key}` is not carried: {why}")),
+            Some((_, why)) => notes.add(&format!("`{key}` is not carried: {why}")),
             None if CARRIED.contains(&key.as_str()) => {}
-            None => notes.add(format!("`{key}` is not carried: there is nothing like it here")),
+            None => notes.add(&format!("`{key}` is not carried: there is nothing like it here")),
         }
     }
     note_keystore(&root, &mut notes);
@@ -117,9 +117,7 @@ fn transforms(root: &Yaml, notes: &mut Notes) -> (String, &'static str) {
             input = "o365beat";
         }
         Mapping::Absent => {
-            notes.add(
-                "o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice".to_owned(),
-            );
+            notes.add("o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice");
             program.push_str(
                 "# As o365beat did before any processor, and the id that sinks go by.\n.\"@timestamp\" = parse_utc(.CreationTime) || now()\n.event.id = .Id\n",
             );
@@ -152,7 +150,7 @@ fn note_keystore(root: &Yaml, notes: &mut Notes) {
     if !names.is_empty() {
         names.sort();
         names.dedup();
-        notes.add(format!(
+        notes.add(&format!(
             "{} may have come from a keystore of Beats, which only Beats can read: set variables of these names, or keep the values with `o365flow keystore add` and write `SECRET[backend.KEY]`",
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         ));
@@ -181,9 +179,10 @@ fn without_bare_variables(toml: &str) -> String {
         } else if let Some((inner, after)) =
             rest.strip_prefix("${").and_then(|inner| inner.split_once('}'))
         {
-            match inner.contains(":-") {
-                true => add(&mut written, format_args!("${{{inner}}}")),
-                false => written.push_str("00000000-0000-0000-0000-000000000000"),
+            if inner.contains(":-") {
+                add(&mut written, format_args!("${{{inner}}}"));
+            } else {
+                written.push_str("00000000-0000-0000-0000-000000000000");
             }
             rest = after;
         } else {

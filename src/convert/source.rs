@@ -7,7 +7,7 @@ use office365::Cloud;
 use super::{
     Notes,
     text::{
-        add_line, duration, has_variable, is_optional_variable, toml_duration, toml_string,
+        add_line, duration, has_variable, is_optional_variable, quoted, toml_duration, toml_string,
         toml_string_required, toml_strings, variables,
     },
     yaml::Yaml,
@@ -38,11 +38,11 @@ pub(super) fn table(root: &Yaml, notes: &mut Notes) -> String {
     let nothing = Yaml::Null;
     let beat = root.at("o365beat").unwrap_or(&nothing);
     if beat.map().is_empty() {
-        notes.add("there is no section `o365beat`: fill in whose records to collect".to_owned());
+        notes.add("there is no section `o365beat`: fill in whose records to collect");
     }
     for (key, _) in beat.map() {
         if !KNOWN.contains(&key.as_str()) {
-            notes.add(format!("`o365beat.{key}` is not carried: o365beat has no such option"));
+            notes.add(&format!("`o365beat.{key}` is not carried: o365beat has no such option"));
         }
     }
     let mut toml = "[sources.office365]\ntype = \"office365\"\n".to_owned();
@@ -59,7 +59,7 @@ pub(super) fn table(root: &Yaml, notes: &mut Notes) -> String {
     }
     toml.push_str(&tenant(beat, notes));
     let state = beat.text_at("registry_file_path").unwrap_or_else(|| "./o365beat.state".to_owned());
-    notes.add(format!(
+    notes.add(&format!(
         "the place where o365beat stopped is in `{}`: take it over with `o365flow state import`, or up to seven days are collected again",
         variables(&state)
     ));
@@ -77,12 +77,12 @@ fn time_option(
         return format!("{ours} = {}\n", toml_string(&text));
     }
     let Some(value) = duration(&text) else {
-        notes.add(format!("`o365beat.{theirs}` is not carried: it is no duration"));
+        notes.add(&format!("`o365beat.{theirs}` is not carried: it is no duration"));
         return String::new();
     };
     let bounded = value.clamp(least, most);
     if bounded != value {
-        notes.add(format!(
+        notes.add(&format!(
             "`{ours}` is {}, as near to `o365beat.{theirs}` as it can be",
             toml_duration(bounded)
         ));
@@ -102,18 +102,12 @@ fn tenant(beat: &Yaml, notes: &mut Notes) -> String {
     };
     add_line(&mut toml, format_args!("name = {name}"));
     for (theirs, ours) in [("directory_id", "tenant_id"), ("client_id", "client_id")] {
-        match beat.text_at(theirs) {
-            Some(text) => {
-                add_line(&mut toml, format_args!("{ours} = {}", toml_string_required(&text)))
-            }
-            None => {
-                notes.add(format!("`o365beat.{theirs}` is not set: fill in `{ours}`"));
-                add_line(
-                    &mut toml,
-                    format_args!("{ours} = \"00000000-0000-0000-0000-000000000000\""),
-                );
-            }
+        let text = beat.text_at(theirs).map(|text| toml_string_required(&text));
+        if text.is_none() {
+            notes.add(&format!("`o365beat.{theirs}` is not set: fill in `{ours}`"));
         }
+        let text = text.unwrap_or_else(|| quoted("00000000-0000-0000-0000-000000000000"));
+        add_line(&mut toml, format_args!("{ours} = {text}"));
     }
     toml.push_str(&credential(beat, notes));
     toml.push_str(&cloud(beat, notes));
@@ -141,9 +135,9 @@ fn credential(beat: &Yaml, notes: &mut Notes) -> String {
         }
         (Some(secret), Some(path)) => {
             if is_set(&Some(path.clone())) {
-                notes.add("there are both a client secret and a certificate, which o365beat refused: the secret is taken".to_owned());
+                notes.add("there are both a client secret and a certificate, which o365beat refused: the secret is taken");
             } else {
-                notes.add("the certificate is a comment, as its variable may be empty: if it is what you use, it takes the place of `client_secret`".to_owned());
+                notes.add("the certificate is a comment, as its variable may be empty: if it is what you use, it takes the place of `client_secret`");
             }
             let certificate = certificate(path, toml_string_required);
             format!("client_secret = {}\n# {certificate}\n", toml_string_required(secret))
@@ -151,10 +145,8 @@ fn credential(beat: &Yaml, notes: &mut Notes) -> String {
         (None, Some(path)) => format!("{}\n", certificate(path, toml_string_required)),
         (Some(secret), None) => format!("client_secret = {}\n", toml_string_required(secret)),
         (None, None) => {
-            notes.add(
-                "there is neither a client secret nor a certificate: fill in `client_secret`"
-                    .to_owned(),
-            );
+            notes
+                .add("there is neither a client secret nor a certificate: fill in `client_secret`");
             "client_secret = \"${O365_CLIENT_SECRET}\"\n".to_owned()
         }
     }
@@ -175,17 +167,11 @@ fn cloud(beat: &Yaml, notes: &mut Notes) -> String {
         login.eq_ignore_ascii_case(&default(cloud.login_host()))
             && resource.eq_ignore_ascii_case(&default(cloud.resource_host()))
     };
-    match Cloud::ALL.iter().find(is_of) {
-        Some(cloud) => format!("cloud = \"{}\"\n", cloud.name()),
-        None => {
-            notes.add("`login_url` and `resource_url` are those of no cloud that is known, and are carried as they are".to_owned());
-            format!(
-                "login_url = {}\nresource_url = {}\n",
-                toml_string(&login),
-                toml_string(&resource)
-            )
-        }
+    if let Some(cloud) = Cloud::ALL.iter().find(is_of) {
+        return format!("cloud = \"{}\"\n", cloud.name());
     }
+    notes.add("`login_url` and `resource_url` are those of no cloud that is known, and are carried as they are");
+    format!("login_url = {}\nresource_url = {}\n", toml_string(&login), toml_string(&resource))
 }
 
 fn with_scheme(url: &str) -> String {

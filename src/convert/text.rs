@@ -147,10 +147,8 @@ pub(super) fn vrl_path(field: &str) -> String {
         let is_plain = !step.is_empty()
             && step.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             && !step.starts_with(|first: char| first.is_ascii_digit());
-        match is_plain {
-            true => add(&mut path, format_args!(".{step}")),
-            false => add(&mut path, format_args!(".{}", vrl_string(step))),
-        }
+        path.push('.');
+        path.push_str(&if is_plain { step.to_owned() } else { vrl_string(step) });
     }
     path
 }

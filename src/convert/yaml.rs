@@ -120,7 +120,7 @@ fn unfold(value: Yaml, path: &str, notes: &mut Notes) -> Yaml {
             for (key, value) in entries {
                 let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 if seen.contains(&key) {
-                    notes.add(format!(
+                    notes.add(&format!(
                         "`{full}` stands there twice: as Beats does, the last one is taken and the earlier one left out"
                     ));
                     remove(&mut merged, &key);

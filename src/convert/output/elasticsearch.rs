@@ -39,13 +39,13 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     let hosts = settings.texts_at("hosts");
     let endpoints: Vec<String> = hosts.iter().map(|host| endpoint(host, settings)).collect();
     if hosts.iter().any(|host| has_variable(host) && !host.contains("://") && !host.contains(':')) {
-        notes.add("an Elasticsearch host that is a variable has to be a whole URL, as `https://host:9200`".to_owned());
+        notes.add("an Elasticsearch host that is a variable has to be a whole URL, as `https://host:9200`");
     }
     if endpoints.is_empty() {
-        notes.add("`output.elasticsearch.hosts` is not set: fill in `endpoints`".to_owned());
+        notes.add("`output.elasticsearch.hosts` is not set: fill in `endpoints`");
     }
     if endpoints.len() > 1 && settings.flag_at("loadbalance", true) {
-        notes.add("of several Elasticsearch hosts one is used at a time, and the next one when it does not answer".to_owned());
+        notes.add("of several Elasticsearch hosts one is used at a time, and the next one when it does not answer");
     }
     let endpoints =
         if endpoints.is_empty() { vec![quoted("http://localhost:9200")] } else { endpoints };
@@ -60,10 +60,7 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     toml.push_str("id_field = \"event.id\"\n");
     if let Some(pipeline) = settings.text_at("pipeline") {
         if pipeline.contains("%{") {
-            notes.add(
-                "`output.elasticsearch.pipeline` is not carried: it depends on the event"
-                    .to_owned(),
-            );
+            notes.add("`output.elasticsearch.pipeline` is not carried: it depends on the event");
         } else {
             add_line(&mut toml, format_args!("pipeline = {}", toml_string(&pipeline)));
         }
@@ -113,7 +110,7 @@ fn auth(settings: &Yaml, notes: &mut Notes) -> String {
     match (settings.text_at("api_key"), settings.text_at("username")) {
         (Some(key), user) => {
             if user.is_some() {
-                notes.add("of user and API key of Elasticsearch the key is taken".to_owned());
+                notes.add("of user and API key of Elasticsearch the key is taken");
             }
             format!("auth = {{ strategy = \"api_key\", api_key = {} }}\n", toml_string(&key))
         }
@@ -150,7 +147,7 @@ fn request(settings: &Yaml) -> String {
 /// The name of the index: its date as we write it, without what only a Beat knows.
 fn index(settings: &Yaml, notes: &mut Notes) -> String {
     let Some(index) = settings.text_at("index") else {
-        notes.add("`output.elasticsearch.index` is not set: the default of o365beat was an index of its own version; the result writes to `o365beat-%Y.%m.%d`".to_owned());
+        notes.add("`output.elasticsearch.index` is not set: the default of o365beat was an index of its own version; the result writes to `o365beat-%Y.%m.%d`");
         return format!("o365beat-{DATE}");
     };
     let mut name = String::new();
@@ -162,7 +159,7 @@ fn index(settings: &Yaml, notes: &mut Notes) -> String {
         if let Some(layout) = inner.strip_prefix('+') {
             name.push_str(&date(layout));
         } else {
-            notes.add(format!("`%{{{inner}}}` in the name of the index is left out"));
+            notes.add(&format!("`%{{{inner}}}` in the name of the index is left out"));
             // With the hyphen that kept it apart.
             name = name.trim_end_matches('-').to_owned();
             rest = if name.is_empty() { rest.trim_start_matches('-') } else { rest };

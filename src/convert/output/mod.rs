@@ -34,7 +34,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
             "file" => others::file(settings, notes),
             "console" => others::console(settings),
             other => {
-                notes.add(format!("`output.{other}` is not carried: there is no sink like it"));
+                notes.add(&format!("`output.{other}` is not carried: there is no sink like it"));
                 continue;
             }
         };
@@ -47,7 +47,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
         if known.contains(&sink.component_type) {
             written.checkable.push_str(&table);
         } else {
-            notes.add(format!(
+            notes.add(&format!(
                 "this version has no sink of type `{}` yet, and says so when the result is checked",
                 sink.component_type
             ));
@@ -57,7 +57,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
         }
     }
     if written.toml.is_empty() {
-        notes.add("there is no output: the result writes to the console".to_owned());
+        notes.add("there is no output: the result writes to the console");
         written.toml = format!("[sinks.console]\ntype = \"console\"\ninputs = [\"{input}\"]\n");
         written.checkable.clone_from(&written.toml);
     }
@@ -68,7 +68,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
 fn note_unknown(output: &str, settings: &Yaml, known: &[&str], notes: &mut Notes) {
     for (key, _) in settings.map() {
         if !known.contains(&key.as_str()) {
-            notes.add(format!("`output.{output}.{key}` is not carried"));
+            notes.add(&format!("`output.{output}.{key}` is not carried"));
         }
     }
 }
@@ -81,7 +81,7 @@ fn tls(output: &str, settings: &Yaml, notes: &mut Notes) -> String {
     let mut entries = Vec::new();
     let authorities = ssl.texts_at("certificate_authorities");
     if authorities.len() > 1 {
-        notes.add(format!("of several `output.{output}.ssl.certificate_authorities` the first is taken: put the others into the same file"));
+        notes.add(&format!("of several `output.{output}.ssl.certificate_authorities` the first is taken: put the others into the same file"));
     }
     if let Some(first) = authorities.first() {
         entries.push(format!("ca_file = {}", toml_string(first)));
@@ -95,13 +95,13 @@ fn tls(output: &str, settings: &Yaml, notes: &mut Notes) -> String {
         None | Some("full" | "strict") => {}
         Some("certificate") => entries.push("verify_hostname = false".to_owned()),
         Some("none") => entries.push("verify_certificate = false".to_owned()),
-        Some(_) => notes.add(format!("`output.{output}.ssl.verification_mode` is not carried")),
+        Some(_) => notes.add(&format!("`output.{output}.ssl.verification_mode` is not carried")),
     }
     for (key, _) in ssl.map() {
         let known =
             ["enabled", "certificate_authorities", "certificate", "key", "verification_mode"];
         if !known.contains(&key.as_str()) {
-            notes.add(format!("`output.{output}.ssl.{key}` is not carried"));
+            notes.add(&format!("`output.{output}.ssl.{key}` is not carried"));
         }
     }
     if entries.is_empty() { String::new() } else { format!("tls = {{ {} }}\n", entries.join(", ")) }

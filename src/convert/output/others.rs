@@ -40,8 +40,7 @@ pub(super) fn kafka(settings: &Yaml, notes: &mut Notes) -> Sink {
         _ => {
             if !key.is_empty() {
                 notes.add(
-                    "`output.kafka.key` is not carried: it is not one field; `event.id` is the key"
-                        .to_owned(),
+                    "`output.kafka.key` is not carried: it is not one field; `event.id` is the key",
                 );
             }
             toml.push_str("key_field = \"event.id\"\n");
@@ -81,8 +80,7 @@ pub(super) fn file(settings: &Yaml, notes: &mut Notes) -> Sink {
         toml_string(&path)
     );
     notes.add(
-        "the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"
-            .to_owned(),
+        "the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept",
     );
     Sink { name: "file", component_type: "file", options: toml }
 }

@@ -34,7 +34,7 @@ pub(super) fn convert(settings: &Yaml, notes: &mut Notes) -> Result<String, Stri
                 program.push_str(&statements);
             }
             None => notes
-                .add(format!("`convert` of `{from}` is not carried: there is no type `{kind}`")),
+                .add(&format!("`convert` of `{from}` is not carried: there is no type `{kind}`")),
         }
     }
     Ok(program)
@@ -101,7 +101,7 @@ pub(super) fn drop_fields(settings: &Yaml, notes: &mut Notes) -> String {
     let mut program = String::new();
     for field in settings.texts_at("fields") {
         if field.starts_with('/') && field.ends_with('/') {
-            notes.add(format!(
+            notes.add(&format!(
                 "`drop_fields` of the pattern `{field}` is not carried: name the fields"
             ));
         } else if !KEPT.contains(&field.as_str()) {
@@ -118,7 +118,7 @@ pub(super) fn include_fields(settings: &Yaml, notes: &mut Notes) -> String {
     let mut kept = vec!["event.id".to_owned()];
     for field in settings.texts_at("fields") {
         if field.starts_with('/') && field.ends_with('/') {
-            notes.add(format!(
+            notes.add(&format!(
                 "`include_fields` of the pattern `{field}` is not carried: name the fields"
             ));
         } else if !KEPT.contains(&field.as_str()) && !kept.contains(&field) {
@@ -126,8 +126,7 @@ pub(super) fn include_fields(settings: &Yaml, notes: &mut Notes) -> String {
         }
     }
     notes.add(
-        "`include_fields` keeps `event.id` besides what it names, so that no event is stored twice"
-            .to_owned(),
+        "`include_fields` keeps `event.id` besides what it names, so that no event is stored twice",
     );
     for field in kept {
         let path = vrl_path(&field);
@@ -209,7 +208,7 @@ pub(super) fn truncate_fields(settings: &Yaml, notes: &mut Notes) -> Result<Stri
         return Err("its limit is no number".to_owned());
     }
     if is_bytes {
-        notes.add("`truncate_fields` counts characters here, where it counted bytes".to_owned());
+        notes.add("`truncate_fields` counts characters here, where it counted bytes");
     }
     let mut program = String::new();
     for field in settings.texts_at("fields") {

@@ -54,7 +54,7 @@ pub(in crate::convert) fn take_mapping(
         } else if index > at {
             rest.push(processor.clone());
         } else if !is_dissect(processor) {
-            notes.add("the processors in front of o365beat's own mapping run behind it".to_owned());
+            notes.add("the processors in front of o365beat's own mapping run behind it");
             rest.push(processor.clone());
         }
     }

@@ -45,7 +45,7 @@ fn branch(processor: &Yaml, condition: &Yaml, notes: &mut Notes) -> String {
     let expression = match condition::expression(condition) {
         Ok(expression) => expression,
         Err(why) => {
-            notes.add(format!("an `if` with its processors is not carried: {why}"));
+            notes.add(&format!("an `if` with its processors is not carried: {why}"));
             return String::new();
         }
     };
@@ -69,14 +69,14 @@ fn conditional(processor: &Processor<'_>, notes: &mut Notes) -> String {
     let mut expression = None;
     if let Some(when) = processor.settings.at("when") {
         if when.map().len() > 1 {
-            notes.add(format!(
+            notes.add(&format!(
                 "`{name}` has several conditions side by side; here all of them must hold"
             ));
         }
         match condition::expression(when) {
             Ok(when) => expression = Some(when),
             Err(why) => {
-                notes.add(format!("processor `{name}` is not carried: {why}"));
+                notes.add(&format!("processor `{name}` is not carried: {why}"));
                 return String::new();
             }
         }
@@ -84,7 +84,7 @@ fn conditional(processor: &Processor<'_>, notes: &mut Notes) -> String {
     let body = match body(processor, expression.is_some(), notes) {
         Ok(body) => body,
         Err(why) => {
-            notes.add(format!("processor `{name}` is not carried: {why}"));
+            notes.add(&format!("processor `{name}` is not carried: {why}"));
             return String::new();
         }
     };

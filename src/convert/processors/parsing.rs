@@ -57,20 +57,17 @@ pub(super) fn timestamp(settings: &Yaml, notes: &mut Notes) -> Result<String, St
             "UNIX_MS" => format!(
                 "time = from_unix_timestamp(to_int(text_or_null({path})) ?? -1, unit: \"milliseconds\") ?? null\n"
             ),
-            layout => match format_of(layout) {
-                Some(format) => {
-                    let zone = zone.as_deref().unwrap_or("UTC");
-                    format!(
-                        "time = parse_timestamp(text_or_null({path}), format: {}, timezone: {}) ?? null\n",
-                        vrl_string(&format),
-                        vrl_string(zone)
-                    )
-                }
-                None => {
-                    notes.add(format!("the layout `{layout}` of `timestamp` is not carried"));
+            layout => {
+                let Some(format) = format_of(layout) else {
+                    notes.add(&format!("the layout `{layout}` of `timestamp` is not carried"));
                     continue;
-                }
-            },
+                };
+                format!(
+                    "time = parse_timestamp(text_or_null({path}), format: {}, timezone: {}) ?? null\n",
+                    vrl_string(&format),
+                    vrl_string(zone.as_deref().unwrap_or("UTC"))
+                )
+            }
         };
         program.push_str(&block("time == null", &body));
     }
