@@ -1,13 +1,16 @@
 //! The registry: one line a component. The only file that names concrete ones; delete a line here and the
 //! component's folder, and it is gone.
 
+use std::any::Any;
+
 use pipeline_core::{ComponentKind, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
+/// Commands that concern this type of source reach it here.
+pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, read_settings},
     sinks::{blackhole, console, elasticsearch, file},
-    sources::office365,
     transforms::remap,
 };
 
@@ -51,6 +54,11 @@ const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) ->
             read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
         },
     }
+}
+
+/// The settings of a source, where it is of type `office365`.
+pub fn office365_config(source: &dyn SourceConfig) -> Option<&office365::Config> {
+    (source as &dyn Any).downcast_ref()
 }
 
 /// What a program that reads records from the source `office365` is compiled against.

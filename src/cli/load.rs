@@ -7,15 +7,16 @@ use std::{
 };
 
 use clap::Args;
+use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::REGISTRY,
+    components::{REGISTRY, office365, office365_config},
     config::{
         self, Ask, Config, Global, Variables,
         fault::{Fault, SourceFile},
     },
-    topology::{self, Checked},
+    topology::{self, Checked, state_dir},
 };
 
 /// Which configuration to use.
@@ -84,6 +85,61 @@ impl Loaded {
     pub(super) fn too_open(&self) -> Vec<Fault> {
         let named = self.private_files.iter().map(PathBuf::as_path);
         too_open(named.chain([self.global.data_dir.as_path()]))
+    }
+}
+
+/// A source of type `office365`, for the commands that concern one.
+pub(super) struct Office365Source {
+    pub(super) id: ComponentId,
+    pub(super) config: office365::Config,
+    /// The folder with its ledger. It need not exist yet.
+    pub(super) state_dir: PathBuf,
+}
+
+/// The sources of type `office365` of a configuration, in the order in which they stand.
+pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
+    let data_dir = &loaded.global.data_dir;
+    let source = |(id, config)| {
+        let config: &office365::Config = office365_config(config)?;
+        let state_dir = state_dir(data_dir, id);
+        Some(Office365Source { id: id.clone(), config: config.clone(), state_dir })
+    };
+    loaded.topology.sources().filter_map(source).collect()
+}
+
+/// A command was asked about a source that is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoSuchSource {
+    #[error("there is no source `{wanted}` of type `office365`; there are: {}", known.join(", "))]
+    Unknown { wanted: String, known: Vec<String> },
+    #[error("choose a source of type `office365` with --source; there are: {}", known.join(", "))]
+    NotChosen { known: Vec<String> },
+}
+
+/// The source of this id; all of them where none is asked for.
+pub(super) fn chosen(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Vec<Office365Source>, NoSuchSource> {
+    let Some(wanted) = wanted else { return Ok(sources) };
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
+    if chosen.is_empty() {
+        return Err(NoSuchSource::Unknown { wanted: wanted.to_owned(), known });
+    }
+    Ok(chosen)
+}
+
+/// The source of this id, or the only one there is.
+pub(super) fn the_one(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Office365Source, NoSuchSource> {
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let mut chosen = chosen(sources, wanted)?;
+    match chosen.pop() {
+        Some(source) if chosen.is_empty() => Ok(source),
+        Some(_) | None => Err(NoSuchSource::NotChosen { known }),
     }
 }
 

@@ -8,7 +8,9 @@ mod graph;
 mod keystore;
 mod load;
 mod progress;
+mod report;
 mod run;
+mod state;
 mod summary;
 mod test;
 mod validate;
@@ -43,6 +45,10 @@ enum Command {
     Run(run::Run),
     /// Check a configuration, without starting anything.
     Validate(validate::Validate),
+    /// Show hour by hour what was listed, delivered, dropped and lost.
+    Report(report::Report),
+    /// Go on where the predecessor stopped.
+    State(state::State),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
@@ -80,6 +86,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
+        Command::Report(command) => command.execute(clock),
+        Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),

@@ -6,6 +6,7 @@
 pub mod fault;
 mod interpolate;
 mod permissions;
+pub mod proxy;
 mod read;
 mod secrets;
 mod tables;

@@ -231,14 +231,19 @@ impl<'a> Builder<'a> {
     }
 
     fn component_dir(&self, id: &ComponentId) -> Result<PathBuf, BuildError> {
-        let dir = self.environment.data_dir.join(&**id);
+        let dir = state_dir(&self.environment.data_dir, id);
         create_private_dir(&dir)?;
         Ok(dir)
     }
 }
 
+/// The folder in `data_dir` that a component keeps its state in.
+pub fn state_dir(data_dir: &Path, id: &ComponentId) -> PathBuf {
+    data_dir.join(&**id)
+}
+
 /// Makes a folder that only the program's own user can enter: what lies in it is audit data.
-fn create_private_dir(dir: &Path) -> Result<(), BuildError> {
+pub fn create_private_dir(dir: &Path) -> Result<(), BuildError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         BuildError::new(format!("cannot make the folder `{}`", dir.display()), error)
     })

@@ -12,7 +12,7 @@ mod graph;
 mod run;
 mod stage;
 
-pub use build::{Environment, Topology};
+pub use build::{Environment, Topology, create_private_dir, state_dir};
 pub use check::{Checked, check};
 pub use draw::{DrawFormat, draw};
 pub use run::run;

@@ -87,6 +87,20 @@ fn the_result_is_private_valid_and_says_what_is_missing() {
 }
 
 #[test]
+fn a_certificate_is_carried() {
+    let folder = folder(&O365BEAT.replace(
+        "client_secret: hunter2-of-the-old-file",
+        "certificate_path: app.pfx\n  certificate_pwd: hunter2",
+    ));
+    let output = o365flow(folder.path(), &["convert", "o365beat.yml", "-o", "o365flow.toml"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = fs::read_to_string(folder.path().join("o365flow.toml")).expect("text");
+    let expected =
+        "certificate = { path = \"app.pfx\", password = \"hunter2\", algorithm = \"RS256\" }";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn without_a_file_the_result_goes_to_standard_output() {
     let folder = folder(O365BEAT);
     let output = o365flow(folder.path(), &["convert", "o365beat.yml"]);

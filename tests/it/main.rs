@@ -18,3 +18,5 @@ mod secrets;
 mod secrets_backends;
 mod services;
 mod signals;
+#[path = "../stage/mod.rs"]
+mod stage;

@@ -6,8 +6,10 @@
 //! every record arrived, once ([`FakeTenants::verify`]). It is no model of Microsoft's load, storage or latency.
 
 mod api;
+mod assertion;
 mod body;
 mod book;
+mod chance;
 mod clock;
 mod content;
 mod control;
@@ -16,6 +18,7 @@ mod fault;
 mod feed;
 mod guid;
 mod history;
+mod identity;
 mod listing;
 pub mod program;
 mod records;
@@ -33,13 +36,14 @@ mod token;
 mod tests;
 
 pub use body::Body;
-pub use book::{Operation, RequestCount, Stats};
+pub use book::{FaultCount, Operation, RefusalCount, RequestCount, Stats};
+pub use chance::FaultRates;
 pub use clock::{Clock, ManualClock, TokioClock};
 pub use expected::{Completeness, Filter};
-pub use fault::{BadRecord, Fault, FaultRates, FaultTarget};
+pub use fault::{BadRecord, Fault, FaultKind, FaultTarget};
 pub use feed::{NewBlob, NewContent};
 pub use history::History;
 pub use server::Server;
 pub use settings::{HeaderCase, NextPageHeader, RowOrder, Settings, ThrottleStatus};
-pub use tenant::{ContentType, Role, TenantSpec};
+pub use tenant::{ContentType, ManagedIdentity, Role, TenantSpec};
 pub use tenants::FakeTenants;

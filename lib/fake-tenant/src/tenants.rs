@@ -11,11 +11,13 @@ use http::{HeaderValue, Request, Response};
 use crate::api::Api;
 use crate::body::Body;
 use crate::book::{Book, Stats};
+use crate::chance::FaultRates;
 use crate::clock::Clock;
 use crate::control;
 use crate::expected::{Completeness, ExpectedIds, Filter, Tally};
-use crate::fault::{Call, Fault, FaultRates, FaultTarget};
+use crate::fault::{Call, Fault, FaultTarget};
 use crate::feed::{FeedExpectation, NewBlob, Subscription};
+use crate::identity;
 use crate::reply::Reply;
 use crate::route::{ContentId, Query, Route};
 use crate::settings::Settings;
@@ -58,6 +60,11 @@ impl FakeTenants {
         let gzip = self.state().settings.gzip && accepts_gzip(&request);
         if !matches!(route, Route::Control { .. }) {
             self.book.answered(route.operation(), reply.status.as_u16());
+            if !fault.as_ref().is_some_and(Fault::replaces_answer)
+                && let Some(code) = &reply.code
+            {
+                self.book.refused(code);
+            }
         }
         let mut response = reply.finish(gzip, fault.as_ref());
         let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -76,10 +83,14 @@ impl FakeTenants {
         let tenant_id =
             state.tenant_named(route.tenant()).map(|tenant| tenant.spec.tenant_id.clone());
         let query = Query::of(request.uri());
-        let fault = state.faults.next(&Call {
+        let drawn = state.faults.next(&Call {
             operation: route.operation(),
             tenant_id: tenant_id.as_deref().unwrap_or(""),
             content_type: route.content_type(&query),
+        });
+        let fault = drawn.map(|(kind, fault)| {
+            self.book.fault_met(kind);
+            fault
         });
         let hang = if let Some(Fault::Hang(time)) = &fault { *time } else { Duration::ZERO };
         (fault, state.settings.latency + hang)
@@ -102,10 +113,24 @@ impl FakeTenants {
             Route::Token { tenant, version } => {
                 let mut state = self.state();
                 let serial = state.next_serial();
+                let spec = state.tenant_named(tenant).map(|tenant| tenant.spec.clone());
+                let State { base_url, settings, used_assertions, .. } = &mut *state;
+                let issuer = Issuer { resource: base_url, now, life: settings.token_life, serial };
+                let who = (tenant.as_str(), spec.as_ref());
+                let answer = token::answer(request, *version, who, (&issuer, used_assertions));
+                if answer.is_ok() {
+                    self.book.token_issued();
+                }
+                answer
+            }
+            Route::Identity(endpoint) => {
+                let mut state = self.state();
+                let serial = state.next_serial();
                 let (resource, life) = (state.base_url.as_str(), state.settings.token_life);
                 let issuer = Issuer { resource, now, life, serial };
-                let spec = state.tenant_named(tenant).map(|tenant| &tenant.spec);
-                let answer = token::answer(request, *version, (tenant, spec), &issuer);
+                let mut specs = state.tenants.iter().map(|tenant| &tenant.spec);
+                let spec = specs.find(|spec| spec.managed_identity.is_some());
+                let answer = identity::answer(request, *endpoint, spec, &issuer);
                 if answer.is_ok() {
                     self.book.token_issued();
                 }

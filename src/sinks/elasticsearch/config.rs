@@ -18,7 +18,7 @@ use super::{
     send::BulkSender,
 };
 use crate::{
-    config::units,
+    config::{proxy::Proxy, units},
     delivery::{BackoffSettings, BatchSettings, Delivery, DeliverySettings, Tls},
 };
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub request: RequestConfig,
     /// Whom to trust.
     pub tls: Tls,
+    /// The way out of this network.
+    pub proxy: Proxy,
 }
 
 /// What documents are written to.
@@ -160,6 +162,7 @@ impl Default for Config {
             batch: BatchConfig::default(),
             request: RequestConfig::default(),
             tls: Tls::default(),
+            proxy: Proxy::default(),
         }
     }
 }
@@ -346,6 +349,7 @@ impl SinkConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.tls.problems("tls");
+        problems.extend(self.proxy.problems("proxy"));
         if self.endpoints.is_empty() {
             let message = "no endpoint is given";
             problems.push(
@@ -383,6 +387,7 @@ impl SinkConfig for Config {
             let client = ClientSettings {
                 timeouts: Timeouts { headers: self.request.timeout, idle: self.request.timeout },
                 tls: self.tls.settings(),
+                proxy: self.proxy.settings()?,
                 ..ClientSettings::default()
             };
             let client = HttpClient::new(&client)

@@ -14,15 +14,21 @@ mod config;
 mod duplicates;
 mod feed;
 pub mod ledger;
+mod listing;
 mod metrics;
 mod persist;
 mod plan;
+pub mod report;
 mod schema;
 mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod tenant;
 
-pub use config::{Config, Tenant, Tls};
+/// What the API is made of, for commands.
+pub use ::office365::{ContentType, TenantId, parse_time};
+pub use build::ledger_path;
+pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use source::Office365;

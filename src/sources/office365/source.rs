@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use net::Transport;
-use office365::{RateLimiter, TenantClient};
+use office365::{RateLimiter, TenantClient, WallClock};
 use pipeline_core::{Outlet, RunError, RunMode, Shutdown, Source, SourceContext};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -26,7 +26,7 @@ use super::{
     ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics, describe},
     persist::Persist,
-    plan::{self, ListingRules},
+    plan,
     shared::Shared,
     tenant::{FeedHandle, Tenant},
 };
@@ -83,6 +83,7 @@ impl Source for Office365 {
                     biased;
                     // The ledger is tried until it works, and so would keep the program from ending.
                     () = shared.stopping() => return Ok(()),
+                    error = shared.persist.failed() => return Err(error),
                     opened = self.open_tenant(index, &shared) => tenants.push(Arc::new(opened?)),
                 }
             }
@@ -92,15 +93,14 @@ impl Source for Office365 {
             }
             let ended = tokio::select! {
                 biased;
-                () = shared.shutdown.abandoned() => None,
-                undone = join_all(&mut running) => Some(undone),
-                () = self.prune_for_ever(&shared, &tenants) => None,
+                () = shared.shutdown.abandoned() => Ok(None),
+                error = shared.persist.failed() => Err(error),
+                undone = join_all(&mut running) => Ok(Some(undone)),
+                () = self.prune_for_ever(&shared, &tenants) => Ok(None),
             };
-            let Some(undone) = ended else {
-                // The tasks end where they stand.
-                running.shutdown().await;
-                return Ok(());
-            };
+            // What has not ended by itself ends where it stands.
+            running.shutdown().await;
+            let Some(undone) = ended? else { return Ok(()) };
             if shared.closed.is_cancelled() {
                 return Err(RunError::plain("the topology takes no more events"));
             }
@@ -139,12 +139,7 @@ impl Office365 {
             shutdown,
             closed: CancellationToken::new(),
             is_once: context.mode == RunMode::Once,
-            listing: ListingRules {
-                lookback: config.lookback,
-                settle_time: config.settle_time,
-                relist_overlap: config.relist_overlap,
-                relist_all_interval: config.relist_all_interval,
-            },
+            listing: config.listing_rules(),
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
             record_path: config.record_path.clone(),
@@ -154,9 +149,11 @@ impl Office365 {
 
     async fn open_tenant(&self, index: usize, shared: &Arc<Shared>) -> Result<Tenant, RunError> {
         let config = &self.config.tenants[index];
-        let settings = config.settings(&self.config)?;
+        let mut settings = config.settings(&self.config)?;
+        let clock = Arc::clone(&shared.clock);
+        settings.clock = WallClock::new(move || clock.now());
         let tenant_id = settings.tenant_id;
-        let mut feeds = std::collections::HashMap::new();
+        let mut feeds = std::collections::BTreeMap::new();
         let mut row = None;
         for content_type in &self.config.content_types {
             let open = || self.ledger.open_feed(tenant_id, *content_type);

@@ -4,8 +4,8 @@
 use std::{collections::HashSet, io, path::Path};
 
 use pipeline_core::{
-    ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem, Schema,
-    SinkConfig, TransformConfig, TransformContext,
+    ComponentId, ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem,
+    Schema, SinkConfig, SourceConfig, TransformConfig, TransformContext,
 };
 use vrl::value::Kind;
 
@@ -24,6 +24,16 @@ pub struct Checked {
     pub(super) nodes: Vec<Node>,
     /// What deserves a look, though it can run.
     pub warnings: Vec<Fault>,
+}
+
+impl Checked {
+    /// The sources, for commands that concern one type of them.
+    pub fn sources(&self) -> impl Iterator<Item = (&ComponentId, &dyn SourceConfig)> {
+        self.nodes.iter().filter_map(|node| match &node.declared.settings {
+            Some(Settings::Source(config)) => Some((&node.declared.id, &**config)),
+            Some(Settings::Transform(_) | Settings::Sink(_)) | None => None,
+        })
+    }
 }
 
 /// A component in its place.

@@ -3,6 +3,7 @@
 //! Text that must be a GUID or a URL is kept as text here and judged in [`Config::problems`], so that all mistakes are
 //! reported together, each at its key.
 
+mod credential;
 mod tenant;
 
 use std::{
@@ -19,9 +20,15 @@ use serde::Deserialize;
 use uuid::Uuid;
 use vrl::path::{OwnedSegment, OwnedValuePath};
 
-pub use self::tenant::Tenant;
-use super::plan::LISTABLE;
-use crate::config::units::{byte_size, duration, field_path};
+pub use self::{
+    credential::{App, Certificate, ManagedIdentity},
+    tenant::Tenant,
+};
+use super::plan::{LISTABLE, ListingRules};
+use crate::config::{
+    proxy::Proxy,
+    units::{byte_size, duration, field_path},
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -79,6 +86,11 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// How connections are secured.
     pub tls: Tls,
+    /// The way out of this network.
+    pub proxy: Proxy,
+    /// One app that serves every tenant which has no `client_id` and no credential of its own: a multi-tenant app that
+    /// each of them has given admin consent to. It has one of `client_secret`, `certificate` and `federated_token_file`.
+    pub app: Option<App>,
     /// Whose records to collect.
     pub tenants: Vec<Tenant>,
 }
@@ -114,6 +126,8 @@ impl Default for Config {
             max_in_flight_bytes: 12_000_000,
             record_bytes_max: 10_000_000,
             tls: Tls::default(),
+            proxy: Proxy::default(),
+            app: None,
             tenants: Vec::new(),
         }
     }
@@ -129,9 +143,10 @@ impl Config {
                     .fix("add a table [[sources.<id>.tenants]] with name, tenant_id, client_id and client_secret"),
             );
         }
+        problems.extend(self.app.iter().flat_map(App::problems));
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for (index, tenant) in self.tenants.iter().enumerate() {
-            problems.extend(tenant.problems(index));
+            problems.extend(tenant.problems(index, self.app.is_some()));
             if !names.insert(tenant.name.to_lowercase()) {
                 let message = format!("another tenant is named `{}` as well", tenant.name);
                 let key = format!("tenants.{index}.name");
@@ -152,8 +167,17 @@ impl Config {
         Timeouts { headers: self.request_timeout, idle: self.request_timeout }
     }
 
+    pub(super) fn listing_rules(&self) -> ListingRules {
+        ListingRules {
+            lookback: self.lookback,
+            settle_time: self.settle_time,
+            relist_overlap: self.relist_overlap,
+            relist_all_interval: self.relist_all_interval,
+        }
+    }
+
     fn option_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = self.proxy.problems("proxy");
         if self.content_types.is_empty() {
             let fix = "name at least one, as [\"Audit.General\"], or leave the key out";
             problems.push(Problem::at("content_types", "it is empty").fix(fix));

@@ -6,7 +6,8 @@ use pipeline_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, TenantRow,
+    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, Overwrite, Span,
+    TenantRow,
     store::{millis, timestamp},
 };
 
@@ -57,6 +58,36 @@ pub(super) fn open_feed(
     Ok(state)
 }
 
+/// As [`super::SqliteLedger::begin_at`].
+pub(super) fn begin_at(
+    db: &Connection,
+    tenant: TenantId,
+    content_types: &[ContentType],
+    listed: &Span,
+    overwrite: Overwrite,
+) -> rusqlite::Result<Vec<ContentType>> {
+    let mut feeds = Vec::new();
+    for &content_type in content_types {
+        feeds.push((content_type, open_feed(db, tenant, content_type)?));
+    }
+    let is_listed = |state: &FeedState| state.listed_until.is_some();
+    let known: Vec<ContentType> = feeds
+        .iter()
+        .filter(|(_, state)| is_listed(state))
+        .map(|(content_type, _)| *content_type)
+        .collect();
+    if !known.is_empty() && overwrite == Overwrite::Refuse {
+        return Ok(known);
+    }
+    for (_, state) in feeds {
+        db.prepare_cached(
+            "UPDATE feeds SET listed_from = ?2, listed_until = ?3, relisted_at = NULL WHERE id = ?1",
+        )?
+        .execute(params![state.feed.0, millis(listed.start), millis(listed.end)])?;
+    }
+    Ok(Vec::new())
+}
+
 pub(super) fn record_subscription(
     db: &Connection,
     feed: FeedRow,
@@ -95,6 +126,19 @@ pub(super) fn record_relisting(
     db.prepare_cached("UPDATE feeds SET relisted_at = ?2 WHERE id = ?1")?
         .execute(params![feed.0, millis(at)])
         .map(drop)
+}
+
+pub(super) fn record_gap(
+    db: &Connection,
+    feed: FeedRow,
+    span: &Span,
+    found: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO gaps (feed, start, end, found) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![feed.0, millis(span.start), millis(span.end), millis(found)])
+    .map(drop)
 }
 
 pub(super) fn add_page(
