@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod components;
 pub mod config;
+pub mod convert;
 pub mod delivery;
 pub mod keystore;
 pub mod program;

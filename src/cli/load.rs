@@ -57,25 +57,36 @@ pub(super) struct Loaded {
 impl ConfigFiles {
     /// Reads and checks the configuration, and that nobody else can read or change it.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        let is_strict = !self.permissions.no_strict_permissions;
+        // Before anything is done with them: they may name a command to run.
+        if is_strict {
+            refuse(too_open(self.paths.iter().map(PathBuf::as_path)))?;
+        }
         let loaded = load(&config::read_files(&self.paths)?, environment)?;
-        if !self.permissions.no_strict_permissions {
-            let faults = loaded.too_open(&self.paths);
-            if !faults.is_empty() {
-                return Err(Failure::Config(faults));
-            }
+        if is_strict {
+            refuse(loaded.too_open())?;
         }
         Ok(loaded)
     }
 }
 
+fn refuse(faults: Vec<Fault>) -> Result<(), Failure> {
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Config(faults)) }
+}
+
+/// What other users can read or change of these files and folders.
+pub(super) fn too_open<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<Fault> {
+    let mut paths: Vec<&Path> = paths.collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.into_iter().filter_map(config::too_open).collect()
+}
+
 impl Loaded {
-    /// What other users can read or change of the configuration in `paths`, of what it names, and of the state.
-    pub(super) fn too_open(&self, paths: &[PathBuf]) -> Vec<Fault> {
-        let named = paths.iter().chain(&self.private_files).map(PathBuf::as_path);
-        let mut files: Vec<&Path> = named.chain([self.global.data_dir.as_path()]).collect();
-        files.sort_unstable();
-        files.dedup();
-        files.into_iter().filter_map(config::too_open).collect()
+    /// What other users can read or change of what the configuration names, and of the state.
+    pub(super) fn too_open(&self) -> Vec<Fault> {
+        let named = self.private_files.iter().map(PathBuf::as_path);
+        too_open(named.chain([self.global.data_dir.as_path()]))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands. One file each; this one knows the arguments and turns errors into exit codes.
 
+mod convert;
 mod demo;
 mod execute;
 mod fake_tenant;
@@ -52,6 +53,8 @@ enum Command {
     Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
+    /// Write the topology that does what an `o365beat.yml` did.
+    Convert(convert::Convert),
     /// Keep secrets in an encrypted file.
     Keystore(keystore::KeystoreCommand),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
@@ -87,6 +90,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
+        Command::Convert(command) => command.execute(),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),

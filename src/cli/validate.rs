@@ -48,7 +48,8 @@ impl Validate {
                 Ok(loaded) => {
                     let mut warnings = loaded.topology.warnings.clone();
                     if !self.permissions.no_strict_permissions {
-                        warnings.extend(loaded.too_open(&paths));
+                        warnings.extend(load::too_open(paths.iter().map(PathBuf::as_path)));
+                        warnings.extend(loaded.too_open());
                     }
                     if self.deny_warnings && !warnings.is_empty() {
                         faults.extend(warnings);

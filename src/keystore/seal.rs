@@ -27,12 +27,12 @@ const SALT_BYTES: usize = 16;
 
 /// The file.
 #[derive(Deserialize, Serialize)]
-struct Sealed {
+struct SealedFile {
     format: String,
     version: u32,
     kdf: Kdf,
     nonce: String,
-    sealed: String,
+    secrets: String,
 }
 
 /// How the key is made.
@@ -62,12 +62,12 @@ pub(super) fn seal(
     let vouched = Aad::from(vouched(VERSION, ITERATIONS));
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), vouched, &mut bytes)
         .map_err(|_| KeystoreError::Seal)?;
-    let file = Sealed {
+    let file = SealedFile {
         format: FORMAT.to_owned(),
         version: VERSION,
         kdf: Kdf { name: KDF.to_owned(), iterations: ITERATIONS, salt: STANDARD.encode(salt) },
         nonce: STANDARD.encode(nonce),
-        sealed: STANDARD.encode(bytes),
+        secrets: STANDARD.encode(bytes),
     };
     let mut text = serde_json::to_vec_pretty(&file).map_err(|_| KeystoreError::Seal)?;
     text.push(b'\n');
@@ -84,7 +84,7 @@ pub(super) fn open(
     if text.is_empty() {
         return Err(damaged("it is empty"));
     }
-    let file: Sealed =
+    let file: SealedFile =
         serde_json::from_slice(text).map_err(|_| damaged("it is not the JSON that we write"))?;
     if file.format != FORMAT {
         return Err(damaged("it says that it is something else"));
@@ -101,7 +101,7 @@ pub(super) fn open(
         .try_into()
         .map_err(|_| damaged("its nonce has another length than ours"))?;
     // Wiped when dropped: it is opened in place.
-    let mut bytes = SecretBox::new(Box::new(decode(&file.sealed)?));
+    let mut bytes = SecretBox::new(Box::new(decode(&file.secrets)?));
     let sealed = || KeystoreError::Sealed { path: path.to_owned() };
     let key = key(password, &salt, file.kdf.iterations).ok_or_else(sealed)?;
     let vouched = Aad::from(vouched(file.version, file.kdf.iterations));

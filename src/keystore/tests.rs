@@ -52,7 +52,7 @@ fn two_writes_have_nothing_in_common() {
         serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
     assert_ne!(before["nonce"], after["nonce"]);
     assert_ne!(before["kdf"]["salt"], after["kdf"]["salt"]);
-    assert_ne!(before["sealed"], after["sealed"]);
+    assert_ne!(before["secrets"], after["secrets"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_file_that_was_changed_anywhere_is_refused() {
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     let mut changed = Vec::new();
     for (pointer, value) in [
-        ("/sealed", flip(&text(&whole["sealed"]))),
+        ("/secrets", flip(&text(&whole["secrets"]))),
         ("/nonce", flip(&text(&whole["nonce"]))),
         ("/kdf/salt", flip(&text(&whole["kdf"]["salt"]))),
         ("/kdf/iterations", 1.into()),
@@ -120,7 +120,7 @@ fn a_file_that_was_changed_anywhere_is_refused() {
         ("/version", 0.into()),
         ("/format", "another".into()),
         ("/nonce", "AAAA".into()),
-        ("/sealed", "".into()),
+        ("/secrets", "".into()),
     ] {
         let mut file = whole.clone();
         *file.pointer_mut(pointer).expect("it is there") = value;

@@ -7,10 +7,23 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
-    ("cli", &["components", "config", "delivery", "keystore", "program", "telemetry", "topology"]),
+const MAY_USE: [(&str, &[&str]); 13] = [
+    (
+        "cli",
+        &[
+            "components",
+            "config",
+            "convert",
+            "delivery",
+            "keystore",
+            "program",
+            "telemetry",
+            "topology",
+        ],
+    ),
     ("components", &["config", "sinks", "sources", "transforms"]),
     ("config", &["keystore"]),
+    ("convert", &[]),
     ("delivery", &["config"]),
     ("keystore", &[]),
     ("lib", &[]),

@@ -352,6 +352,15 @@ fn the_pages_name_files_that_exist() {
     for path in named.chain(linked) {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
     }
+    for page in fs::read_dir(Path::new(ROOT).join("docs")).expect("there are pages") {
+        let page = page.expect("an entry can be read").path();
+        let text = fs::read_to_string(&page).expect("a page can be read");
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.starts_with("http")) {
+            let path = page.parent().expect("a folder").join(target);
+            assert!(path.exists(), "{} links to `{target}`, which does not exist", page.display());
+        }
+    }
 }
 
 #[test]

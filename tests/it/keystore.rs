@@ -117,7 +117,7 @@ fn a_configuration_takes_its_secrets_from_the_keystore() {
     };
     let missing = said(&validate(CONFIG, "sesame"));
     assert!(
-        missing.contains("o365flow.toml:8:13: secret backend `keys`: there is no keystore"),
+        missing.contains("o365flow.toml:9:13: secret backend `keys`: there is no keystore"),
         "{missing}"
     );
     let run = |arguments: &[&str], input: &str| {
@@ -133,7 +133,7 @@ fn a_configuration_takes_its_secrets_from_the_keystore() {
     // A secret in the wrong place is not shown either.
     let misplaced = validate(&CONFIG.replace("keys.tenant", "keys.secret"), "sesame");
     assert!(
-        said(&misplaced).contains("o365flow.toml:8:1: source `office365`: it is not a GUID"),
+        said(&misplaced).contains("o365flow.toml:9:1: source `office365`: it is not a GUID"),
         "{}",
         said(&misplaced)
     );

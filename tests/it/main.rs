@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod convert;
 mod demo;
 mod docs;
 mod elasticsearch;

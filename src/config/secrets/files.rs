@@ -27,12 +27,12 @@ pub(super) fn object(path: &Path) -> Answer {
         return Err(Fault::general(format!("`{}` holds no JSON object", path.display()))
             .fix("write an object of strings, as {\"key\": \"secret\"}"));
     };
-    let value = |(key, value): (String, Value)| match value {
-        Value::String(value) => (key, Ok(value)),
-        _ => {
-            let message = format!("`{key}` in `{}` is not a string", path.display());
-            (key, Err(Fault::general(message).fix("put it in quotes")))
+    let value = |(key, value): (String, Value)| {
+        if let Value::String(value) = value {
+            return (key, Ok(value));
         }
+        let message = format!("`{key}` in `{}` is not a string", path.display());
+        (key, Err(Fault::general(message).fix("put it in quotes")))
     };
     Ok(object.into_iter().map(value).collect())
 }

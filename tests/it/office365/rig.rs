@@ -141,7 +141,7 @@ impl Rig {
     }
 
     /// The way to the fake API.
-    pub(super) fn transport(&self) -> Arc<dyn Transport> {
+    pub(super) fn transport(&self) -> Arc<dyn net::Transport> {
         Arc::new(InProcess(Arc::clone(&self.tenants)))
     }
 

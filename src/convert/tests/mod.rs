@@ -1,0 +1,12 @@
+//! What a conversion writes, and what its programs make of records.
+
+mod programs;
+mod settings;
+
+use super::{Converted, convert};
+
+const SINKS: [&str; 4] = ["blackhole", "console", "elasticsearch", "file"];
+
+fn converted(text: &str) -> Converted {
+    convert(text, &SINKS).expect("it is YAML")
+}
