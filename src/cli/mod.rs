@@ -1,15 +1,19 @@
 //! The commands. One file each; this one knows the arguments and turns errors into exit codes.
 
+mod backfill;
 mod demo;
 mod execute;
 mod fake_tenant;
 mod graph;
 mod load;
 mod progress;
+mod replay;
 mod run;
+mod ship_again;
 mod summary;
 mod test;
 mod validate;
+mod when;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
 
@@ -39,6 +43,10 @@ pub struct Arguments {
 enum Command {
     /// Run a topology.
     Run(run::Run),
+    /// Ship a span of content again.
+    Backfill(backfill::Backfill),
+    /// Ship single blobs again.
+    Replay(replay::Replay),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
     /// Run the golden tests of VRL programs.
@@ -73,6 +81,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     telemetry::init_logs(&arguments.log, arguments.log_format);
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
+        Command::Backfill(command) => command.execute(clock),
+        Command::Replay(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),

@@ -10,6 +10,7 @@ mod kill;
 mod metrics;
 mod office365;
 mod outage;
+mod replay;
 mod rig;
 mod secrets;
 mod services;

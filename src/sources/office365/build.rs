@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The ledger's file in the source's folder.
-const LEDGER_FILE: &str = "ledger.db";
+pub(super) const LEDGER_FILE: &str = "ledger.db";
 
 impl SourceConfig for Config {
     fn outputs(&self) -> Vec<Output> {
@@ -39,7 +39,7 @@ impl SourceConfig for Config {
     }
 }
 
-async fn open_ledger(path: PathBuf) -> Result<SqliteLedger, BuildError> {
+pub(super) async fn open_ledger(path: PathBuf) -> Result<SqliteLedger, BuildError> {
     let open = move || {
         SqliteLedger::open(Path::new(&path)).map_err(|error| match error {
             error @ (LedgerError::InUse { .. } | LedgerError::Newer { .. }) => {
@@ -56,7 +56,7 @@ async fn open_ledger(path: PathBuf) -> Result<SqliteLedger, BuildError> {
 
 impl Config {
     /// The way to the API and to the sign-in.
-    fn transport(&self) -> Result<Arc<dyn Transport>, BuildError> {
+    pub(super) fn transport(&self) -> Result<Arc<dyn Transport>, BuildError> {
         let settings = ClientSettings {
             timeouts: self.timeouts(),
             tls: TlsSettings { ca_file: self.tls.ca_file.clone(), ..TlsSettings::default() },

@@ -6,13 +6,14 @@
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use office365::{ApiError, Hint, Page, Started, Window};
+use office365::{ApiError, BlobRef, Hint, Page, Started, TenantId, Window};
 use pipeline_core::{ErrorStage, Timestamp};
 use tokio::time::Instant;
 
 use super::{
     blob::chain,
     plan::{self, ListingStep, SubscriptionStep, Unlisted},
+    replay::{Replay, Span},
     tenant::{FeedHandle, Tenant},
 };
 
@@ -56,6 +57,8 @@ enum PollError {
     Unsubscribed { until: Timestamp },
     #[error("the listing of {window} does not end")]
     Endless { window: Window },
+    #[error("what was created from {} to {} is asked for, and the API lists it no more", span.since(), span.until())]
+    Unlistable { span: Span },
     #[error("a fault of this program: the poll panicked")]
     Panicked,
 }
@@ -64,7 +67,7 @@ impl PollError {
     fn step(&self) -> ListingStep {
         match self {
             PollError::Api(error) => plan::after_listing_error(error.class()),
-            PollError::Unsubscribed { .. } => ListingStep::Later,
+            PollError::Unsubscribed { .. } | PollError::Unlistable { .. } => ListingStep::Later,
             PollError::Endless { .. } | PollError::Panicked => ListingStep::Soon(None),
         }
     }
@@ -72,9 +75,10 @@ impl PollError {
     fn hint(&self) -> Option<Hint> {
         match self {
             PollError::Api(error) => error.hint(),
-            PollError::Unsubscribed { .. } | PollError::Endless { .. } | PollError::Panicked => {
-                None
-            }
+            PollError::Unsubscribed { .. }
+            | PollError::Endless { .. }
+            | PollError::Unlistable { .. }
+            | PollError::Panicked => None,
         }
     }
 
@@ -152,15 +156,14 @@ impl Feed {
         self.tenant.refresh_token().await?;
         let mut restarts = 0;
         loop {
-            self.see_to_subscription().await?;
-            // What is new comes first: an old day that cannot be listed must not keep it waiting.
-            let listed = match self.list().await {
-                Ok(()) => self.relist().await,
-                Err(error) => Err(error),
+            let listed = match self.tenant.shared.replay.clone() {
+                Some(replay) => self.list_again(&replay).await,
+                None => self.list_new().await,
             };
             let Err(error) = listed else { return Ok(()) };
             restarts += 1;
             match error.step() {
+                ListingStep::Subscribe if self.tenant.shared.replay.is_some() => return Err(error),
                 ListingStep::Subscribe if restarts <= RESTARTS_MAX => {
                     self.was_refused = true;
                     self.subscription_checked = None;
@@ -173,6 +176,13 @@ impl Feed {
                 | ListingStep::Later => return Err(error),
             }
         }
+    }
+
+    async fn list_new(&mut self) -> Result<(), PollError> {
+        self.see_to_subscription().await?;
+        // What is new comes first: an old day that cannot be listed must not keep it waiting.
+        self.list().await?;
+        self.relist().await
     }
 
     async fn see_to_subscription(&mut self) -> Result<(), PollError> {
@@ -237,6 +247,31 @@ impl Feed {
         Ok(())
     }
 
+    /// Enters the blobs that are shipped again. What the API lists no more is the error, once all else is entered.
+    async fn list_again(&mut self, replay: &Replay) -> Result<(), PollError> {
+        let tenant = Arc::clone(&self.tenant);
+        let tenant_id = tenant.client.settings().tenant_id;
+        let is_ours = |(of, blob): &&(TenantId, BlobRef)| {
+            *of == tenant_id && blob.content_type == self.handle.content_type
+        };
+        let blobs = replay.known.iter().filter(is_ours).map(|(_, blob)| blob.clone()).collect();
+        let known = Page { blobs, bad_rows: Vec::new(), next: None, server_date: None };
+        self.enter(known, None).await;
+        let Some(span) = replay.span else { return Ok(()) };
+        let rules = &tenant.shared.listing;
+        let end = span.until().min(plan::listing_end(rules, tenant.api_now()));
+        let mut position = Some(span.since());
+        while let Some(next) = plan::next_window(rules, None, position, end, tenant.api_now()) {
+            self.list_window(next.window).await?;
+            position = Some(next.window.end());
+        }
+        // By the API's own clock, which the listings have told.
+        match span.unlistable(tenant.api_now()) {
+            Some(span) if replay.only.is_none() => Err(PollError::Unlistable { span }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Writes down where a feed begins that was never listed. Its first listing is one of everything.
     async fn begin(&mut self, from: Timestamp) {
         let (persist, feed) = (&self.tenant.shared.persist, self.handle.opened.feed);
@@ -295,7 +330,10 @@ impl Feed {
     }
 
     /// Enters a page in the ledger; with the last one of a window, how far the feed is listed.
-    async fn enter(&mut self, page: Page, until: Option<Timestamp>) {
+    async fn enter(&mut self, mut page: Page, until: Option<Timestamp>) {
+        if let Some(replay) = &self.tenant.shared.replay {
+            replay.retain(&mut page);
+        }
         let (shared, handle) = (&self.tenant.shared, &self.handle);
         let (component_id, tenant, content_type) =
             (&*shared.id, &self.tenant.name, handle.content_type);

@@ -17,6 +17,7 @@ pub mod ledger;
 mod metrics;
 mod persist;
 mod plan;
+mod replay;
 mod schema;
 mod seen_index;
 mod send;
@@ -25,4 +26,5 @@ mod source;
 mod tenant;
 
 pub use config::{Config, Tenant, Tls};
+pub use replay::{Replay, ReplayConfig, Span, Wanted};
 pub use source::Office365;

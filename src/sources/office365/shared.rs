@@ -6,7 +6,7 @@ use pipeline_core::{Clock, ComponentId, ComponentMetrics, DeadLetters, Outlet, S
 use tokio_util::sync::CancellationToken;
 use vrl::path::OwnedValuePath;
 
-use super::{chunk::InFlight, persist::Persist, plan::ListingRules};
+use super::{chunk::InFlight, persist::Persist, plan::ListingRules, replay::Replay};
 
 /// The source's surroundings and settings.
 pub(super) struct Shared {
@@ -20,6 +20,8 @@ pub(super) struct Shared {
     /// The topology takes no more events.
     pub(super) closed: CancellationToken,
     pub(super) is_once: bool,
+    /// What is shipped again, instead of what is new.
+    pub(super) replay: Option<Replay>,
     pub(super) listing: ListingRules,
     pub(super) poll_interval: Duration,
     pub(super) fetch_concurrency: usize,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32},
+        atomic::{AtomicBool, AtomicU32, AtomicU64},
     },
     time::Duration,
 };
@@ -27,6 +27,7 @@ use super::{
     metrics::{Counted, FeedMetrics, TenantMetrics, describe},
     persist::Persist,
     plan::{self, ListingRules},
+    replay::Replay,
     shared::Shared,
     tenant::{FeedHandle, Tenant},
 };
@@ -48,6 +49,7 @@ pub struct Office365 {
     transport: Arc<dyn Transport>,
     seed: u64,
     context: SourceContext,
+    replay: Option<Replay>,
 }
 
 impl std::fmt::Debug for Office365 {
@@ -64,7 +66,14 @@ impl Office365 {
         seed: u64,
         context: SourceContext,
     ) -> Office365 {
-        Office365 { config, ledger, transport, seed, context }
+        Office365 { config, ledger, transport, seed, context, replay: None }
+    }
+
+    /// The same source, shipping again instead of what is new. Its ledger must be one that holds nothing.
+    #[must_use]
+    pub fn replaying(mut self, replay: Replay) -> Office365 {
+        self.replay = Some(replay);
+        self
     }
 }
 
@@ -96,7 +105,7 @@ impl Source for Office365 {
                 undone = join_all(&mut running) => Some(undone),
                 () = self.prune_for_ever(&shared, &tenants) => None,
             };
-            let Some(undone) = ended else {
+            let Some(mut undone) = ended else {
                 // The tasks end where they stand.
                 running.shutdown().await;
                 return Ok(());
@@ -104,6 +113,7 @@ impl Source for Office365 {
             if shared.closed.is_cancelled() {
                 return Err(RunError::plain("the topology takes no more events"));
             }
+            undone.extend(self.replay.iter().flat_map(Replay::unfound));
             if undone.is_empty() { Ok(()) } else { Err(RunError::plain(undone.join("; "))) }
         })
     }
@@ -139,6 +149,7 @@ impl Office365 {
             shutdown,
             closed: CancellationToken::new(),
             is_once: context.mode == RunMode::Once,
+            replay: self.replay.clone(),
             listing: ListingRules {
                 lookback: config.lookback,
                 settle_time: config.settle_time,
@@ -172,7 +183,8 @@ impl Office365 {
         let mut random = fastrand::Rng::with_seed(self.seed.wrapping_add(index as u64));
         let pace = Arc::clone(&limiter);
         let client = TenantClient::new(settings, Arc::new(counted), Some(pace), random.fork());
-        let is_on = !self.config.dedupe_window.is_zero();
+        // What is shipped again was seen before.
+        let is_on = !self.config.dedupe_window.is_zero() && self.replay.is_none();
         Ok(Tenant {
             shared: Arc::clone(shared),
             name: config.name.clone(),
@@ -187,6 +199,7 @@ impl Office365 {
             is_skewed: AtomicBool::new(false),
             paused_until: Mutex::new(None),
             pauses: AtomicU32::new(0),
+            lost: AtomicU64::new(0),
         })
     }
 
