@@ -2,6 +2,7 @@
 
 mod backfill;
 mod demo;
+mod doctor;
 mod execute;
 mod fake_tenant;
 mod graph;
@@ -10,6 +11,7 @@ mod progress;
 mod replay;
 mod run;
 mod ship_again;
+mod subscriptions;
 mod summary;
 mod test;
 mod validate;
@@ -47,6 +49,10 @@ enum Command {
     Backfill(backfill::Backfill),
     /// Ship single blobs again.
     Replay(replay::Replay),
+    /// Look at tenants, sinks and state: what works, what does not, and what to do.
+    Doctor(doctor::Doctor),
+    /// Show, start and stop the tenants' subscriptions.
+    Subscriptions(subscriptions::SubscriptionsCommand),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
     /// Run the golden tests of VRL programs.
@@ -83,6 +89,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
         Command::Replay(command) => command.execute(clock),
+        Command::Doctor(command) => command.execute(clock),
+        Command::Subscriptions(command) => command.execute(clock),
         Command::Validate(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),

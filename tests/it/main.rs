@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod docs;
+mod doctor;
 mod elasticsearch;
 mod kill;
 mod metrics;

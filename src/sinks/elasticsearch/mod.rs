@@ -11,6 +11,7 @@ mod config;
 mod encode;
 mod endpoint;
 mod index;
+mod probe;
 mod reply;
 mod send;
 
@@ -21,10 +22,22 @@ pub use config::{
 pub use endpoint::{Endpoint, EndpointError};
 
 use futures_util::future::BoxFuture;
+use net::{ClientSettings, HttpClient, Timeouts, TlsError};
 use pipeline_core::{Inlet, RunError, Shutdown, Sink};
 use send::BulkSender;
 
 use crate::delivery::Delivery;
+
+impl Config {
+    /// The way to the servers.
+    fn client(&self) -> Result<HttpClient, TlsError> {
+        HttpClient::new(&ClientSettings {
+            timeouts: Timeouts { headers: self.request.timeout, idle: self.request.timeout },
+            tls: self.tls.settings(),
+            ..ClientSettings::default()
+        })
+    }
+}
 
 /// The sink, built.
 struct Elasticsearch(Delivery<BulkSender>);

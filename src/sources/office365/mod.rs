@@ -11,6 +11,7 @@ mod blob;
 mod build;
 mod chunk;
 mod config;
+mod doctor;
 mod duplicates;
 mod feed;
 pub mod ledger;
@@ -23,8 +24,13 @@ mod seen_index;
 mod send;
 mod shared;
 mod source;
+mod subscriptions;
 mod tenant;
 
 pub use config::{Config, Tenant, Tls};
+pub use doctor::examine;
 pub use replay::{Replay, ReplayConfig, Span, Wanted};
 pub use source::Office365;
+pub use subscriptions::{
+    StartBook, StartError, StartOutcome, SubscriptionRow, SubscriptionState, Subscriptions,
+};
