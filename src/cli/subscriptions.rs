@@ -1,10 +1,10 @@
 //! `o365flow subscriptions`: what tenants are subscribed to; starting and stopping.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use clap::{Args, Subcommand, ValueEnum};
 use office365::ContentType;
-use pipeline_core::{Clock, Timestamp};
+use pipeline_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -96,7 +96,7 @@ struct Listed {
 }
 
 impl SubscriptionsCommand {
-    pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    pub(super) fn execute(self, now: Timestamp) -> Result<(), Failure> {
         match self.action {
             Action::List { scope, format } => {
                 let sources = scope.sources()?;
@@ -104,7 +104,7 @@ impl SubscriptionsCommand {
             }
             Action::Start { scope, force } => {
                 let sources = scope.sources()?;
-                block_on(start(&scope, &sources, force, clock.now()))?
+                block_on(start(&scope, &sources, force, now))?
             }
             Action::Stop { scope, yes } => {
                 let sources = scope.sources()?;

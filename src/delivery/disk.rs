@@ -43,7 +43,7 @@ fn space(folder: &Path) -> Finding {
             return Finding::warn("space", format!("free space is not known: {error}"));
         }
     };
-    judged(folder, u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()))
+    judged(folder, disk.blocks_available().saturating_mul(disk.fragment_size()))
 }
 
 fn judged(folder: &Path, free: u64) -> Finding {

@@ -76,17 +76,18 @@ impl Clinic {
                 ("login_url", &url),
                 ("resource_url", &url),
             ];
-            let rest: String = defaults
+            let rest = defaults
                 .into_iter()
                 .filter(|(key, _)| !own.contains(&format!("{key} =")))
-                .map(|(key, value)| format!("{key} = {value:?}\n"))
-                .collect();
-            format!("[[sources.office365.tenants]]\nname = {name:?}\n{own}\n{rest}")
+                .map(|(key, value)| format!("{key} = {value:?}"))
+                .collect::<Vec<_>>()
+                .join("\n");
+            format!("[[sources.office365.tenants]]\nname = {name:?}\n{own}\n{rest}\n")
         };
         let text = format!(
-            "data_dir = {:?}\n[sources.office365]\ntype = \"office365\"\nrequest_timeout = \"5s\"\n\
+            "data_dir = \"{}\"\n[sources.office365]\ntype = \"office365\"\nrequest_timeout = \"5s\"\n\
              content_types = [\"Audit.Exchange\", \"Audit.General\", \"DLP.All\"]\n{}{}{sinks}",
-            self.data_dir(),
+            self.data_dir().display(),
             table("contoso", CONTOSO, contoso),
             table("fabrikam", FABRIKAM, ""),
         );

@@ -5,8 +5,6 @@
 mod show;
 mod state;
 
-use std::sync::Arc;
-
 use clap::{Args, ValueEnum};
 use pipeline_core::{Clock, Finding, Health};
 
@@ -67,10 +65,10 @@ struct UnknownTenant {
 }
 
 impl Doctor {
-    pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
         let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
         self.check_names(&loaded)?;
-        let report = block_on(self.examine(&loaded, &*clock))?;
+        let report = block_on(self.examine(&loaded, clock))?;
         match self.format {
             Format::Text => say(&report),
             Format::Json => say(report.json()),

@@ -39,7 +39,8 @@ fn not_there(data_dir: &Path) -> Finding {
 
 fn permissions(data_dir: &Path) -> Option<Finding> {
     let mode = fs::metadata(data_dir).ok()?.permissions().mode() & 0o777;
-    Some(if mode & 0o077 == 0 {
+    let of_others = mode & 0o077;
+    Some(if of_others == 0 {
         Finding::ok("permissions", format!("others cannot enter it (mode {mode:o})"))
     } else {
         Finding::fail("permissions", format!("others can enter it (mode {mode:o})"))

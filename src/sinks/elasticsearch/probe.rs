@@ -229,8 +229,8 @@ impl Target {
 
     /// Whether it is there; nothing when that may not be asked.
     async fn exists(&self, asker: &Asker<'_>) -> Option<bool> {
-        let asked = asker.ask(Method::HEAD, &format!("/{}", self.name), &Value::Null).await;
-        match asked.ok()?.0.as_u16() {
+        let answer = asker.ask(Method::HEAD, &format!("/{}", self.name), &Value::Null).await;
+        match answer.ok()?.0.as_u16() {
             200 => Some(true),
             404 => Some(false),
             _ => None,
@@ -285,14 +285,12 @@ impl Target {
         };
         let fix =
             format!("install a template, for what o365beat.vrl makes config/elasticsearch/{file}");
-        let templates = match asker.ask(Method::GET, path, &Value::Null).await {
-            Ok((StatusCode::OK, templates)) => templates,
-            Ok(_) | Err(_) => {
-                let found = format!(
-                    "the {noun} `{name}` is not there yet, and these credentials may not ask whether a template is"
-                );
-                return Finding::warn("index", found).fix(fix);
-            }
+        let answer = asker.ask(Method::GET, path, &Value::Null).await;
+        let Ok((StatusCode::OK, templates)) = answer else {
+            let found = format!(
+                "the {noun} `{name}` is not there yet, and these credentials may not ask whether a template is"
+            );
+            return Finding::warn("index", found).fix(fix);
         };
         let template = matching(&templates, name);
         let is_stream = template.is_some_and(|(_, template)| template.get("data_stream").is_some());
