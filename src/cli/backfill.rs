@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use pipeline_core::Clock;
 
-use super::{Failure, complain, ship_again::Scope, when::When};
+use super::{Failure, complain, load, ship_again::Scope, when::When};
 use crate::components::office365::{Replay, Span};
 
 /// Ship again what was created in a span of time, as far as Microsoft still lists it (7 days), without touching the
@@ -57,6 +57,8 @@ impl Backfill {
             span.until()
         ));
         let replay = Replay { span: Some(span), ..Replay::default() };
-        self.scope.ship(loaded, &replay, clock)
+        let sources = load::office365_sources(&loaded).into_iter();
+        let replays = sources.map(|source| (source.id, replay.clone())).collect();
+        self.scope.ship(loaded, &replays, clock)
     }
 }

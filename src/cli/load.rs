@@ -52,6 +52,28 @@ pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
     loaded.topology.sources().filter_map(source).collect()
 }
 
+/// A command was asked about a source that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no source `{wanted}` of type `office365`; those that are there: {}", known.join(", "))]
+pub(super) struct NoSuchSource {
+    wanted: String,
+    known: Vec<String>,
+}
+
+/// The source of this id; all of them where none is asked for.
+pub(super) fn chosen(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Vec<Office365Source>, NoSuchSource> {
+    let Some(wanted) = wanted else { return Ok(sources) };
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
+    if chosen.is_empty() {
+        return Err(NoSuchSource { wanted: wanted.to_owned(), known });
+    }
+    Ok(chosen)
+}
+
 /// The variables of the environment.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

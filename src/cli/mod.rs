@@ -9,6 +9,7 @@ mod graph;
 mod load;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod ship_again;
 mod subscriptions;
@@ -55,6 +56,8 @@ enum Command {
     Subscriptions(subscriptions::SubscriptionsCommand),
     /// Check a configuration, without touching anything.
     Validate(validate::Validate),
+    /// Show hour by hour what was listed, delivered, dropped and lost.
+    Report(report::Report),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
@@ -92,6 +95,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Doctor(command) => command.execute(&*clock),
         Command::Subscriptions(command) => command.execute(clock.now()),
         Command::Validate(command) => command.execute(),
+        Command::Report(command) => command.execute(clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),

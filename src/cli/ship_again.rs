@@ -4,6 +4,7 @@
 //! alone, so that both can run at one time. One run of this kind at a time.
 
 use std::{
+    collections::HashMap,
     fs::{self, DirBuilder, File, TryLockError},
     io,
     num::NonZeroU32,
@@ -14,7 +15,7 @@ use std::{
 
 use clap::Args;
 use office365::ContentType;
-use pipeline_core::{Clock, RunMode};
+use pipeline_core::{Clock, ComponentId, RunMode};
 use tokio::time::Instant;
 
 use super::{
@@ -110,7 +111,7 @@ impl Scope {
     }
 
     /// The part of a source that is meant; nothing where none of it is.
-    fn part_of(&self, config: &source::Config) -> Option<source::Config> {
+    pub(super) fn part_of(&self, config: &source::Config) -> Option<source::Config> {
         let mut config = config.clone();
         if !self.tenants.is_empty() {
             config.tenants.retain(|tenant| self.tenants.contains(&tenant.name));
@@ -126,16 +127,16 @@ impl Scope {
         (!is_empty).then_some(config)
     }
 
-    /// Ships `replay` through the part of the topology that is meant.
+    /// Ships through the part of the topology that is meant, of each source its replay.
     pub(super) fn ship(
         &self,
         mut loaded: Loaded,
-        replay: &Replay,
+        replays: &HashMap<ComponentId, Replay>,
         clock: Arc<dyn Clock>,
     ) -> Result<(), Failure> {
-        loaded.topology = loaded.topology.narrow(&self.sinks, |_, source| {
+        loaded.topology = loaded.topology.narrow(&self.sinks, |id, source| {
             let config = self.part_of(office365_config(source)?)?;
-            Some(Box::new(ReplayConfig { config, replay: replay.clone() }))
+            Some(Box::new(ReplayConfig { config, replay: replays.get(id)?.clone() }))
         })?;
         loaded.global.api = None;
         loaded.global.metrics = None;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand, ValueEnum};
 use office365::ContentType;
 use pipeline_core::Timestamp;
@@ -14,7 +15,9 @@ use super::{
     say,
 };
 use crate::{
-    components::office365::{StartBook, StartOutcome, SubscriptionRow, Subscriptions},
+    components::office365::{
+        StartBook, StartOutcome, SubscriptionRow, Subscriptions, ledger::LedgerError,
+    },
     config,
 };
 
@@ -39,8 +42,7 @@ enum Action {
     Start {
         #[command(flatten)]
         scope: Scope,
-        /// Start although a running o365flow holds the ledger. Its rule of 15 minutes between two attempts is then yours
-        /// to keep.
+        /// Start although a running o365flow holds the ledger, in which the start is then not written down.
         #[arg(long)]
         force: bool,
     },
@@ -80,6 +82,10 @@ enum Format {
 enum RefusedError {
     #[error("there is no tenant `{name}`; there are: {known}")]
     NoTenant { name: String, known: String },
+    #[error(
+        "a running o365flow starts what is missing by itself, and writes down when; --force starts all the same"
+    )]
+    Running(#[source] LedgerError),
     #[error("name what to stop with --content-type")]
     NothingNamed,
     #[error(
@@ -157,8 +163,9 @@ async fn list(scope: &Scope, sources: &[Office365Source], format: Format) -> Res
     let mut all = Vec::new();
     let mut has_failed = false;
     for source in sources {
+        let book = StartBook::read(&source.state_dir)?;
         for tenant in &source.config.tenants {
-            match Subscriptions::of(&source.config, tenant)?.list().await {
+            match Subscriptions::of(&source.config, tenant)?.list(&book).await {
                 Ok(mut rows) => {
                     rows.retain(|row| scope.means(row.content_type));
                     let (source, tenant) = (source.id.to_string(), tenant.name.clone());
@@ -186,8 +193,13 @@ async fn start(
 ) -> Result<(), Failure> {
     let mut has_failed = false;
     for source in sources {
-        let book =
-            if force { StartBook::none() } else { StartBook::open(&source.state_dir).await? };
+        let book = match StartBook::open(&source.state_dir) {
+            Err(error @ LedgerError::InUse { .. }) if !force => {
+                return Err(RefusedError::Running(error).into());
+            }
+            Err(LedgerError::InUse { .. }) => StartBook::read(&source.state_dir)?,
+            book => book?,
+        };
         for tenant in &source.config.tenants {
             let subscriptions = Subscriptions::of(&source.config, tenant)?;
             for content_type in scope.types_of(source) {
@@ -242,17 +254,31 @@ fn complain_of(about: &str, error: &dyn std::error::Error, hint: Option<office36
     }
 }
 
+fn rfc3339(time: Timestamp) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 struct Table<'a>(&'a [Listed]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.0.iter().map(|listed| listed.tenant.chars().count());
         let width = names.chain(["TENANT".len()]).max().unwrap_or_default();
-        write!(formatter, "{:<width$}  {:<26}  {:<8}  WEBHOOK", "TENANT", "CONTENT TYPE", "STATE")?;
+        let [tenant, content_type, state, start] =
+            ["TENANT", "CONTENT TYPE", "STATE", "LAST START"];
+        write!(
+            formatter,
+            "{tenant:<width$}  {content_type:<26}  {state:<8}  {start:<20}  WEBHOOK"
+        )?;
         for Listed { tenant, rows, .. } in self.0 {
             for row in rows {
                 let state = row.state.as_str();
-                write!(formatter, "\n{tenant:<width$}  {:<26}  {state:<8}  ", row.content_type)?;
+                let start = row.start_attempted.map_or_else(|| "-".to_owned(), rfc3339);
+                let content_type = row.content_type;
+                write!(
+                    formatter,
+                    "\n{tenant:<width$}  {content_type:<26}  {state:<8}  {start:<20}  "
+                )?;
                 match &row.webhook {
                     Some(webhook) => write!(formatter, "{}", webhook.address)?,
                     None => write!(formatter, "-")?,
@@ -271,13 +297,14 @@ fn json_of(all: &[Listed]) -> Value {
         let webhook = row.webhook.as_ref().map(|webhook| {
             json!({
                 "address": webhook.address, "status": webhook.status,
-                "expires": webhook.expires.map(|expires| expires.to_rfc3339()),
+                "expires": webhook.expires.map(rfc3339),
             })
         });
         json!({
             "source": listed.source, "tenant": listed.tenant,
             "content_type": row.content_type.name(), "state": row.state.as_str(),
             "collected": row.is_configured, "webhook": webhook,
+            "start_attempted": row.start_attempted.map(rfc3339),
         })
     };
     all.iter().flat_map(|listed| listed.rows.iter().map(move |of| row(listed, of))).collect()

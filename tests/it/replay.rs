@@ -5,12 +5,17 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use fake_tenant::{ContentType, Fault, FaultTarget, Filter, Operation};
 use serde_json::Value;
 
-use crate::rig::{Rig, row};
+use crate::{
+    clinic::{CONTOSO, Clinic},
+    rig::{Rig, row},
+};
 
 /// Beside the mapped records, which nobody looks at: where each record came from.
 const SINKS: &str = r#"
@@ -253,6 +258,63 @@ fn single_blobs_are_shipped_again_by_their_ids() {
     assert!(stderr(&output).contains("the blob `no such` was not found"), "{}", stderr(&output));
     assert!(shown(&output).iter().all(|record| record.blob == *blobs[0]));
     assert!(!shown(&output).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_the_ledger_knows_needs_no_listing() {
+    let clinic = Clinic::new().await;
+    let sink = "[transforms.origin]\ntype = \"remap\"\ninputs = [\"office365\"]\n\
+                source = '''. = {\"blob\": %content_id}'''\n\
+                [sinks.out]\ntype = \"console\"\ninputs = [\"origin\"]\n";
+    clinic.configure("", sink);
+    let first = clinic.run(&["run", "--once"]).await;
+    assert!(first.status.success(), "{}", stderr(&first));
+    let first = String::from_utf8_lossy(&first.stdout).into_owned();
+    let line: Value = serde_json::from_str(first.lines().next().expect("records")).expect("JSON");
+    let blob = line["blob"].as_str().expect("a blob");
+    let of_blob = first.lines().filter(|line| line.contains(blob)).count();
+    let listings = || clinic.tenants.stats().requests_of(Operation::ListContent);
+    let before = listings();
+    let again = clinic.run(&["replay", "--content-id", blob]).await;
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert_eq!(String::from_utf8_lossy(&again.stdout).lines().count(), of_blob);
+    assert_eq!(listings(), before);
+    let unknown = clinic.run(&["replay", "--content-id", blob, "--content-id", "none"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(listings() > before, "what the ledger does not know is looked for");
+
+    let none = clinic.run(&["replay", "--lost"]).await;
+    assert!(none.status.success(), "{}", stderr(&none));
+    assert!(stderr(&none).contains("0 blobs are lost or not delivered yet"), "{}", stderr(&none));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_delivered_is_shipped_as_one() {
+    let clinic = Clinic::new().await;
+    let sink = "[sinks.out]\ntype = \"console\"\ninputs = [\"office365\"]\n";
+    clinic.configure("", sink);
+    // As many fetches as there are side by side never end, and the process is killed.
+    let target = FaultTarget::operation(Operation::FetchBlob).of_tenant(CONTOSO);
+    clinic.tenants.script(target, Fault::Hang(Duration::from_hours(1)), 10);
+    let mut main = clinic.start(&["run"]);
+    let listings = || clinic.tenants.stats().requests_of(Operation::ListContent);
+    while clinic.tenants.scripted_faults_left() > 0 || listings() < 2 * 3 * 7 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    main.kill().expect("it still runs");
+    main.wait().expect("it ends");
+    let again = clinic.run(&["replay", "--lost", "--tenant", "contoso"]).await;
+    assert!(again.status.success(), "{}", stderr(&again));
+    let expected: u64 = {
+        let of = |content_type| Filter {
+            tenant_id: Some(CONTOSO.to_owned()),
+            content_type: Some(content_type),
+            ..Filter::default()
+        };
+        let collected = [ContentType::Exchange, ContentType::General, ContentType::Dlp];
+        collected.map(|of_type| clinic.tenants.records_with_repeats(&of(of_type))).iter().sum()
+    };
+    assert_eq!(row(&stderr(&again), "records out"), expected);
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use net::{ClientSettings, HttpClient, TlsSettings, Transport};
-use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
+use pipeline_core::{BuildError, ErrorStage, Output, Problem, Source, SourceConfig, SourceContext};
 
 use super::{
     config::Config,
-    ledger::{Ledger, LedgerError, SqliteLedger},
+    ledger::{Ledger, SetAside, SqliteLedger},
     schema,
     source::Office365,
 };
@@ -30,7 +30,7 @@ impl SourceConfig for Config {
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {
         Box::pin(async move {
-            let ledger = open_ledger(context.data_dir.join(LEDGER_FILE)).await?;
+            let ledger = open_ledger(&context).await?;
             let transport = self.transport()?;
             let seed = fastrand::u64(..);
             let source = self.build_on(Arc::new(ledger), transport, seed, context)?;
@@ -39,19 +39,28 @@ impl SourceConfig for Config {
     }
 }
 
-pub(super) async fn open_ledger(path: PathBuf) -> Result<SqliteLedger, BuildError> {
-    let open = move || {
-        SqliteLedger::open(Path::new(&path)).map_err(|error| match error {
-            error @ (LedgerError::InUse { .. } | LedgerError::Newer { .. }) => {
-                BuildError::plain(error.to_string())
-            }
-            error => BuildError::new(format!("cannot use the ledger `{}`", path.display()), error),
-        })
-    };
+/// Where the ledger of a source is that keeps its state in `state_dir`.
+pub fn ledger_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(LEDGER_FILE)
+}
+
+pub(super) async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger, BuildError> {
+    let (path, now) = (ledger_path(&context.data_dir), context.clock.now());
     // Opening waits for the disk, and for the lock of a process that is just ending.
-    tokio::task::spawn_blocking(open)
-        .await
-        .map_err(|error| BuildError::new("cannot open the ledger", error))?
+    let opened = tokio::task::spawn_blocking(move || SqliteLedger::open_or_replace(&path, now));
+    let opened = opened.await.map_err(|error| BuildError::new("cannot open the ledger", error))?;
+    let (ledger, aside) = opened.map_err(|error| BuildError::new("cannot start", error))?;
+    if let Some(SetAside { path, reason }) = aside {
+        context.metrics.error("ledger_damaged", ErrorStage::Processing);
+        tracing::error!(
+            component_id = &*context.id,
+            set_aside = %path.display(),
+            reason,
+            "the ledger is damaged: it was set aside, and a new one is begun, for which all that the API still has is \
+             listed and fetched again"
+        );
+    }
+    Ok(ledger)
 }
 
 impl Config {

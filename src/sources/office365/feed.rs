@@ -238,6 +238,10 @@ impl Feed {
         while let Some(next) =
             plan::next_window(rules, self.listed_until, position, end, tenant.api_now())
         {
+            if let Some(missed) = next.missed {
+                // Before the window is listed: a kill just after that must not hide it.
+                self.write_down_missed(missed).await;
+            }
             self.list_window(next.window).await?;
             if let Some(missed) = next.missed {
                 self.report_missed(missed);
@@ -374,6 +378,13 @@ impl Feed {
         tracing::error!(
             component_id, tenant, %content_type, failures, reason, cause, fix, "feed could not be listed"
         );
+    }
+
+    async fn write_down_missed(&self, missed: Unlisted) {
+        let (persist, feed) = (&self.tenant.shared.persist, self.handle.opened.feed);
+        let now = self.tenant.api_now();
+        let record = || persist.ledger().record_gap(feed, missed.start..missed.end, now);
+        persist.until_done("write down what was never listed", record).await;
     }
 
     fn report_missed(&self, missed: Unlisted) {

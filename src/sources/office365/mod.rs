@@ -19,6 +19,7 @@ mod metrics;
 mod persist;
 mod plan;
 mod replay;
+pub mod report;
 mod schema;
 mod seen_index;
 mod send;
@@ -27,6 +28,9 @@ mod source;
 mod subscriptions;
 mod tenant;
 
+/// What the API is made of, for commands.
+pub use ::office365::{ContentType, TenantId, parse_time};
+pub use build::ledger_path;
 pub use config::{Config, Tenant, Tls};
 pub use doctor::examine;
 pub use replay::{Replay, ReplayConfig, Span, Wanted};

@@ -6,7 +6,7 @@
 //! What cannot be had any more is an error of the run, never passed over in silence.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -18,8 +18,9 @@ use office365::{BlobRef, ContentId, Page, TenantId};
 use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext, Timestamp};
 
 use super::{
-    build::{LEDGER_FILE, open_ledger},
+    build::{ledger_path, open_ledger},
     config::Config,
+    ledger::{FeedRecord, FeedRow, LedgerError, LedgerReader, Undelivered},
     plan,
 };
 
@@ -115,6 +116,45 @@ impl Wanted {
 }
 
 impl Replay {
+    /// The blobs of these ids: those that the ledger in `state_dir` knows by their addresses, which serve longer than a
+    /// listing names them; the others are to be found by listing all that is listed at `now`.
+    pub fn of_blobs(
+        wanted: &Arc<Wanted>,
+        state_dir: &Path,
+        now: Timestamp,
+    ) -> Result<Replay, LedgerError> {
+        let ids = wanted.missing();
+        let known = match LedgerReader::open(&ledger_path(state_dir)) {
+            Err(LedgerError::Missing { .. }) => Vec::new(),
+            reader => known_blobs(&reader?, &ids)?,
+        };
+        let is_known = |id: &ContentId| known.iter().any(|(_, blob)| blob.id == *id);
+        let span = if ids.iter().all(is_known) { None } else { Span::listable(now) };
+        Ok(Replay { span, known, only: Some(Arc::clone(wanted)) })
+    }
+
+    /// The blobs of the feeds of `config` that the ledger in `state_dir` holds as lost, or as not delivered yet.
+    pub fn of_undelivered(config: &Config, state_dir: &Path) -> Result<Replay, LedgerError> {
+        let reader = match LedgerReader::open(&ledger_path(state_dir)) {
+            Err(LedgerError::Missing { .. }) => return Ok(Replay::default()),
+            reader => reader?,
+        };
+        let all = Timestamp::MIN_UTC..Timestamp::MAX_UTC;
+        let is_meant = |feed: &FeedRecord| {
+            let mut tenants = config.tenants.iter();
+            config.content_types.contains(&feed.content_type)
+                && tenants.any(|tenant| tenant.tenant_id.parse() == Ok(feed.tenant_id))
+        };
+        let mut known = Vec::new();
+        for feed in reader.feeds()?.into_iter().filter(is_meant) {
+            for which in [Undelivered::Lost, Undelivered::Pending] {
+                let blobs = reader.undelivered(feed.row, which, &all, u32::MAX)?.into_iter();
+                known.extend(blobs.map(|record| (feed.tenant_id, record.blob)));
+            }
+        }
+        Ok(Replay { known, ..Replay::default() })
+    }
+
     /// Leaves of a listed page what is wanted.
     pub(super) fn retain(&self, page: &mut Page) {
         let Some(wanted) = &self.only else { return };
@@ -141,19 +181,34 @@ impl SourceConfig for ReplayConfig {
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {
         Box::pin(async move {
-            let path = context.data_dir.join(LEDGER_FILE);
+            let path = ledger_path(&context.data_dir);
             clear(&path).map_err(|error| {
                 let attempt =
                     format!("cannot remove what an earlier replay left at `{}`", path.display());
                 BuildError::new(attempt, error)
             })?;
-            let ledger = open_ledger(path).await?;
+            let ledger = open_ledger(&context).await?;
             let transport = self.config.transport()?;
             let seed = fastrand::u64(..);
             let source = self.config.build_on(Arc::new(ledger), transport, seed, context)?;
             Ok(Box::new(source.replaying(self.replay.clone())) as Box<dyn Source>)
         })
     }
+}
+
+fn known_blobs(
+    reader: &LedgerReader,
+    ids: &[ContentId],
+) -> Result<Vec<(TenantId, BlobRef)>, LedgerError> {
+    let tenants: HashMap<FeedRow, TenantId> =
+        reader.feeds()?.into_iter().map(|feed| (feed.row, feed.tenant_id)).collect();
+    let mut known = Vec::new();
+    for id in ids {
+        for (feed, blob) in reader.blobs_with_id(id)? {
+            known.extend(tenants.get(&feed).map(|tenant| (*tenant, blob)));
+        }
+    }
+    Ok(known)
 }
 
 /// Removes the ledger of an earlier replay. Whoever builds a replay makes sure that no other one runs.

@@ -26,7 +26,7 @@ use super::{
     ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics, describe},
     persist::Persist,
-    plan::{self, ListingRules},
+    plan,
     replay::Replay,
     shared::Shared,
     tenant::{FeedHandle, Tenant},
@@ -92,6 +92,7 @@ impl Source for Office365 {
                     biased;
                     // The ledger is tried until it works, and so would keep the program from ending.
                     () = shared.stopping() => return Ok(()),
+                    error = shared.persist.failed() => return Err(error),
                     opened = self.open_tenant(index, &shared) => tenants.push(Arc::new(opened?)),
                 }
             }
@@ -101,15 +102,14 @@ impl Source for Office365 {
             }
             let ended = tokio::select! {
                 biased;
-                () = shared.shutdown.abandoned() => None,
-                undone = join_all(&mut running) => Some(undone),
-                () = self.prune_for_ever(&shared, &tenants) => None,
+                () = shared.shutdown.abandoned() => Ok(None),
+                error = shared.persist.failed() => Err(error),
+                undone = join_all(&mut running) => Ok(Some(undone)),
+                () = self.prune_for_ever(&shared, &tenants) => Ok(None),
             };
-            let Some(mut undone) = ended else {
-                // The tasks end where they stand.
-                running.shutdown().await;
-                return Ok(());
-            };
+            // What has not ended by itself ends where it stands.
+            running.shutdown().await;
+            let Some(mut undone) = ended? else { return Ok(()) };
             if shared.closed.is_cancelled() {
                 return Err(RunError::plain("the topology takes no more events"));
             }
@@ -150,12 +150,7 @@ impl Office365 {
             closed: CancellationToken::new(),
             is_once: context.mode == RunMode::Once,
             replay: self.replay.clone(),
-            listing: ListingRules {
-                lookback: config.lookback,
-                settle_time: config.settle_time,
-                relist_overlap: config.relist_overlap,
-                relist_all_interval: config.relist_all_interval,
-            },
+            listing: config.listing_rules(),
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),
             record_path: config.record_path.clone(),

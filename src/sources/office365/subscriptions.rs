@@ -3,17 +3,17 @@
 //! Invariants: only what is missing is started, and a start is written down in the ledger before it is asked for, so that
 //! neither this nor a source at work asks for it again within Microsoft's 15 minutes.
 
-use std::path::Path;
+use std::{collections::HashMap, fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
 use office365::{
     ApiError, ContentType, Hint, Started, Subscription, TenantClient, TenantId, Webhook,
 };
-use pipeline_core::{BuildError, RunError, Timestamp};
+use pipeline_core::{RunError, Timestamp};
 
 use super::{
-    build::{LEDGER_FILE, open_ledger},
+    build::ledger_path,
     config::{Config, Tenant},
-    ledger::{Ledger, LedgerError, SqliteLedger},
+    ledger::{FeedRecord, Ledger, LedgerError, LedgerReader, SqliteLedger},
     plan::{self, SubscriptionStep},
 };
 
@@ -26,6 +26,8 @@ pub struct SubscriptionRow {
     pub webhook: Option<Webhook>,
     /// Whether the configuration collects it.
     pub is_configured: bool,
+    /// When it was last asked to start, as the ledger knows.
+    pub start_attempted: Option<Timestamp>,
 }
 
 /// What the API says about a subscription.
@@ -78,9 +80,13 @@ pub struct Subscriptions {
     configured: Vec<ContentType>,
 }
 
-/// The ledger in which starts are written down.
-#[derive(Debug)]
-pub struct StartBook(Option<SqliteLedger>);
+/// When subscriptions were asked to start, by what the ledger knows.
+#[derive(Debug, Default)]
+pub struct StartBook {
+    attempted: HashMap<(TenantId, ContentType), Timestamp>,
+    /// To write starts down in.
+    ledger: Option<SqliteLedger>,
+}
 
 impl SubscriptionState {
     /// The name in reports.
@@ -95,14 +101,29 @@ impl SubscriptionState {
 }
 
 impl StartBook {
-    /// Opens the ledger in `state_dir`. Fails when a source at work has it: that one starts what is missing itself.
-    pub async fn open(state_dir: &Path) -> Result<StartBook, BuildError> {
-        Ok(StartBook(Some(open_ledger(state_dir.join(LEDGER_FILE)).await?)))
+    /// Reads the ledger in `state_dir`, beside a source at work or without one. Nothing is written down.
+    pub fn read(state_dir: &Path) -> Result<StartBook, LedgerError> {
+        let reader = match LedgerReader::open(&ledger_path(state_dir)) {
+            Err(LedgerError::Missing { .. }) => return Ok(StartBook::default()),
+            reader => reader?,
+        };
+        let feeds = reader.feeds()?.into_iter();
+        let attempt =
+            |feed: FeedRecord| Some(((feed.tenant_id, feed.content_type), feed.start_attempted?));
+        Ok(StartBook { attempted: feeds.filter_map(attempt).collect(), ledger: None })
     }
 
-    /// Knows nothing and remembers nothing: the 15 minutes are the caller's to keep.
-    pub fn none() -> StartBook {
-        StartBook(None)
+    /// As [`StartBook::read`], to write starts down as well. Fails when a source at work has the ledger: that one
+    /// starts what is missing itself.
+    pub fn open(state_dir: &Path) -> Result<StartBook, LedgerError> {
+        let path = ledger_path(state_dir);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(|error| LedgerError::Open { path: path.clone(), source: error.into() })?;
+        let ledger = SqliteLedger::open(&path)?;
+        Ok(StartBook { ledger: Some(ledger), ..StartBook::read(state_dir)? })
     }
 
     /// What to do about a subscription. With [`SubscriptionStep::Start`] it is written down as asked for.
@@ -113,14 +134,11 @@ impl StartBook {
         listed: &[Subscription],
         now: Timestamp,
     ) -> Result<SubscriptionStep, LedgerError> {
-        let feed = match &self.0 {
-            Some(ledger) => Some((ledger, ledger.open_feed(tenant, content_type).await?)),
-            None => None,
-        };
-        let attempted = feed.as_ref().and_then(|(_, feed)| feed.start_attempted);
+        let attempted = self.attempted.get(&(tenant, content_type)).copied();
         let step = plan::subscription_step(content_type, listed, false, attempted, now);
-        if let (SubscriptionStep::Start, Some((ledger, feed))) = (step, feed) {
-            ledger.record_start_attempt(feed.feed, now).await?;
+        if let (SubscriptionStep::Start, Some(ledger)) = (step, &self.ledger) {
+            let feed = ledger.open_feed(tenant, content_type).await?.feed;
+            ledger.record_start_attempt(feed, now).await?;
         }
         Ok(step)
     }
@@ -143,7 +161,7 @@ impl Subscriptions {
     }
 
     /// What is configured, and what else the tenant has.
-    pub async fn list(&self) -> Result<Vec<SubscriptionRow>, ApiError> {
+    pub async fn list(&self, book: &StartBook) -> Result<Vec<SubscriptionRow>, ApiError> {
         let listed = self.client.list_subscriptions().await?;
         let row = |content_type| {
             let found = listed.iter().find(|row| row.content_type == content_type);
@@ -155,12 +173,10 @@ impl Subscriptions {
                 None => SubscriptionState::Missing,
             };
             let webhook = found.and_then(|row| row.webhook.clone());
-            (is_configured || found.is_some()).then_some(SubscriptionRow {
-                content_type,
-                state,
-                webhook,
-                is_configured,
-            })
+            let start_attempted = book.attempted.get(&(self.tenant_id(), content_type)).copied();
+            let row =
+                SubscriptionRow { content_type, state, webhook, is_configured, start_attempted };
+            (is_configured || found.is_some()).then_some(row)
         };
         Ok(ContentType::ALL.into_iter().filter_map(row).collect())
     }

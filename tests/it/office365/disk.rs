@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use o365flow::sources::office365::ledger::{
     BlobEnd, BlobReturn, BlobRow, Due, FeedRow, FeedState, FeedStatus, Ledger, LedgerError,
-    RecordId, SeenGroup, SeenRow, Sighting, TenantRow,
+    RecordId, SeenGroup, SeenRow, Sighting, Span, TenantRow,
 };
 use office365::{BlobRef, ContentType, TenantId};
 use pipeline_core::Timestamp;
@@ -61,6 +61,7 @@ impl Ledger for Flaky {
         record_start_attempt(feed: FeedRow, at: Timestamp) -> ();
         record_first_listing(feed: FeedRow, from: Timestamp) -> ();
         record_relisting(feed: FeedRow, at: Timestamp) -> ();
+        record_gap(feed: FeedRow, span: Span, found: Timestamp) -> ();
         add_page(feed: FeedRow, blobs: Vec<BlobRef>, listed_until: Option<Timestamp>) -> u64;
         take_due(feeds: Vec<FeedRow>, now: Timestamp, limit: u32) -> Due;
         make_due(feed: FeedRow) -> ();

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use vrl::path::{OwnedSegment, OwnedValuePath};
 
 pub use self::tenant::Tenant;
-use super::plan::LISTABLE;
+use super::plan::{LISTABLE, ListingRules};
 use crate::config::units::{byte_size, duration, field_path};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -150,6 +150,15 @@ impl Config {
 
     pub(super) fn timeouts(&self) -> Timeouts {
         Timeouts { headers: self.request_timeout, idle: self.request_timeout }
+    }
+
+    pub(super) fn listing_rules(&self) -> ListingRules {
+        ListingRules {
+            lookback: self.lookback,
+            settle_time: self.settle_time,
+            relist_overlap: self.relist_overlap,
+            relist_all_interval: self.relist_all_interval,
+        }
     }
 
     fn option_problems(&self) -> Vec<Problem> {

@@ -6,7 +6,7 @@ use pipeline_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, TenantRow,
+    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, Span, TenantRow,
     store::{millis, timestamp},
 };
 
@@ -95,6 +95,19 @@ pub(super) fn record_relisting(
     db.prepare_cached("UPDATE feeds SET relisted_at = ?2 WHERE id = ?1")?
         .execute(params![feed.0, millis(at)])
         .map(drop)
+}
+
+pub(super) fn record_gap(
+    db: &Connection,
+    feed: FeedRow,
+    span: &Span,
+    found: Timestamp,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO gaps (feed, start, end, found) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![feed.0, millis(span.start), millis(span.end), millis(found)])
+    .map(drop)
 }
 
 pub(super) fn add_page(

@@ -5,8 +5,11 @@
 //! can be called again. Nothing here decides anything: `plan` does.
 
 mod blobs;
+mod lock;
+mod reader;
 mod record_id;
 mod seen;
+mod set_aside;
 mod sqlite;
 mod store;
 mod writer;
@@ -17,7 +20,9 @@ use futures_util::future::BoxFuture;
 use office365::{BlobRef, ContentType, TenantId};
 use pipeline_core::Timestamp;
 
+pub use reader::{BlobRecord, FeedRecord, Gap, HourRecord, LedgerReader, Span, Undelivered};
 pub use record_id::RecordId;
+pub use set_aside::SetAside;
 pub use sqlite::SqliteLedger;
 
 /// A tenant's number in the ledger.
@@ -155,10 +160,34 @@ pub enum LedgerError {
         "the ledger `{path}` was written by a later version (schema {found}, this one knows {known})"
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("cannot write the ledger")]
+    #[error(
+        "the ledger `{path}` was written by an earlier version (schema {found}, this one knows {known}); \
+         the first `run` brings it up to date"
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error("there is no ledger `{path}`")]
+    Missing { path: PathBuf },
+    #[error("the ledger `{path}` is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("cannot use the ledger")]
     Storage(#[source] rusqlite::Error),
     #[error("the ledger is closed")]
     Closed,
+}
+
+impl LedgerError {
+    /// Whether asking again is no use, however long one waits.
+    pub fn is_final(&self) -> bool {
+        match self {
+            LedgerError::Storage(error) => store::is_damage(error),
+            LedgerError::InUse { .. } | LedgerError::Open { .. } => false,
+            LedgerError::Newer { .. }
+            | LedgerError::Older { .. }
+            | LedgerError::Missing { .. }
+            | LedgerError::Damaged { .. }
+            | LedgerError::Closed => true,
+        }
+    }
 }
 
 /// Remembers feeds, blobs and seen records.
@@ -196,6 +225,15 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         &self,
         feed: FeedRow,
         at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Remembers a span that was never listed and is listed no more. One that starts where another did takes its
+    /// place.
+    fn record_gap(
+        &self,
+        feed: FeedRow,
+        span: Span,
+        found: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>>;
 
     /// Adds the blobs of a page, all or none, and says how many were new. One that is known and not ended yet takes

@@ -12,10 +12,11 @@ use rusqlite::Connection;
 
 use super::{
     BlobEnd, BlobReturn, BlobRow, Due, FeedRow, FeedState, FeedStatus, Ledger, LedgerError,
-    RecordId, SeenGroup, SeenRow, Sighting, TenantRow, blobs, seen, store::Store, writer::Writer,
+    RecordId, SeenGroup, SeenRow, SetAside, Sighting, Span, TenantRow, blobs, seen, store::Store,
+    writer::Writer,
 };
 
-/// The ledger in a file that this process alone has open.
+/// The ledger in a file that this process alone writes.
 #[derive(Debug)]
 pub struct SqliteLedger(Place);
 
@@ -29,9 +30,22 @@ enum Place {
 }
 
 impl SqliteLedger {
-    /// Opens the file, or makes it. Fails when another process has it open.
+    /// Opens the file, or makes it. Fails when another process writes it.
     pub fn open(path: &Path) -> Result<SqliteLedger, LedgerError> {
-        let writer = Writer::start(Store::open(path)?)
+        SqliteLedger::on_thread(path, Store::open(path)?)
+    }
+
+    /// As [`SqliteLedger::open`]; a file that is damaged, or is no ledger, is set aside, and a new one begun.
+    pub fn open_or_replace(
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<(SqliteLedger, Option<SetAside>), LedgerError> {
+        let (store, aside) = Store::open_or_replace(path, now)?;
+        Ok((SqliteLedger::on_thread(path, store)?, aside))
+    }
+
+    fn on_thread(path: &Path, store: Store) -> Result<SqliteLedger, LedgerError> {
+        let writer = Writer::start(store)
             .map_err(|error| LedgerError::Open { path: path.to_owned(), source: error.into() })?;
         Ok(SqliteLedger(Place::Thread(writer)))
     }
@@ -102,6 +116,15 @@ impl Ledger for SqliteLedger {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>> {
         self.ask(move |db| blobs::record_relisting(db, feed, at))
+    }
+
+    fn record_gap(
+        &self,
+        feed: FeedRow,
+        span: Span,
+        found: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::record_gap(db, feed, &span, found))
     }
 
     fn add_page(

@@ -133,19 +133,16 @@ async fn old_rows_are_pruned_and_pending_ones_are_not() {
     assert_eq!(ledger.add_page(feed.feed, again, None).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn a_file_of_a_later_version_is_refused() {
+#[test]
+fn a_file_of_a_later_version_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ledger.db");
+    drop(SqliteLedger::open(&path).unwrap());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(SqliteLedger::open(&path), Err(LedgerError::Newer { found: 99, .. })));
-    let text = dir.path().join("text.db");
-    std::fs::write(
-        &text,
-        "this is no database, whatever its name says; it is long enough to be read",
-    )
-    .unwrap();
-    assert!(matches!(SqliteLedger::open(&text), Err(LedgerError::Open { .. })));
+    let replaced = SqliteLedger::open_or_replace(&path, hour(0));
+    assert!(matches!(replaced, Err(LedgerError::Newer { found: 99, .. })));
+    assert!(matches!(LedgerReader::open(&path), Err(LedgerError::Newer { found: 99, .. })));
 }
 
 #[tokio::test]
