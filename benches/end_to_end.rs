@@ -12,6 +12,7 @@ use std::{
     error::Error,
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -69,6 +70,7 @@ fn measure(scenario: &Scenario) -> Result<(), Box<dyn Error>> {
     let (mut tenant, announced) = start_tenant(scenario)?;
     let config = folder.path().join("bench.toml");
     fs::write(&config, topology(folder.path(), &announced))?;
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600))?;
     let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let start = Instant::now();
     let run = Command::new(PROGRAM)

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod components;
 pub mod config;
 pub mod delivery;
+pub mod keystore;
 pub mod program;
 pub mod sinks;
 pub mod sources;

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Failure, load, show_faults};
 use crate::{
     components::REGISTRY,
-    config,
+    config::{self, Ask},
     topology::{DrawFormat, draw},
 };
 
@@ -21,10 +21,10 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        // A graph can be drawn before its variables are set.
+        // A graph can be drawn before its variables are set and its secrets kept.
         let variables = |name: &str| load::environment(name).or_else(|| Some(String::new()));
-        let (config, faults) =
-            config::parse(&config::read_files(&self.config.paths)?, REGISTRY, &variables);
+        let files = config::read_files(&self.config.paths)?;
+        let (config, faults) = config::parse_asking(&files, REGISTRY, &variables, Ask::Nobody);
         if config.components.is_empty() && !faults.is_empty() {
             return Err(Failure::Config(faults));
         }

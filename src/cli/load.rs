@@ -1,6 +1,10 @@
 //! From `--config` to a checked topology, as all commands do it.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use pipeline_core::ComponentId;
@@ -8,7 +12,10 @@ use pipeline_core::ComponentId;
 use super::Failure;
 use crate::{
     components::{REGISTRY, office365, office365_config},
-    config::{self, Config, Global, Variables, fault::SourceFile},
+    config::{
+        self, Ask, Config, Global, Variables,
+        fault::{Fault, SourceFile},
+    },
     topology::{self, Checked, state_dir},
 };
 
@@ -25,12 +32,49 @@ pub(super) struct ConfigFiles {
         required = true
     )]
     pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) permissions: Permissions,
+}
+
+/// Whether it matters who else can read the files.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Permissions {
+    /// Accept configuration, secrets, keys and state that other users can read or change.
+    #[arg(long, env = "O365FLOW_NO_STRICT_PERMISSIONS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) no_strict_permissions: bool,
 }
 
 /// A configuration that can be run.
 pub(super) struct Loaded {
     pub(super) global: Global,
     pub(super) topology: Checked,
+    /// Files with secrets or private keys, besides the configuration itself.
+    private_files: Vec<PathBuf>,
+}
+
+impl ConfigFiles {
+    /// Reads and checks the configuration, and that nobody else can read or change it.
+    pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        let loaded = load(&config::read_files(&self.paths)?, &environment)?;
+        if !self.permissions.no_strict_permissions {
+            let faults = loaded.too_open(&self.paths);
+            if !faults.is_empty() {
+                return Err(Failure::Config(faults));
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    /// What other users can read or change of the configuration in `paths`, of what it names, and of the state.
+    pub(super) fn too_open(&self, paths: &[PathBuf]) -> Vec<Fault> {
+        let named = paths.iter().chain(&self.private_files).map(PathBuf::as_path);
+        let mut files: Vec<&Path> = named.chain([self.global.data_dir.as_path()]).collect();
+        files.sort_unstable();
+        files.dedup();
+        files.into_iter().filter_map(config::too_open).collect()
+    }
 }
 
 /// A source of type `office365`, for the commands that concern one.
@@ -54,10 +98,11 @@ pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
 
 /// A command was asked about a source that is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no source `{wanted}` of type `office365`; those that are there: {}", known.join(", "))]
-pub(super) struct NoSuchSource {
-    wanted: String,
-    known: Vec<String>,
+pub(super) enum NoSuchSource {
+    #[error("there is no source `{wanted}` of type `office365`; there are: {}", known.join(", "))]
+    Unknown { wanted: String, known: Vec<String> },
+    #[error("choose a source of type `office365` with --source; there are: {}", known.join(", "))]
+    NotChosen { known: Vec<String> },
 }
 
 /// The source of this id; all of them where none is asked for.
@@ -69,9 +114,22 @@ pub(super) fn chosen(
     let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
     let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
     if chosen.is_empty() {
-        return Err(NoSuchSource { wanted: wanted.to_owned(), known });
+        return Err(NoSuchSource::Unknown { wanted: wanted.to_owned(), known });
     }
     Ok(chosen)
+}
+
+/// The source of this id, or the only one there is.
+pub(super) fn the_one(
+    sources: Vec<Office365Source>,
+    wanted: Option<&str>,
+) -> Result<Office365Source, NoSuchSource> {
+    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
+    let mut chosen = chosen(sources, wanted)?;
+    match chosen.pop() {
+        Some(source) if chosen.is_empty() => Ok(source),
+        Some(_) | None => Err(NoSuchSource::NotChosen { known }),
+    }
 }
 
 /// The variables of the environment.
@@ -79,14 +137,24 @@ pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Reads and checks a configuration. All that is wrong with it is found at once.
+/// Reads and checks a configuration, with all its secrets. All that is wrong with it is found at once.
 pub(super) fn load(
     files: &[Arc<SourceFile>],
     variables: &Variables<'_>,
 ) -> Result<Loaded, Failure> {
-    let (Config { global, components }, mut faults) = config::parse(files, REGISTRY, variables);
+    load_asking(files, variables, Ask::All)
+}
+
+/// Reads and checks a configuration, with its secrets as far as `ask` says.
+pub(super) fn load_asking(
+    files: &[Arc<SourceFile>],
+    variables: &Variables<'_>,
+    ask: Ask,
+) -> Result<Loaded, Failure> {
+    let (config, mut faults) = config::parse_asking(files, REGISTRY, variables, ask);
+    let Config { global, components, private_files, .. } = config;
     match topology::check(components, &|path| fs::read_to_string(path)) {
-        Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology }),
+        Ok(topology) if faults.is_empty() => Ok(Loaded { global, topology, private_files }),
         Ok(_) => Err(Failure::Config(faults)),
         Err(more) => {
             faults.extend(more);

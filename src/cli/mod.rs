@@ -6,12 +6,14 @@ mod doctor;
 mod execute;
 mod fake_tenant;
 mod graph;
+mod keystore;
 mod load;
 mod progress;
 mod replay;
 mod report;
 mod run;
 mod ship_again;
+mod state;
 mod subscriptions;
 mod summary;
 mod test;
@@ -54,14 +56,18 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show, start and stop the tenants' subscriptions.
     Subscriptions(subscriptions::SubscriptionsCommand),
-    /// Check a configuration, without touching anything.
+    /// Check a configuration, without starting anything.
     Validate(validate::Validate),
     /// Show hour by hour what was listed, delivered, dropped and lost.
     Report(report::Report),
+    /// Go on where the predecessor stopped.
+    State(state::State),
     /// Run the golden tests of VRL programs.
     Test(test::Test),
     /// Draw a topology's graph.
     Graph(graph::Graph),
+    /// Keep secrets in an encrypted file.
+    Keystore(keystore::KeystoreCommand),
     /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
     /// Serve made-up tenants to rehearse with.
@@ -96,8 +102,10 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Subscriptions(command) => command.execute(clock.now()),
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(clock),
+        Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
+        Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };

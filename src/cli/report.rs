@@ -8,12 +8,9 @@ use pipeline_core::{Clock, Timestamp};
 use serde::Serialize;
 
 use super::{Failure, load, run::block_on, say, when::When};
-use crate::{
-    components::office365::{
-        self, ContentType,
-        report::{FORMAT_VERSION, Grouping, Scope, SourceReport, Table, Verifier},
-    },
-    config,
+use crate::components::office365::{
+    self, ContentType,
+    report::{FORMAT_VERSION, Grouping, Scope, SourceReport, Table, Verifier},
 };
 
 /// Show what became of all content, from the ledger, beside a running o365flow or without one. The exit code is 0 only
@@ -66,7 +63,7 @@ struct Document<'a> {
 
 impl Report {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = self.config.load()?;
         let sources = load::office365_sources(&loaded);
         let sources = load::chosen(sources, self.source.as_deref())?;
         let now = clock.now();

@@ -12,7 +12,6 @@ use super::{
     load,
     summary::{Summary, Totals},
 };
-use crate::config;
 
 /// What calls that block get to return once all else has ended.
 const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,7 +28,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = self.config.load()?;
         let mode = if self.once { RunMode::Once } else { RunMode::Continuous };
         block_on(async {
             let start = Instant::now();

@@ -25,12 +25,9 @@ use super::{
     run::block_on,
     summary::{Summary, Totals},
 };
-use crate::{
-    components::{
-        office365::{self as source, Replay, ReplayConfig},
-        office365_config,
-    },
-    config,
+use crate::components::{
+    office365::{self as source, Replay, ReplayConfig},
+    office365_config,
 };
 
 /// The folder below `data_dir` for the state of such runs.
@@ -81,7 +78,7 @@ pub(super) enum ShipError {
 impl Scope {
     /// Reads and checks the configuration.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = self.config.load()?;
         self.check(&loaded)?;
         Ok(loaded)
     }

@@ -14,11 +14,8 @@ use super::{
     run::block_on,
     say,
 };
-use crate::{
-    components::office365::{
-        StartBook, StartOutcome, SubscriptionRow, Subscriptions, ledger::LedgerError,
-    },
-    config,
+use crate::components::office365::{
+    StartBook, StartOutcome, SubscriptionRow, Subscriptions, ledger::LedgerError,
 };
 
 /// Show, start and stop the tenants' subscriptions.
@@ -129,7 +126,7 @@ impl SubscriptionsCommand {
 impl Scope {
     /// The sources, each with the tenants that are meant.
     fn sources(&self) -> Result<Vec<Office365Source>, Failure> {
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = self.config.load()?;
         let mut sources = load::office365_sources(&loaded);
         let known: Vec<String> = sources
             .iter()

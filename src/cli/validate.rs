@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, complain, load, say};
-use crate::config;
+use super::{
+    Failure, complain,
+    load::{self, Permissions},
+    say,
+};
+use crate::config::{self, Ask};
 
-/// Check configurations, each file by itself, without touching anything.
+/// Check configurations, each file by itself, reading nothing but the files that they name.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The configurations.
@@ -19,6 +23,11 @@ pub(super) struct Validate {
     /// Take warnings for errors.
     #[arg(long)]
     deny_warnings: bool,
+    /// Run the commands of secret backends as well. Without this, stand-ins take the place of what they would give.
+    #[arg(long)]
+    resolve_secrets: bool,
+    #[command(flatten)]
+    permissions: Permissions,
 }
 
 impl Validate {
@@ -28,16 +37,23 @@ impl Validate {
         } else {
             self.files.into_iter().map(|file| vec![file]).collect()
         };
+        let ask = if self.resolve_secrets { Ask::All } else { Ask::Files };
         let mut faults = Vec::new();
         for paths in groups {
             let name =
                 paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" + ");
-            match load::load(&config::read_files(&paths)?, &load::environment) {
-                Ok(loaded) if self.deny_warnings && !loaded.topology.warnings.is_empty() => {
-                    faults.extend(loaded.topology.warnings);
-                }
+            let files = config::read_files(&paths)?;
+            match load::load_asking(&files, &load::environment, ask) {
                 Ok(loaded) => {
-                    for warning in &loaded.topology.warnings {
+                    let mut warnings = loaded.topology.warnings.clone();
+                    if !self.permissions.no_strict_permissions {
+                        warnings.extend(loaded.too_open(&paths));
+                    }
+                    if self.deny_warnings && !warnings.is_empty() {
+                        faults.extend(warnings);
+                        continue;
+                    }
+                    for warning in warnings {
                         complain(format_args!("warning: {warning}"));
                     }
                     say(format_args!("{name}: ok"));

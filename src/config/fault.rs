@@ -91,7 +91,7 @@ impl Fault {
         for line in value.lines().map(str::trim).filter(|line| line.len() >= HIDDEN_BYTES_MIN) {
             let texts = [Some(&mut self.message), self.fix.as_mut(), self.detail.as_mut()];
             for text in texts.into_iter().flatten().filter(|text| text.contains(line)) {
-                *text = text.replace(line, "(value of a variable)");
+                *text = text.replace(line, "(hidden value)");
             }
         }
     }

@@ -5,11 +5,15 @@
 
 pub mod fault;
 mod interpolate;
+mod permissions;
+pub mod proxy;
 mod read;
+mod secrets;
+mod tables;
 mod tree;
 pub mod units;
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use pipeline_core::{
     ComponentId, ComponentKind, Problem, SinkConfig, SourceConfig, TransformConfig,
@@ -18,9 +22,16 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use self::{
     fault::{Fault, SourceFile, Span, nearest},
+    secrets::{Backend, Secret},
     tree::{Entry, Node, Table, Value},
 };
-pub use self::{interpolate::Variables, tree::Node as ConfigNode};
+pub use self::{
+    interpolate::Variables,
+    permissions::too_open,
+    secrets::{Ask, Secrets},
+    tables::ReadTable,
+    tree::Node as ConfigNode,
+};
 
 /// What one configuration declares.
 #[derive(Debug)]
@@ -29,6 +40,10 @@ pub struct Config {
     pub global: Global,
     /// The components, in the order in which they stand.
     pub components: Vec<Declared>,
+    /// The backends of secrets, for files that are read later.
+    pub secrets: Secrets,
+    /// The files that hold secrets or private keys, besides the configuration itself.
+    pub private_files: Vec<PathBuf>,
 }
 
 /// The options outside of any component.
@@ -44,6 +59,9 @@ pub struct Global {
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
+    /// Where secrets are kept, each place under a name of its own: `SECRET[name.key]` in a string stands for what is
+    /// kept there under `key`.
+    pub secret: BTreeMap<String, Backend>,
 }
 
 impl Default for Global {
@@ -53,6 +71,7 @@ impl Default for Global {
             api: None,
             metrics: None,
             shutdown_timeout: std::time::Duration::from_mins(1),
+            secret: BTreeMap::new(),
         }
     }
 }
@@ -98,17 +117,10 @@ pub enum Settings {
 impl Declared {
     /// Turns a problem of this component's into a fault at its line.
     pub fn fault(&self, problem: Problem) -> Fault {
-        let span = match self.node.locate(&problem.key) {
-            span if problem.key.is_empty() || span == self.node.span => self.key_span.clone(),
-            span => span,
-        };
-        let mut fault = Fault {
-            span: Some(span),
-            message: problem.message,
-            fix: problem.fix,
-            detail: problem.detail,
-        };
-        self.node.hide_variables(std::slice::from_mut(&mut fault));
+        let mut fault = self.node.fault(problem);
+        if fault.span.as_ref() == Some(&self.node.span) {
+            fault.span = Some(self.key_span.clone());
+        }
         fault.message = format!("{} `{}`: {}", self.kind.as_str(), self.id, fault.message);
         fault
     }
@@ -149,23 +161,43 @@ pub fn read_files(paths: &[PathBuf]) -> Result<Vec<Arc<SourceFile>>, ReadFileErr
     paths.iter().map(read).collect()
 }
 
-/// Reads a configuration. What could be read is returned beside the faults, so that the topology can be checked
-/// as well; with any fault it must not be run.
+/// Reads a configuration as [`parse_asking`] does, and runs no command to get a secret.
 pub fn parse(
     files: &[Arc<SourceFile>],
     registry: &Registry,
     variables: &Variables<'_>,
 ) -> (Config, Vec<Fault>) {
+    parse_asking(files, registry, variables, Ask::Files)
+}
+
+/// Reads a configuration. What could be read is returned beside the faults, so that the topology can be checked
+/// as well; with any fault it must not be run.
+///
+/// With [`Ask::All`] it may run commands, and must not be called from async code.
+pub fn parse_asking(
+    files: &[Arc<SourceFile>],
+    registry: &Registry,
+    variables: &Variables<'_>,
+    ask: Ask,
+) -> (Config, Vec<Fault>) {
     let mut faults = Vec::new();
-    let mut config = Config { global: Global::default(), components: Vec::new() };
-    let mut global = Table::default();
+    let mut tables: Vec<Table> = Vec::new();
     for file in files {
-        let (mut table, syntax_faults) = tree::parse(file);
+        let (table, syntax_faults) = tree::parse(file);
         faults.extend(syntax_faults);
-        interpolate::interpolate(&mut table, variables, &mut faults);
+        tables.push(table);
+    }
+    let mut global = take_backends(&mut tables, variables, &mut faults);
+    let secrets = backends(files, &global, ask);
+    let wanted = tables.iter_mut().flat_map(interpolate::secrets_in).collect();
+    let answers = secrets.ask(wanted, variables);
+    let lookup = |secret: &Secret| answers.of(secret);
+    let mut components = Vec::new();
+    for mut table in tables {
+        interpolate::interpolate(&mut table, variables, &lookup, &mut faults);
         for (section, kind) in SECTIONS {
             if let Some(entry) = table.remove(section) {
-                declare(entry, kind, registry, &mut config.components, &mut faults);
+                declare(entry, kind, registry, &mut components, &mut faults);
             }
         }
         for entry in table.0 {
@@ -176,22 +208,69 @@ pub fn parse(
                 faults.push(fault.fix(format!("did you mean `{section}`?")));
                 continue;
             }
-            match global.entry(&entry.key) {
-                Some(_) => faults.push(Fault::at(
-                    &entry.key_span,
-                    format!("`{}` was set by an earlier file", entry.key),
-                )),
-                None => global.0.push(entry),
-            }
+            add_global(&mut global, entry, &mut faults);
         }
     }
-    if let Some(file) = files.first() {
-        let node = Node::new(Span::new(file, 0..0), Value::Table(global));
-        let faults_before = faults.len();
-        config.global = read::read(&node, &mut faults).unwrap_or_default();
-        node.hide_variables(&mut faults[faults_before..]);
+    let global = read_global(files, global, &mut faults);
+    let mut private_files = answers.files;
+    for component in &components {
+        permissions::key_files(&component.node, &mut private_files);
     }
-    (config, faults)
+    (Config { global, components, secrets, private_files }, faults)
+}
+
+fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {
+    match global.entry(&entry.key) {
+        Some(_) => faults.push(Fault::at(
+            &entry.key_span,
+            format!("`{}` was set by an earlier file", entry.key),
+        )),
+        None => global.0.push(entry),
+    }
+}
+
+fn read_global(files: &[Arc<SourceFile>], global: Table, faults: &mut Vec<Fault>) -> Global {
+    let Some(file) = files.first() else { return Global::default() };
+    let node = Node::new(Span::new(file, 0..0), Value::Table(global));
+    let faults_before = faults.len();
+    let global = read::read(&node, faults).unwrap_or_default();
+    node.hide_variables(&mut faults[faults_before..]);
+    global
+}
+
+/// Takes out of `tables` what has to be known before a secret can be looked up, in which no secret can stand.
+fn take_backends(
+    tables: &mut [Table],
+    variables: &Variables<'_>,
+    faults: &mut Vec<Fault>,
+) -> Table {
+    let no_secret = |secret: &Secret| {
+        Err(Fault::general(format!("{secret} can't stand here: it is needed to look secrets up"))
+            .fix("use a variable"))
+    };
+    let mut taken = Table::default();
+    for table in tables {
+        let mut entries =
+            Table(["data_dir", "secret"].into_iter().filter_map(|key| table.remove(key)).collect());
+        interpolate::interpolate(&mut entries, variables, &no_secret, faults);
+        for entry in entries.0 {
+            add_global(&mut taken, entry, faults);
+        }
+    }
+    taken
+}
+
+/// The backends, as far as they can be read. What is wrong with them is reported with all other options.
+fn backends(files: &[Arc<SourceFile>], taken: &Table, ask: Ask) -> Secrets {
+    let mut backends = BTreeMap::new();
+    let declared = taken.entry("secret").and_then(|entry| entry.node.as_table());
+    for entry in declared.into_iter().flat_map(|table| &table.0) {
+        backends.insert(entry.key.clone(), read::read(&entry.node, &mut Vec::new()));
+    }
+    let mut data_dir = taken.clone();
+    data_dir.remove("secret");
+    let global = read_global(files, data_dir, &mut Vec::new());
+    Secrets::new(backends, global.data_dir, ask)
 }
 
 /// Longest name of a component: files are called after it, with something added.

@@ -7,6 +7,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use pipeline_core::Problem;
+
 use super::fault::{Fault, SourceFile, Span};
 
 /// A value and its place.
@@ -113,6 +115,14 @@ impl Node {
             }
             _ => self.span.clone(),
         }
+    }
+
+    /// A problem below this node as a fault at its line.
+    pub fn fault(&self, problem: Problem) -> Fault {
+        let Problem { key, message, fix, detail } = problem;
+        let mut fault = Fault { span: Some(self.locate(&key)), message, fix, detail };
+        self.hide_variables(std::slice::from_mut(&mut fault));
+        fault
     }
 
     /// Visits every string below this node, this one included; `visit` gives what variables have put into it.

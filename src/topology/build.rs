@@ -262,7 +262,7 @@ pub fn state_dir(data_dir: &Path, id: &ComponentId) -> PathBuf {
 }
 
 /// Makes a folder that only the program's own user can enter: what lies in it is audit data.
-fn create_private_dir(dir: &Path) -> Result<(), BuildError> {
+pub fn create_private_dir(dir: &Path) -> Result<(), BuildError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
         BuildError::new(format!("cannot make the folder `{}`", dir.display()), error)
     })

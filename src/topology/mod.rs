@@ -14,7 +14,7 @@ mod narrow;
 mod run;
 mod stage;
 
-pub use build::{Environment, Topology, state_dir};
+pub use build::{Environment, Topology, create_private_dir, state_dir};
 pub use check::{Checked, check};
 pub use draw::{DrawFormat, draw};
 pub use narrow::NarrowError;

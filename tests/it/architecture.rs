@@ -7,11 +7,12 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
-    ("cli", &["components", "config", "delivery", "program", "telemetry", "topology"]),
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("cli", &["components", "config", "delivery", "keystore", "program", "telemetry", "topology"]),
     ("components", &["config", "sinks", "sources", "transforms"]),
-    ("config", &[]),
+    ("config", &["keystore"]),
     ("delivery", &["config"]),
+    ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
     ("program", &[]),

@@ -2,7 +2,6 @@
 //! configuration of both.
 
 use std::{
-    fs,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::Arc,
@@ -13,6 +12,8 @@ use fake_tenant::{
     FakeTenants, Fault, FaultTarget, History, Operation, Server, Settings, TenantSpec, TokioClock,
 };
 use tempfile::TempDir;
+
+use crate::rig::write_private;
 
 pub(crate) const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
 pub(crate) const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
@@ -82,7 +83,7 @@ impl Clinic {
             table("contoso", CONTOSO, contoso),
             table("fabrikam", FABRIKAM, ""),
         );
-        fs::write(self.path(), text).expect("the configuration is written");
+        write_private(&self.path(), &text);
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -248,7 +248,7 @@ async fn state_that_others_can_read_and_dead_letters_are_told() {
     fs::set_permissions(clinic.data_dir(), fs::Permissions::from_mode(0o755)).expect("a mode");
     let report = doctor(&clinic).await;
     let name = clinic.data_dir().display().to_string();
-    report.assert(&name, "permissions", "fail", "mode 755");
+    report.assert(&name, "permissions", "fail", "can be read by any user (its mode is 0755)");
     report.assert(&name, "dead-letters", "warn", "2 in");
     report.assert_well("contoso");
 }

@@ -8,13 +8,18 @@ mod demo;
 mod docs;
 mod doctor;
 mod elasticsearch;
+mod keystore;
 mod kill;
 mod metrics;
 mod office365;
 mod outage;
+mod permissions;
 mod replay;
 mod rig;
 mod secrets;
+mod secrets_backends;
 mod services;
 mod signals;
+#[path = "../stage/mod.rs"]
+mod stage;
 mod subscriptions;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     clinic::{CONTOSO, Clinic},
-    rig::{Rig, row},
+    rig::{Rig, row, write_private},
 };
 
 /// Beside the mapped records, which nobody looks at: where each record came from.
@@ -136,7 +136,7 @@ fn a_backfill_runs_beside_a_source_at_work() {
     rig.configure(SINKS);
     let path = rig.folder.path().join("o365flow.toml");
     let text = fs::read_to_string(&path).expect("the configuration");
-    fs::write(&path, format!("{text}{listeners}")).expect("the configuration is written");
+    write_private(&path, &format!("{text}{listeners}"));
     let mut main = rig
         .program(&[])
         .stdout(Stdio::null())

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -70,8 +71,7 @@ file = "vrl/o365beat.vrl"
             login_url = self.announced["login_url"],
             resource_url = self.announced["resource_url"],
         );
-        fs::write(self.folder.path().join("o365flow.toml"), text)
-            .expect("the configuration is written");
+        write_private(&self.folder.path().join("o365flow.toml"), &text);
     }
 
     /// `run` with the configuration, to be started.
@@ -123,6 +123,12 @@ impl Drop for Rig {
         drop(self.tenant.stdin.take());
         self.tenant.wait().expect("the tenant ends");
     }
+}
+
+/// Writes a file that only its owner can read, as a configuration must be.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).expect("the file is written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode is set");
 }
 
 /// What a run that must have gone well has written, its summary included.

@@ -20,6 +20,8 @@ use fake_tenant::{
 };
 use serde_json::Value;
 
+use crate::rig::write_private;
+
 const TENANT: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
 const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
 const SECRET: &str = "hush~Q8/+se=cret_of.the-app&x";
@@ -133,7 +135,7 @@ path = "{folder}/out.ndjson"
         server.resource_url(),
         folder = folder.display(),
     );
-    fs::write(folder.join("o365flow.toml"), text).expect("the configuration is written");
+    write_private(&folder.join("o365flow.toml"), &text);
 }
 
 /// Runs the program once, and gives all that it said: its log, its output, and its metrics while it ran.

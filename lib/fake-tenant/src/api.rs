@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::book::{Book, Receipt};
 use crate::fault::Fault;
 use crate::feed::Subscription;
-use crate::listing;
+use crate::listing::{self, Lie};
 use crate::reply::{Refused, Reply};
 use crate::route::{ApiCall, ContentId, Query};
 use crate::state::State;
@@ -96,9 +96,14 @@ impl Api<'_> {
             }
             Some(_) => return Err(wrong_type("PublisherIdentifier", "guid")),
         };
-        if self.state.buckets.take(tenant, publisher, budget, self.now)
-            && self.fault != Some(&Fault::Throttle)
-        {
+        let in_budget = self.state.buckets.take(tenant, publisher, budget, self.now);
+        let settings = &self.state.settings;
+        let form = match self.fault {
+            Some(Fault::ThrottleAs { status, retry_after }) => (*status, *retry_after),
+            _ => (settings.throttle_status, settings.retry_after),
+        };
+        let is_thrown = matches!(self.fault, Some(Fault::Throttle | Fault::ThrottleAs { .. }));
+        if in_budget && !is_thrown {
             return Ok(());
         }
         let method = match call {
@@ -108,7 +113,7 @@ impl Api<'_> {
             ApiCall::ListContent => "GetContents",
             ApiCall::Fetch(_) => "GetBlob",
         };
-        Err(Reply::throttled(&self.state.settings, method, publisher))
+        Err(Reply::throttled(form, method, publisher))
     }
 
     /// The content type of the query, if the token may read it.
@@ -205,7 +210,8 @@ impl Api<'_> {
             Subscription::Enabled { .. } => {}
         }
         let root = listing::Root { base_url: &base_url, tenant_id: self.tenant_id, content_type };
-        Ok(listing::page(feed, &asked, &root, &settings, self.now))
+        let lie = Lie::of(self.fault);
+        Ok(listing::page(feed, &asked, &root, (&settings, lie), self.now))
     }
 
     fn fetch(&mut self, claims: &Claims, text: &str) -> Result<Reply, Refused> {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::fault::FaultKind;
+
 /// A call of the API or of the sign-in service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,9 +33,18 @@ pub struct Stats {
     pub distinct_blobs_served: u64,
     /// Records in the blobs served.
     pub records_served: u64,
+    /// Faults that met a call.
+    pub faults: Vec<FaultCount>,
+    /// Requests that the API refused with a code of its own, and not because of a fault.
+    pub refusals: Vec<RefusalCount>,
 }
 
 impl Stats {
+    /// Faults of one kind that met a call.
+    pub fn faults_of(&self, kind: FaultKind) -> u64 {
+        self.faults.iter().filter(|row| row.fault == kind).map(|row| row.count).sum()
+    }
+
     /// Requests of an operation, with any status.
     pub fn requests_of(&self, operation: Operation) -> u64 {
         self.requests.iter().filter(|row| row.operation == operation).map(|row| row.count).sum()
@@ -54,6 +65,19 @@ pub struct RequestCount {
     pub count: u64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FaultCount {
+    pub fault: FaultKind,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusalCount {
+    /// Such as `AF20030`.
+    pub code: String,
+    pub count: u64,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     requests: BTreeMap<(Operation, u16), u64>,
@@ -62,6 +86,8 @@ struct Counts {
     /// Times each blob was served whole, by content id.
     served: HashMap<String, u64>,
     records_served: u64,
+    faults: BTreeMap<FaultKind, u64>,
+    refusals: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +100,14 @@ impl Book {
 
     pub(crate) fn answered(&self, operation: Operation, status: u16) {
         *self.counts().requests.entry((operation, status)).or_default() += 1;
+    }
+
+    pub(crate) fn fault_met(&self, kind: FaultKind) {
+        *self.counts().faults.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn refused(&self, code: &str) {
+        *self.counts().refusals.entry(code.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn anonymous_request(&self) {
@@ -100,6 +134,16 @@ impl Book {
             blobs_served: counts.served.values().sum(),
             distinct_blobs_served: counts.served.len() as u64,
             records_served: counts.records_served,
+            faults: counts
+                .faults
+                .iter()
+                .map(|(&fault, &count)| FaultCount { fault, count })
+                .collect(),
+            refusals: counts
+                .refusals
+                .iter()
+                .map(|(code, &count)| RefusalCount { code: code.clone(), count })
+                .collect(),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What can go wrong on request: faults queued for the next calls, and faults drawn at random from a seed.
-//! A fault spoils one answer only; the next one is sound unless another fault waits.
+//! What can go wrong with an answer. A fault spoils one answer only; which one is decided by [`crate::chance`].
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::book::Operation;
+use crate::settings::ThrottleStatus;
 use crate::tenant::ContentType;
 
 /// One thing that goes wrong with one answer.
@@ -17,6 +18,8 @@ pub enum Fault {
     AfError { status: u16, code: String },
     /// An `AF429` answer.
     Throttle,
+    /// An `AF429` answer of this form, whatever the settings say.
+    ThrottleAs { status: ThrottleStatus, retry_after: Option<Duration> },
     /// The sound answer after a wait.
     Hang(Duration),
     /// The connection breaks after so many bytes of the body.
@@ -35,6 +38,105 @@ pub enum Fault {
     LyingContentLength(i64),
     /// The listing's `contentUri` and `NextPageUri` lead to another host, such as `http://203.0.113.9`.
     ForeignHost(String),
+    /// The page lacks some of its rows, chosen by this seed; the next answer has them.
+    MissingRows(u64),
+    /// The page has some of its rows twice.
+    RepeatedRows,
+    /// The page claims to be the last one of its listing.
+    NoNextPage,
+    /// The link to the next page leads to the page itself.
+    NextPageLoop,
+}
+
+/// What kind of fault met a call, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    ServerError,
+    Throttle,
+    Unauthorized,
+    Reset,
+    Truncate,
+    NotJson,
+    Hang,
+    Slow,
+    Gone,
+    ForeignHost,
+    MissingRows,
+    RepeatedRows,
+    NoNextPage,
+    NextPageLoop,
+    TokenError,
+    /// Any other.
+    Scripted,
+}
+
+impl FaultKind {
+    pub const ALL: [FaultKind; 16] = [
+        FaultKind::ServerError,
+        FaultKind::Throttle,
+        FaultKind::Unauthorized,
+        FaultKind::Reset,
+        FaultKind::Truncate,
+        FaultKind::NotJson,
+        FaultKind::Hang,
+        FaultKind::Slow,
+        FaultKind::Gone,
+        FaultKind::ForeignHost,
+        FaultKind::MissingRows,
+        FaultKind::RepeatedRows,
+        FaultKind::NoNextPage,
+        FaultKind::NextPageLoop,
+        FaultKind::TokenError,
+        FaultKind::Scripted,
+    ];
+
+    /// What it is called in counts and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultKind::ServerError => "server_error",
+            FaultKind::Throttle => "throttle",
+            FaultKind::Unauthorized => "unauthorized",
+            FaultKind::Reset => "reset",
+            FaultKind::Truncate => "truncate",
+            FaultKind::NotJson => "not_json",
+            FaultKind::Hang => "hang",
+            FaultKind::Slow => "slow",
+            FaultKind::Gone => "gone",
+            FaultKind::ForeignHost => "foreign_host",
+            FaultKind::MissingRows => "missing_rows",
+            FaultKind::RepeatedRows => "repeated_rows",
+            FaultKind::NoNextPage => "no_next_page",
+            FaultKind::NextPageLoop => "next_page_loop",
+            FaultKind::TokenError => "token_error",
+            FaultKind::Scripted => "scripted",
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the answer is the fault's own, and so says nothing about the request.
+    pub(crate) fn replaces_answer(&self) -> bool {
+        match self {
+            Fault::Answer { .. }
+            | Fault::AfError { .. }
+            | Fault::Throttle
+            | Fault::ThrottleAs { .. } => true,
+            Fault::Hang(_)
+            | Fault::ResetAfter(_)
+            | Fault::TruncateAfter(_)
+            | Fault::Slow { .. }
+            | Fault::NotJson
+            | Fault::NonObjects
+            | Fault::BadRecord(_)
+            | Fault::LyingContentLength(_)
+            | Fault::ForeignHost(_)
+            | Fault::MissingRows(_)
+            | Fault::RepeatedRows
+            | Fault::NoNextPage
+            | Fault::NextPageLoop => false,
+        }
+    }
 }
 
 /// A record no client should trust.
@@ -73,32 +175,11 @@ impl FaultTarget {
         self
     }
 
-    fn matches(&self, call: &Call<'_>) -> bool {
+    pub(crate) fn matches(&self, call: &Call<'_>) -> bool {
         self.operation.is_none_or(|operation| operation == call.operation)
             && self.tenant_id.as_deref().is_none_or(|tenant| tenant == call.tenant_id)
             && self.content_type.is_none_or(|wanted| call.content_type == Some(wanted))
     }
-}
-
-/// How often calls to the API fail by chance, each from 0 to 1.
-#[derive(Clone, Debug, Default)]
-pub struct FaultRates {
-    /// A 5xx: `AF50000`, an HTML page of the front door, or an empty 503.
-    pub error_5xx: f64,
-    pub throttle: f64,
-    /// A token that is refused though it is good.
-    pub unauthorized: f64,
-    /// Connection broken within the body.
-    pub reset: f64,
-    /// Body cut short.
-    pub truncate: f64,
-    /// HTML instead of JSON, with status 200.
-    pub not_json: f64,
-    /// An answer that takes `hang_for` longer.
-    pub hang: f64,
-    pub hang_for: Duration,
-    /// Failure of the token endpoint.
-    pub token_error: f64,
 }
 
 /// The call that a fault may meet.
@@ -106,95 +187,4 @@ pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
     pub(crate) tenant_id: &'a str,
     pub(crate) content_type: Option<ContentType>,
-}
-
-/// The faults that wait, and the dice for those that come by chance.
-#[derive(Debug)]
-pub(crate) struct FaultQueue {
-    scripted: Vec<(FaultTarget, Fault, usize)>,
-    rates: FaultRates,
-    rng: fastrand::Rng,
-}
-
-impl FaultQueue {
-    pub(crate) fn new(seed: u64, rates: FaultRates) -> Self {
-        FaultQueue { scripted: Vec::new(), rates, rng: fastrand::Rng::with_seed(seed) }
-    }
-
-    pub(crate) fn push(&mut self, target: FaultTarget, fault: Fault, times: usize) {
-        if times > 0 {
-            self.scripted.push((target, fault, times));
-        }
-    }
-
-    pub(crate) fn replace_rates(&mut self, rates: FaultRates) {
-        self.rates = rates;
-    }
-
-    /// How many scripted faults have met no call yet.
-    pub(crate) fn waiting(&self) -> usize {
-        self.scripted.iter().map(|(_, _, times)| times).sum()
-    }
-
-    /// What goes wrong with this call, if anything: the oldest scripted fault that matches, else chance.
-    pub(crate) fn next(&mut self, call: &Call<'_>) -> Option<Fault> {
-        if let Some(at) = self.scripted.iter().position(|(target, _, _)| target.matches(call)) {
-            let (_, fault, times) = &mut self.scripted[at];
-            let fault = fault.clone();
-            *times -= 1;
-            if *times == 0 {
-                self.scripted.remove(at);
-            }
-            return Some(fault);
-        }
-        self.by_chance(call.operation)
-    }
-
-    fn by_chance(&mut self, operation: Operation) -> Option<Fault> {
-        let rates = self.rates.clone();
-        if operation == Operation::Token {
-            let busy =
-                Bytes::from_static(br#"{"error":"temporarily_unavailable","error_codes":[90055]}"#);
-            return self
-                .hit(rates.token_error)
-                .then_some(Fault::Answer { status: 503, body: busy });
-        }
-        if self.hit(rates.error_5xx) {
-            return Some(self.server_error());
-        }
-        if self.hit(rates.throttle) {
-            return Some(Fault::Throttle);
-        }
-        if self.hit(rates.unauthorized) {
-            let body = Bytes::from_static(crate::reply::DENIED.as_bytes());
-            return Some(Fault::Answer { status: 401, body });
-        }
-        if self.hit(rates.reset) {
-            return Some(Fault::ResetAfter(self.rng.u64(0..20_000)));
-        }
-        if self.hit(rates.truncate) {
-            return Some(Fault::TruncateAfter(self.rng.u64(0..20_000)));
-        }
-        if self.hit(rates.hang) {
-            return Some(Fault::Hang(rates.hang_for));
-        }
-        self.hit(rates.not_json).then_some(Fault::NotJson)
-    }
-
-    fn hit(&mut self, rate: f64) -> bool {
-        rate > 0.0 && self.rng.f64() < rate
-    }
-
-    fn server_error(&mut self) -> Fault {
-        match self.rng.u8(0..3) {
-            0 => Fault::AfError { status: 500, code: "AF50000".to_owned() },
-            1 => Fault::Answer { status: 503, body: Bytes::new() },
-            _ => Fault::Answer {
-                status: 502,
-                body: Bytes::from_static(
-                    b"<html><body><h2>Our services aren't available right now</h2></body></html>",
-                ),
-            },
-        }
-    }
 }

@@ -8,6 +8,7 @@
 mod api;
 mod body;
 mod book;
+mod chance;
 mod clock;
 mod content;
 mod control;
@@ -33,10 +34,11 @@ mod token;
 mod tests;
 
 pub use body::Body;
-pub use book::{Operation, RequestCount, Stats};
+pub use book::{FaultCount, Operation, RefusalCount, RequestCount, Stats};
+pub use chance::FaultRates;
 pub use clock::{Clock, ManualClock, TokioClock};
 pub use expected::{Completeness, Filter};
-pub use fault::{BadRecord, Fault, FaultRates, FaultTarget};
+pub use fault::{BadRecord, Fault, FaultKind, FaultTarget};
 pub use feed::{NewBlob, NewContent};
 pub use history::History;
 pub use server::Server;

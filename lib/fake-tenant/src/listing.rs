@@ -5,6 +5,7 @@ use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::api::wrong_type;
+use crate::fault::Fault;
 use crate::feed::{BlobKey, Feed, Span};
 use crate::guid::mix;
 use crate::reply::{Refused, Reply};
@@ -20,6 +21,27 @@ pub(crate) struct Root<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) tenant_id: &'a str,
     pub(crate) content_type: ContentType,
+}
+
+/// What is not true about a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Lie {
+    MissingRows(u64),
+    RepeatedRows,
+    NoNextPage,
+    NextPageLoop,
+}
+
+impl Lie {
+    pub(crate) fn of(fault: Option<&Fault>) -> Option<Lie> {
+        match fault? {
+            Fault::MissingRows(seed) => Some(Lie::MissingRows(*seed)),
+            Fault::RepeatedRows => Some(Lie::RepeatedRows),
+            Fault::NoNextPage => Some(Lie::NoNextPage),
+            Fault::NextPageLoop => Some(Lie::NextPageLoop),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the window and the page asked for, and refuses what the service refuses.
@@ -91,7 +113,7 @@ pub(crate) fn page(
     feed: &Feed,
     asked: &Span,
     root: &Root<'_>,
-    settings: &Settings,
+    (settings, lie): (&Settings, Option<Lie>),
     now: DateTime<Utc>,
 ) -> Reply {
     let mut keys = Vec::new();
@@ -108,9 +130,19 @@ pub(crate) fn page(
     if settings.row_order == RowOrder::Shuffled {
         fastrand::Rng::with_seed(mix(settings.seed, rows.len() as u64)).shuffle(&mut rows);
     }
+    match lie {
+        Some(Lie::MissingRows(seed)) => {
+            let mut dice = fastrand::Rng::with_seed(seed);
+            rows.retain(|_| dice.bool());
+        }
+        Some(Lie::RepeatedRows) => rows.extend_from_within(..rows.len().div_ceil(2)),
+        Some(Lie::NoNextPage | Lie::NextPageLoop) | None => {}
+    }
     let reply = Reply::json(200, &Value::Array(rows));
-    match keys.last() {
-        Some(last) if more => {
+    let itself = asked.after.as_ref().filter(|_| lie == Some(Lie::NextPageLoop));
+    let last = itself.or(keys.last());
+    match last {
+        Some(last) if more && lie != Some(Lie::NoNextPage) => {
             let name = match settings.next_page_header {
                 NextPageHeader::NextPageUri => HeaderName::from_static("nextpageuri"),
                 NextPageHeader::NextPageUrl => HeaderName::from_static("nextpageurl"),

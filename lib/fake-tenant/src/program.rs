@@ -11,7 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::{FakeTenants, History, Server, Settings, TenantSpec, TokioClock};
+use crate::{
+    FakeTenants, FaultKind, FaultRates, History, Server, Settings, TenantSpec, TokioClock,
+};
 
 /// Serves a fake Office 365 Management Activity API on a loopback port.
 #[derive(Debug, Args)]
@@ -64,6 +66,15 @@ pub struct Arguments {
     /// Leave the feeds without a subscription.
     #[arg(long)]
     unsubscribed: bool,
+    /// Share of answers that something is wrong with, from 0 to 1, for each kind of fault. What went wrong how often is
+    /// at `/_fake/stats`.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    chaos: f64,
+    /// The share of one kind of fault, as `throttle=0.1`; the kinds are `server_error`, `throttle`, `unauthorized`,
+    /// `reset`, `truncate`, `not_json`, `hang`, `slow`, `gone`, `foreign_host`, `missing_rows`, `repeated_rows`,
+    /// `no_next_page`, `next_page_loop` and `token_error`. Can be given more than once.
+    #[arg(long, value_name = "KIND=SHARE", value_parser = fault_share)]
+    fault: Vec<(FaultKind, f64)>,
     /// Keep serving when the input closes.
     #[arg(long)]
     ignore_stdin: bool,
@@ -77,6 +88,7 @@ pub async fn serve(arguments: Arguments, now: DateTime<Utc>) -> io::Result<()> {
         requests_per_minute: arguments.requests_per_minute,
         gzip: arguments.gzip,
         latency: Duration::from_millis(arguments.latency_ms),
+        fault_rates: fault_rates(&arguments),
         ..Settings::default()
     };
     let history = History {
@@ -98,6 +110,26 @@ pub async fn serve(arguments: Arguments, now: DateTime<Utc>) -> io::Result<()> {
     wait_for_end(arguments.ignore_stdin).await?;
     server.stop().await;
     Ok(())
+}
+
+fn fault_rates(arguments: &Arguments) -> FaultRates {
+    let mut rates = FaultRates::all(arguments.chaos);
+    for (kind, share) in &arguments.fault {
+        rates.set(*kind, *share);
+    }
+    rates
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not from 0 to 1".to_owned()) }
+}
+
+fn fault_share(text: &str) -> Result<(FaultKind, f64), String> {
+    let (name, number) = text.split_once('=').ok_or("no `=` in it")?;
+    let kinds = FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Scripted);
+    let kind = kinds.into_iter().find(|kind| kind.name() == name);
+    Ok((kind.ok_or_else(|| format!("no kind of fault is called `{name}`"))?, share(number)?))
 }
 
 fn days(days: f64) -> TimeDelta {

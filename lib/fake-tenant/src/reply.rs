@@ -1,5 +1,7 @@
 //! An answer before it goes out: status, headers and the pieces of its body; and the error bodies of the API.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -9,7 +11,7 @@ use crate::body::{Body, Cut, Manner, body};
 use crate::book::Receipt;
 use crate::content::{Chunks, gzipped};
 use crate::fault::Fault;
-use crate::settings::{Settings, ThrottleStatus};
+use crate::settings::ThrottleStatus;
 
 /// The body of a 401 without an AF code.
 pub(crate) const DENIED: &str = r#"{"Message":"Authorization has been denied for this request."}"#;
@@ -21,6 +23,8 @@ pub(crate) type Refused = Box<Reply>;
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// The code of an error of the API.
+    pub(crate) code: Option<String>,
     chunks: Chunks,
     /// Length of the body, where it is known beforehand.
     length: Option<u64>,
@@ -34,7 +38,8 @@ impl Reply {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Reply { status, headers, chunks: Box::new(std::iter::once(content)), length, receipt: None }
+        let chunks = Box::new(std::iter::once(content));
+        Reply { status, headers, code: None, chunks, length, receipt: None }
     }
 
     pub(crate) fn json(status: u16, content: &serde_json::Value) -> Self {
@@ -52,7 +57,8 @@ impl Reply {
 
     /// An error of the API with a code of its own.
     pub(crate) fn af(status: u16, code: &str, message: &str) -> Refused {
-        Reply::json(status, &json!({ "error": { "code": code, "message": message } })).into()
+        let reply = Reply::json(status, &json!({ "error": { "code": code, "message": message } }));
+        Reply { code: Some(code.to_owned()), ..reply }.into()
     }
 
     pub(crate) fn denied() -> Refused {
@@ -60,14 +66,18 @@ impl Reply {
     }
 
     /// Too many requests: of this method, by this publisher.
-    pub(crate) fn throttled(settings: &Settings, method: &str, publisher: &str) -> Refused {
-        let status = match settings.throttle_status {
+    pub(crate) fn throttled(
+        (status, retry_after): (ThrottleStatus, Option<Duration>),
+        method: &str,
+        publisher: &str,
+    ) -> Refused {
+        let status = match status {
             ThrottleStatus::Forbidden => 403,
             ThrottleStatus::TooManyRequests => 429,
         };
         let message = format!("Too many requests. Method={method}, PublisherId={publisher}");
         let mut reply = Reply::af(status, "AF429", &message);
-        if let Some(after) = settings.retry_after {
+        if let Some(after) = retry_after {
             reply.headers.insert(RETRY_AFTER, after.as_secs().into());
         }
         reply

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::fault::FaultRates;
+use crate::chance::FaultRates;
 
 /// The name of the response header that leads to the next page; the documentation knows both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::fault::{Fault, FaultQueue};
+use crate::chance::FaultQueue;
+use crate::fault::Fault;
 use crate::feed::Feed;
 use crate::guid::mix;
 use crate::history::History;

@@ -11,10 +11,11 @@ use http::{HeaderValue, Request, Response};
 use crate::api::Api;
 use crate::body::Body;
 use crate::book::{Book, Stats};
+use crate::chance::FaultRates;
 use crate::clock::Clock;
 use crate::control;
 use crate::expected::{Completeness, ExpectedIds, Filter, Tally};
-use crate::fault::{Call, Fault, FaultRates, FaultTarget};
+use crate::fault::{Call, Fault, FaultTarget};
 use crate::feed::{FeedExpectation, NewBlob, Subscription};
 use crate::reply::Reply;
 use crate::route::{ContentId, Query, Route};
@@ -58,6 +59,11 @@ impl FakeTenants {
         let gzip = self.state().settings.gzip && accepts_gzip(&request);
         if !matches!(route, Route::Control { .. }) {
             self.book.answered(route.operation(), reply.status.as_u16());
+            if !fault.as_ref().is_some_and(Fault::replaces_answer)
+                && let Some(code) = &reply.code
+            {
+                self.book.refused(code);
+            }
         }
         let mut response = reply.finish(gzip, fault.as_ref());
         let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -76,10 +82,14 @@ impl FakeTenants {
         let tenant_id =
             state.tenant_named(route.tenant()).map(|tenant| tenant.spec.tenant_id.clone());
         let query = Query::of(request.uri());
-        let fault = state.faults.next(&Call {
+        let drawn = state.faults.next(&Call {
             operation: route.operation(),
             tenant_id: tenant_id.as_deref().unwrap_or(""),
             content_type: route.content_type(&query),
+        });
+        let fault = drawn.map(|(kind, fault)| {
+            self.book.fault_met(kind);
+            fault
         });
         let hang = if let Some(Fault::Hang(time)) = &fault { *time } else { Duration::ZERO };
         (fault, state.settings.latency + hang)

@@ -15,6 +15,8 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 pub enum BodyError {
     #[error("no data arrived for {} s", idle.as_secs_f32())]
     Idle { idle: Duration },
+    #[error("body drips: {bytes} bytes came in {} s", waited.as_secs())]
+    Drips { bytes: u64, waited: Duration },
     #[error("body is larger than {bytes_max} bytes")]
     TooLarge { bytes_max: usize },
     #[error("body has an encoding other than gzip")]

@@ -3,23 +3,30 @@
 //! HTTP/1.1 only, on purpose: a reader that pauses stops its own connection. Over HTTP/2 it would hold back what shares
 //! the connection, so that a slow sink would stall listings as well.
 //!
-//! It does not use a proxy. One would come in as another connector in [`HttpClient::new`]; nothing else would change.
+//! Where a proxy is set, a request goes through it or fails: never another way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::Scheme;
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 
+use crate::proxy::{Connector, ProxyError};
 use crate::timeouts::{host_of, limit};
 use crate::tls::{TlsError, TlsSettings, client_config};
-use crate::{Body, BodyError, SendError, Timeouts, Transport};
+use crate::{
+    Body, BodyError, ProxyServer, ProxySettings, SendError, SendErrorKind, Timeouts, Transport,
+};
 
 /// Bytes of a response head, and of one read of a body.
 const READ_BUFFER_BYTES_MAX: usize = 256 * 1024;
@@ -38,6 +45,8 @@ pub struct ClientSettings {
     /// Unused connections kept for one host.
     pub pool_idle_connections_max: usize,
     pub tls: TlsSettings,
+    /// A proxy that speaks TLS is trusted as servers are; it is shown no client certificate.
+    pub proxy: ProxySettings,
 }
 
 impl Default for ClientSettings {
@@ -49,6 +58,7 @@ impl Default for ClientSettings {
             pool_idle_timeout: Duration::from_mins(1),
             pool_idle_connections_max: 16,
             tls: TlsSettings::default(),
+            proxy: ProxySettings::default(),
         }
     }
 }
@@ -56,7 +66,8 @@ impl Default for ClientSettings {
 /// A pool of connections to any number of hosts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    proxy: Arc<ProxySettings>,
     timeouts: Timeouts,
 }
 
@@ -67,11 +78,21 @@ impl HttpClient {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(settings.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(client_config(&settings.tls)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let proxy = Arc::new(settings.proxy.clone());
+        let tls = client_config(&settings.tls)?;
+        let tls_to_proxy = match settings.tls.client_certificate {
+            Some(_) => {
+                client_config(&TlsSettings { client_certificate: None, ..settings.tls.clone() })?
+            }
+            None => tls.clone(),
+        };
+        let connector = Connector {
+            to_proxy: over_tls(tls_to_proxy, tcp.clone()),
+            tcp,
+            settings: Arc::clone(&proxy),
+            timeout: settings.connect_timeout,
+        };
+        let connector = over_tls(tls, connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(settings.pool_idle_timeout)
@@ -79,19 +100,41 @@ impl HttpClient {
             .http1_max_buf_size(READ_BUFFER_BYTES_MAX)
             .http1_max_headers(RESPONSE_HEADERS_MAX)
             .build(connector);
-        Ok(HttpClient { client, timeouts: settings.timeouts })
+        Ok(HttpClient { client, proxy, timeouts: settings.timeouts })
     }
 }
 
+fn over_tls<C>(config: ClientConfig, connector: C) -> HttpsConnector<C> {
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config);
+    builder.https_or_http().enable_http1().wrap_connector(connector)
+}
+
 impl Transport for HttpClient {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
+    fn send(
+        &self,
+        mut request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
         let host = host_of(&request);
+        // In a tunnel the proxy has been told already, and the headers are the server's to see.
+        let is_whole = request.uri().scheme() != Some(&Scheme::HTTPS);
+        let proxy = self.proxy.server_for(request.uri()).filter(|_| is_whole);
+        if let Some(value) = proxy.and_then(ProxyServer::authorization) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
+        }
         let exchange = self.client.request(request.map(Full::new));
         let sent = {
             let host = host.clone();
             async move {
+                let answered = exchange.await;
                 let response =
-                    exchange.await.map_err(|error| SendError::from_client(host, error))?;
+                    answered.map_err(|error| SendError::from_client(host.clone(), error))?;
+                if let Some(proxy) = proxy
+                    && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                {
+                    let error = ProxyError::Credentials { proxy: proxy.to_string() };
+                    let kind = SendErrorKind::ProxyCredentials;
+                    return Err(SendError::new(kind, host).with_source(error));
+                }
                 Ok(response.map(boxed))
             }
         };

@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::io;
 
+use crate::proxy::ProxyError;
+
 /// What went wrong before the response headers were complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendErrorKind {
@@ -12,6 +14,10 @@ pub enum SendErrorKind {
     Timeout,
     /// No connection: name not found, refused, unreachable.
     Connect,
+    /// The proxy cannot be reached, or gives no way to the host.
+    Proxy,
+    /// The proxy wants credentials, or others than it was given.
+    ProxyCredentials,
     /// The TLS handshake failed, for example because the certificate is not trusted.
     Tls,
     /// The connection closed or was reset before the response was complete.
@@ -27,6 +33,8 @@ impl SendErrorKind {
         match self {
             SendErrorKind::Timeout => "timed out",
             SendErrorKind::Connect => "cannot connect",
+            SendErrorKind::Proxy => "no way through the proxy",
+            SendErrorKind::ProxyCredentials => "the proxy does not accept the credentials",
             SendErrorKind::Tls => "TLS handshake failed",
             SendErrorKind::Closed => "connection closed before the response",
             SendErrorKind::Protocol => "response is not acceptable HTTP",
@@ -43,6 +51,10 @@ impl SendErrorKind {
             SendErrorKind::Connect => {
                 "the host is not known here, is down, or refuses connections, or a firewall is in between"
             }
+            SendErrorKind::Proxy => {
+                "the proxy is down, or does not let this machine reach the host"
+            }
+            SendErrorKind::ProxyCredentials => "the proxy wants a name and a password, or others",
             SendErrorKind::Tls => {
                 "the host's certificate is not trusted here, often because a proxy inspects the traffic"
             }
@@ -61,6 +73,10 @@ impl SendErrorKind {
             SendErrorKind::Tls => {
                 "set tls.ca_file to the authority that has signed it, and check the clock of this machine"
             }
+            SendErrorKind::Proxy => {
+                "check the address of the proxy, and that it allows this host; or list the host in no_proxy"
+            }
+            SendErrorKind::ProxyCredentials => "check username and password of the proxy",
             SendErrorKind::Protocol => "check scheme, host and port of the address",
             SendErrorKind::InvalidRequest => "correct the address",
         }
@@ -121,6 +137,15 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<SendErrorKind> {
     while let Some(error) = next {
         if let Some(kind) = error.downcast_ref::<io::Error>().and_then(kind_of_io) {
             return Some(kind);
+        }
+        if let Some(error) = error.downcast_ref::<ProxyError>() {
+            return Some(match error {
+                ProxyError::Credentials { .. } => SendErrorKind::ProxyCredentials,
+                ProxyError::Connect { .. }
+                | ProxyError::Timeout { .. }
+                | ProxyError::Refused { .. }
+                | ProxyError::Exchange { .. } => SendErrorKind::Proxy,
+            });
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             if error.is_timeout() {

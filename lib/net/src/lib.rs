@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod error;
 mod gzip;
+mod proxy;
 mod server;
 mod timeouts;
 mod tls;
@@ -18,6 +19,9 @@ pub use body::{Body, BodyError, full_body, read_body, read_body_prefix};
 pub use client::{ClientSettings, HttpClient};
 pub use error::{SendError, SendErrorKind};
 pub use gzip::decoded;
+pub use proxy::{
+    DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
+};
 pub use server::{Handler, ServerSettings, serve};
 pub use timeouts::{Timeouts, send_within};
 pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};

@@ -1,7 +1,8 @@
-//! The two limits on waiting for a response: until its headers are complete, and between two chunks of its body.
+//! The limits on waiting for a response: until its headers are complete, between two chunks of its body, and for the
+//! body as a whole, by how much of it has come.
 //!
-//! The clock of the second runs only while somebody waits for data: a reader that pauses, because what comes after it
-//! is slow, does not make the response late.
+//! The clocks of a body run only while somebody waits for data: a reader that pauses, because what comes after it is
+//! slow, does not make the response late.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,9 +13,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::{Body, BodyError, SendError, SendErrorKind, Transport};
+
+/// Waits between chunks, at their longest, that a body may take before it must keep the pace of [`BYTES_PER_SEC_MIN`].
+const IDLE_WAITS_MAX: u32 = 10;
+
+/// What a body must bring on average for each second that it is waited for. No link that anybody works with is as slow,
+/// and a body of any size has the time that it needs; one that drips ends.
+const BYTES_PER_SEC_MIN: u32 = 1024;
 
 /// How long a response may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +56,10 @@ pub(crate) async fn limit(
     timeouts: Timeouts,
 ) -> Result<Response<Body>, SendError> {
     match tokio::time::timeout(timeouts.headers, exchange).await {
-        Ok(result) => Ok(result?
-            .map(|body| IdleBody { body, idle: timeouts.idle, waiting: None }.boxed_unsync())),
+        Ok(result) => Ok(result?.map(|body| {
+            let (idle, waited) = (timeouts.idle, Duration::ZERO);
+            LimitedBody { body, idle, waiting: None, waited, bytes: 0 }.boxed_unsync()
+        })),
         Err(elapsed) => Err(SendError::new(SendErrorKind::Timeout, host).with_source(elapsed)),
     }
 }
@@ -59,14 +69,36 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> String {
     request.uri().host().unwrap_or_default().to_owned()
 }
 
-struct IdleBody {
+struct LimitedBody {
     body: Body,
     idle: Duration,
     /// Runs from the moment the body had nothing to give.
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Waiting>,
+    /// All waits so far.
+    waited: Duration,
+    bytes: u64,
 }
 
-impl HttpBody for IdleBody {
+struct Waiting {
+    since: Instant,
+    limit: Pin<Box<Sleep>>,
+}
+
+impl LimitedBody {
+    /// Notes that a chunk came, and says whether the body as a whole is too slow.
+    fn note(&mut self, bytes: usize) -> Result<(), BodyError> {
+        self.bytes += bytes as u64;
+        let Some(waiting) = self.waiting.take() else { return Ok(()) };
+        self.waited += waiting.since.elapsed();
+        let earned = Duration::from_secs(self.bytes / u64::from(BYTES_PER_SEC_MIN));
+        if self.waited > self.idle.saturating_mul(IDLE_WAITS_MAX).saturating_add(earned) {
+            return Err(BodyError::Drips { bytes: self.bytes, waited: self.waited });
+        }
+        Ok(())
+    }
+}
+
+impl HttpBody for LimitedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -75,12 +107,16 @@ impl HttpBody for IdleBody {
         ctx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(ctx) {
-            self.waiting = None;
-            return Poll::Ready(frame);
+            let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+            let noted = self.note(frame.data_ref().map_or(0, Bytes::len));
+            return Poll::Ready(Some(noted.map(|()| frame)));
         }
         let idle = self.idle;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-        match waiting.as_mut().poll(ctx) {
+        let waiting = self.waiting.get_or_insert_with(|| Waiting {
+            since: Instant::now(),
+            limit: Box::pin(tokio::time::sleep(idle)),
+        });
+        match waiting.limit.as_mut().poll(ctx) {
             Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::Idle { idle }))),
             Poll::Pending => Poll::Pending,
         }

@@ -26,8 +26,8 @@ use crate::{
     RecordStream, Started, Subscription, TenantSettings, Window,
 };
 
-/// Bytes of one page of a listing. Some hundred rows of about 500 bytes are normal.
-const LISTING_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one page of a listing, decompressed. Some hundred rows of about 500 bytes are normal.
+const LISTING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes of an error's body that are read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{BodyError, SendError};
+use net::{BodyError, SendError, SendErrorKind};
 
 use crate::answer::Answer;
 use crate::sign_in::SignInError;
@@ -150,7 +150,8 @@ impl ApiError {
                 cause: "something that is not the API answered, often a proxy's page",
                 fix: "check the proxy and resource_url",
             }),
-            ApiError::Send { .. } | ApiError::Body { .. } | ApiError::Slow { .. } => None,
+            ApiError::Send { source, .. } => send_hint(source),
+            ApiError::Body { .. } | ApiError::Slow { .. } => None,
         }
     }
 
@@ -178,4 +179,28 @@ impl ApiError {
             | ApiError::ForeignHost { .. } => None,
         }
     }
+}
+
+/// Cause and fix, where the way to the server is what is wrong.
+pub(crate) fn send_hint(error: &SendError) -> Option<Hint> {
+    let (cause, fix) = match error.kind() {
+        SendErrorKind::Proxy => (
+            "the proxy cannot be reached, or does not let this program through to the host",
+            "check the table `proxy` or the environment's proxy variables, and allow the host in the proxy",
+        ),
+        SendErrorKind::ProxyCredentials => (
+            "the proxy wants a name and a password, or others",
+            "set `username` and `password` in the table `proxy`",
+        ),
+        SendErrorKind::Tls => (
+            "the server's certificate is not trusted, often because a proxy inspects traffic",
+            "set `tls.ca_file` to the proxy's certificate authority, and check the clock of this machine",
+        ),
+        SendErrorKind::Timeout
+        | SendErrorKind::Connect
+        | SendErrorKind::Closed
+        | SendErrorKind::Protocol
+        | SendErrorKind::InvalidRequest => return None,
+    };
+    Some(Hint { cause, fix })
 }

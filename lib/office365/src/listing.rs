@@ -1,12 +1,16 @@
 //! One page of the list of blobs.
 //!
 //! A row that cannot be read costs that row, named in the page, not the page. What would end a listing early without
-//! anybody noticing, such as a next-page header that is not text, is an error of the whole page.
+//! anybody noticing, such as a next-page header that is not text, is an error of the whole page. So is a page of more
+//! rows than anybody would send: what is kept of a page is bounded, whatever it holds.
+
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use http::header::DATE;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -19,11 +23,23 @@ const NEXT_PAGE_HEADERS: [&str; 2] = ["nextpageuri", "nextpageurl"];
 /// How long a blob is served when its row does not say: the time that Microsoft promises.
 const RETENTION: TimeDelta = TimeDelta::days(7);
 
+/// Rows of one page. Up to 600 were seen; two characters make a row, so the limit on bytes alone would let millions in.
+const ROWS_MAX: usize = 50_000;
+
+/// Bytes of a link to the next page. Callers keep the links of a listing; some hundred bytes are normal.
+const LINK_BYTES_MAX: usize = 8 * 1024;
+
+/// Bad rows of a page that are shown; more are only counted.
+const BAD_ROWS_SHOWN_MAX: usize = 10;
+
 /// What one request of a listing gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     pub blobs: Vec<BlobRef>,
-    pub bad_rows: Vec<BadRow>,
+    /// How many rows name no blob that could be fetched.
+    pub bad_rows: usize,
+    /// The first of them.
+    pub bad_rows_shown: Vec<BadRow>,
     /// `None` after the last page.
     pub next: Option<PageLink>,
     /// The server's clock, from the `Date` header.
@@ -69,21 +85,58 @@ pub(crate) fn parse_page(
     body: &[u8],
 ) -> Result<Page, &'static str> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let rows: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|_| "body is not a JSON array")?;
+    let Rows(rows) = serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            "body is not an array of at most 50,000 rows"
+        } else {
+            "body is not JSON"
+        }
+    })?;
     let next = next_page(headers)?.map(|uri| PageLink { content_type, uri });
     let server_date = server_date(headers);
-    let mut page =
-        Page { blobs: Vec::with_capacity(rows.len()), bad_rows: Vec::new(), next, server_date };
+    let blobs = Vec::with_capacity(rows.len());
+    let mut page = Page { blobs, bad_rows: 0, bad_rows_shown: Vec::new(), next, server_date };
     for (index, row) in rows.into_iter().enumerate() {
         match parse_row(content_type, row.get(), server_date) {
             Ok(blob) => page.blobs.push(blob),
             Err(field) => {
-                page.bad_rows.push(BadRow { index, field, row: excerpt(row.get().as_bytes()) });
+                page.bad_rows += 1;
+                if page.bad_rows <= BAD_ROWS_SHOWN_MAX {
+                    let row = excerpt(row.get().as_bytes());
+                    page.bad_rows_shown.push(BadRow { index, field, row });
+                }
             }
         }
     }
     Ok(page)
+}
+
+/// The rows of a page, uncut; too many are an error before they are kept.
+struct Rows<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Rows<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Limited;
+        impl<'de> Visitor<'de> for Limited {
+            type Value = Rows<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Rows<'de>, A::Error> {
+                let mut rows = Vec::new();
+                while let Some(row) = array.next_element()? {
+                    if rows.len() == ROWS_MAX {
+                        return Err(A::Error::custom("too many rows"));
+                    }
+                    rows.push(row);
+                }
+                Ok(Rows(rows))
+            }
+        }
+        deserializer.deserialize_seq(Limited)
+    }
 }
 
 /// The server's clock, from the `Date` header.
@@ -96,6 +149,9 @@ fn next_page(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
     for name in NEXT_PAGE_HEADERS {
         for value in headers.get_all(name) {
             let uri = value.to_str().map_err(|_| "next-page header is not text")?.trim();
+            if uri.len() > LINK_BYTES_MAX {
+                return Err("next-page header is too long");
+            }
             if !uri.is_empty() {
                 return Ok(Some(uri.to_owned()));
             }
@@ -167,7 +223,8 @@ mod tests {
         assert_eq!(ids, ["a$b", "c"]);
         assert_eq!(page.blobs[1].content_type, ContentType::Exchange);
         assert_eq!(page.blobs[0].expires, page.blobs[1].expires);
-        let bad: Vec<_> = page.bad_rows.iter().map(|row| (row.index, row.field)).collect();
+        assert_eq!(page.bad_rows, 4);
+        let bad: Vec<_> = page.bad_rows_shown.iter().map(|row| (row.index, row.field)).collect();
         assert_eq!(bad, [(2, "contentCreated"), (3, "contentId"), (4, "contentUri"), (5, "row")]);
     }
 
@@ -177,6 +234,14 @@ mod tests {
             assert!(page(body).is_err(), "{body}");
         }
         assert!(page("\u{feff}[]").is_ok());
+    }
+
+    #[test]
+    fn rows_without_number_are_refused_and_bad_ones_counted() {
+        let rows = |count: usize| format!("[{}1]", "1,".repeat(count - 1));
+        assert!(page(&rows(ROWS_MAX + 1)).is_err());
+        let page = page(&rows(ROWS_MAX)).unwrap();
+        assert_eq!((page.bad_rows, page.bad_rows_shown.len()), (ROWS_MAX, BAD_ROWS_SHOWN_MAX));
     }
 
     #[test]
@@ -196,6 +261,9 @@ mod tests {
     fn a_link_that_cannot_be_read_is_not_the_end() {
         let mut headers = HeaderMap::new();
         headers.insert("nextpageuri", HeaderValue::from_bytes(b"https://h/\xff").unwrap());
+        assert!(parse_page(ContentType::Exchange, &headers, b"[]").is_err());
+        let endless = format!("https://h/{}", "x".repeat(LINK_BYTES_MAX));
+        headers.insert("nextpageuri", HeaderValue::try_from(endless).unwrap());
         assert!(parse_page(ContentType::Exchange, &headers, b"[]").is_err());
         headers.insert("nextpageuri", HeaderValue::from_static("  "));
         assert_eq!(parse_page(ContentType::Exchange, &headers, b"[]").unwrap().next, None);

@@ -15,7 +15,10 @@ use super::{
     run::block_on,
     say,
 };
-use crate::{components::office365, config};
+use crate::{
+    components::office365,
+    config::{self, fault::Fault},
+};
 
 /// Look at tenants, sinks and state, one by one: what works, what does not, why, and what to do.
 #[derive(Debug, Args)]
@@ -66,6 +69,7 @@ struct UnknownTenant {
 
 impl Doctor {
     pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
+        // Who else can read it is a finding, not an obstacle.
         let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
         self.check_names(&loaded)?;
         let report = block_on(self.examine(&loaded, clock))?;
@@ -89,15 +93,33 @@ impl Doctor {
         }
     }
 
+    /// Who else can read or change the configuration, what it names, and the state.
+    fn permissions(&self, loaded: &Loaded) -> Vec<Finding> {
+        const CHECK: &str = "permissions";
+        if self.config.permissions.no_strict_permissions {
+            return vec![Finding::warn(CHECK, "not looked at, as --no-strict-permissions says")];
+        }
+        let faults = loaded.too_open(&self.config.paths);
+        if faults.is_empty() {
+            let found = "no other user can read or change configuration, secrets and state";
+            return vec![Finding::ok(CHECK, found)];
+        }
+        let finding =
+            |fault: Fault| Finding { fix: fault.fix, ..Finding::fail(CHECK, fault.message) };
+        faults.into_iter().map(finding).collect()
+    }
+
     async fn examine(&self, loaded: &Loaded, clock: &dyn Clock) -> Report {
         let mut report = Report::default();
         let is_everything = self.tenants.is_empty();
         if is_everything {
             let data_dir = &loaded.global.data_dir;
+            let mut findings = self.permissions(loaded);
+            findings.extend(state::look_at(data_dir));
             report.0.push(Subject {
                 kind: SubjectKind::State,
                 name: data_dir.display().to_string(),
-                findings: state::look_at(data_dir),
+                findings,
             });
         }
         for source in load::office365_sources(loaded) {

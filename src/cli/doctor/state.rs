@@ -1,9 +1,8 @@
-//! The folder with all state: may it be written, is there space, who else can read it, and do dead letters wait in it?
+//! The folder with all state: may it be written, is there space, and do dead letters wait in it?
 
 use std::{
     fs::{self, File},
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +22,6 @@ pub(super) fn look_at(data_dir: &Path) -> Vec<Finding> {
         return vec![not_there(data_dir)];
     }
     let mut findings = folder_findings(data_dir);
-    findings.extend(permissions(data_dir));
     findings.extend(LETTER_FOLDERS.into_iter().map(|folder| letters(&data_dir.join(folder))));
     findings
 }
@@ -35,18 +33,6 @@ fn not_there(data_dir: &Path) -> Finding {
     let mut finding = writable("folder", above);
     finding.found = format!("`{}` will be made; {}", data_dir.display(), finding.found);
     finding
-}
-
-fn permissions(data_dir: &Path) -> Option<Finding> {
-    let mode = fs::metadata(data_dir).ok()?.permissions().mode() & 0o777;
-    let of_others = mode & 0o077;
-    Some(if of_others == 0 {
-        Finding::ok("permissions", format!("others cannot enter it (mode {mode:o})"))
-    } else {
-        Finding::fail("permissions", format!("others can enter it (mode {mode:o})"))
-            .cause("it holds audit data, and was not made by o365flow or was opened since")
-            .fix(format!("chmod 700 {}", data_dir.display()))
-    })
 }
 
 fn letters(folder: &Path) -> Finding {
@@ -99,15 +85,6 @@ mod tests {
         let finding = look_at(data_dir).into_iter().find(|finding| finding.check == check);
         let finding = finding.unwrap_or_else(|| panic!("nothing about {check}"));
         (finding.health, finding.found)
-    }
-
-    #[test]
-    fn a_folder_that_others_can_enter_is_a_failure() {
-        let folder = tempfile::tempdir().unwrap();
-        for (mode, health) in [(0o700, Health::Ok), (0o750, Health::Fail), (0o777, Health::Fail)] {
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(found(folder.path(), "permissions").0, health, "{mode:o}");
-        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
     send::BulkSender,
 };
 use crate::{
-    config::units,
+    config::{proxy::Proxy, units},
     delivery::{BackoffSettings, BatchSettings, Delivery, DeliverySettings, Tls},
 };
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub request: RequestConfig,
     /// Whom to trust.
     pub tls: Tls,
+    /// The way out of this network.
+    pub proxy: Proxy,
 }
 
 /// What documents are written to.
@@ -161,6 +163,7 @@ impl Default for Config {
             batch: BatchConfig::default(),
             request: RequestConfig::default(),
             tls: Tls::default(),
+            proxy: Proxy::default(),
         }
     }
 }
@@ -347,6 +350,7 @@ impl SinkConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.tls.problems("tls");
+        problems.extend(self.proxy.problems("proxy"));
         if self.endpoints.is_empty() {
             let message = "no endpoint is given";
             problems.push(
@@ -385,10 +389,7 @@ impl SinkConfig for Config {
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {
         Box::pin(async move {
             self.warn(&context);
-            let client = self
-                .client()
-                .map_err(|error| BuildError::new("cannot set up TLS for elasticsearch", error))?;
-            let delivery = self.delivery(Arc::new(client), context)?;
+            let delivery = self.delivery(Arc::new(self.client()?), context)?;
             Ok(Box::new(Elasticsearch(delivery)) as Box<dyn Sink>)
         })
     }

@@ -88,7 +88,9 @@ pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
         Ok(client) => client,
         Err(error) => {
             let finding = Finding::fail("tls", with_causes(&error));
-            return vec![finding.fix("name readable PEM files in the table `tls`")];
+            return vec![
+                finding.fix("name readable PEM files in the table `tls`, and check `proxy`"),
+            ];
         }
     };
     let Ok(authorization) = config.auth.header() else {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use office365::{ApiError, RecordFault};
+use office365::{ApiError, ErrorClass, RecordFault};
 use pipeline_core::{DeadLetter, ErrorStage, Origin, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use vrl::value::{ObjectMap, Value};
@@ -220,7 +220,9 @@ impl Attempt {
 
     fn log_failure(&self, failure: &Failure, attempts: u32) {
         let shared = &self.tenant.shared;
-        shared.metrics.error("blob_failed", ErrorStage::Receiving);
+        let is_foreign = failure.fault == AttemptFault::Api(ErrorClass::ForeignHost);
+        let error_type = if is_foreign { "foreign_host" } else { "blob_failed" };
+        shared.metrics.error(error_type, ErrorStage::Receiving);
         // A sink that does not deliver says so itself, once and not for each blob.
         let is_news = attempts.is_power_of_two() && failure.fault != AttemptFault::Undelivered;
         if is_news {

@@ -50,14 +50,15 @@ pub(super) async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger,
     let opened = tokio::task::spawn_blocking(move || SqliteLedger::open_or_replace(&path, now));
     let opened = opened.await.map_err(|error| BuildError::new("cannot open the ledger", error))?;
     let (ledger, aside) = opened.map_err(|error| BuildError::new("cannot start", error))?;
-    if let Some(SetAside { path, reason }) = aside {
+    if let Some(SetAside { path, reason, salvaged_ids }) = aside {
         context.metrics.error("ledger_damaged", ErrorStage::Processing);
         tracing::error!(
             component_id = &*context.id,
             set_aside = %path.display(),
             reason,
-            "the ledger is damaged: it was set aside, and a new one is begun, for which all that the API still has is \
-             listed and fetched again"
+            salvaged_ids,
+            "the ledger is damaged: it was set aside, and a new one is begun; all that the API still has is listed and fetched \
+             again"
         );
     }
     Ok(ledger)
@@ -69,6 +70,7 @@ impl Config {
         let settings = ClientSettings {
             timeouts: self.timeouts(),
             tls: TlsSettings { ca_file: self.tls.ca_file.clone(), ..TlsSettings::default() },
+            proxy: self.proxy.settings()?,
             ..ClientSettings::default()
         };
         let client = HttpClient::new(&settings)

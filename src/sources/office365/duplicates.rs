@@ -170,19 +170,21 @@ pub(super) struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    /// Remembers `delivered`, which are among the claimed ids, and ends the claims.
-    pub(super) async fn settle(self, blob: BlobRow, delivered: Vec<RecordId>, at: Timestamp) {
+    /// Remembers the ids of each group, which are among the claimed ones, and ends the claims.
+    pub(super) async fn settle(self, groups: [(BlobRow, Vec<RecordId>); 2], at: Timestamp) {
         let duplicates = self.duplicates;
-        if !duplicates.is_on || delivered.is_empty() {
-            return;
-        }
         let ledger = duplicates.ledger();
-        let add = || ledger.add_seen(duplicates.tenant, blob, delivered.clone(), at);
-        let row = duplicates.persist.until_done("remember delivered records", add).await;
-        let mut known = duplicates.known();
-        known.newest = known.newest.max(row);
-        for id in &delivered {
-            known.seen.add(duplicates.hasher.hash_one(id), row);
+        for (blob, ids) in groups {
+            if !duplicates.is_on || ids.is_empty() {
+                continue;
+            }
+            let add = || ledger.add_seen(duplicates.tenant, blob, ids.clone(), at);
+            let row = duplicates.persist.until_done("remember delivered records", add).await;
+            let mut known = duplicates.known();
+            known.newest = known.newest.max(row);
+            for id in &ids {
+                known.seen.add(duplicates.hasher.hash_one(id), row);
+            }
         }
     }
 }

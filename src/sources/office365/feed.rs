@@ -3,22 +3,20 @@
 //! Invariant: a window counts as listed only in the transaction that adds its last page. It decides nothing itself,
 //! `plan` does, and it fetches nothing: `tenant` takes what is due from the ledger.
 
-use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use office365::{ApiError, BlobRef, Hint, Page, Started, TenantId, Window};
+use office365::{ApiError, Hint, Page, Started, Window};
 use pipeline_core::{ErrorStage, Timestamp};
 use tokio::time::Instant;
 
 use super::{
     blob::chain,
-    plan::{self, ListingStep, SubscriptionStep, Unlisted},
-    replay::{Replay, Span},
+    listing::Listed,
+    plan::{self, ListingStep, Progress, SubscriptionStep, Unlisted, WindowLength},
+    replay::Span,
     tenant::{FeedHandle, Tenant},
 };
-
-/// Pages of one window. Far more than any tenant was seen to have; a server that never ends a listing stops here.
-const PAGES_MAX: usize = 10_000;
 
 /// How often one poll starts its listing anew.
 const RESTARTS_MAX: u32 = 3;
@@ -31,12 +29,15 @@ const SUBSCRIPTION_CHECK: Duration = Duration::from_hours(1);
 
 /// A feed at work.
 pub(super) struct Feed {
-    tenant: Arc<Tenant>,
-    handle: Arc<FeedHandle>,
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) handle: Arc<FeedHandle>,
     listed_until: Option<Timestamp>,
     start_attempted: Option<Timestamp>,
     listed_from: Option<Timestamp>,
     relisted_at: Option<Timestamp>,
+    /// How far the listing of everything has come that is under way: one that fails goes on from there.
+    relisted_to: Option<Timestamp>,
+    pub(super) window_length: WindowLength,
     subscription_checked: Option<Instant>,
     /// The API said since the last check that there is no enabled subscription.
     was_refused: bool,
@@ -48,7 +49,7 @@ pub(super) struct Feed {
 
 /// Why a poll did not come to its end.
 #[derive(Debug, thiserror::Error)]
-enum PollError {
+pub(super) enum PollError {
     #[error("the API refused the request")]
     Api(#[from] ApiError),
     #[error(
@@ -64,11 +65,23 @@ enum PollError {
 }
 
 impl PollError {
-    fn step(&self) -> ListingStep {
+    pub(super) fn step(&self) -> ListingStep {
         match self {
             PollError::Api(error) => plan::after_listing_error(error.class()),
             PollError::Unsubscribed { .. } | PollError::Unlistable { .. } => ListingStep::Later,
             PollError::Endless { .. } | PollError::Panicked => ListingStep::Soon(None),
+        }
+    }
+
+    /// The label of the error's metric.
+    fn metric_type(&self) -> &'static str {
+        match self {
+            PollError::Api(ApiError::ForeignHost { .. }) => "foreign_host",
+            PollError::Api(_)
+            | PollError::Unsubscribed { .. }
+            | PollError::Endless { .. }
+            | PollError::Unlistable { .. }
+            | PollError::Panicked => "listing_failed",
         }
     }
 
@@ -82,7 +95,7 @@ impl PollError {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             PollError::Api(error) => chain(error),
             other => chain(other),
@@ -97,6 +110,8 @@ impl Feed {
             start_attempted: handle.opened.start_attempted,
             listed_from: handle.opened.listed_from,
             relisted_at: handle.opened.relisted_at,
+            relisted_to: None,
+            window_length: WindowLength::LONGEST,
             subscription_checked: None,
             was_refused: false,
             failures: 0,
@@ -234,46 +249,29 @@ impl Feed {
             self.begin(plan::first_start(rules, tenant.api_now())).await;
         }
         let end = plan::listing_end(rules, tenant.api_now());
-        let mut position = None;
-        while let Some(next) =
-            plan::next_window(rules, self.listed_until, position, end, tenant.api_now())
-        {
+        let mut progress = self.progress(end);
+        tenant.wait_out_pause().await;
+        while let Some(next) = plan::next_window(rules, &progress, tenant.api_now()) {
             if let Some(missed) = next.missed {
                 // Before the window is listed: a kill just after that must not hide it.
                 self.write_down_missed(missed).await;
             }
-            self.list_window(next.window).await?;
-            if let Some(missed) = next.missed {
-                self.report_missed(missed);
+            if self.list_window(next.window).await? == Listed::Whole {
+                if let Some(missed) = next.missed {
+                    self.report_missed(missed);
+                }
+                progress.position = Some(next.window.end());
             }
-            position = Some(next.window.end());
+            progress = Progress { position: progress.position, ..self.progress(end) };
+            tenant.wait_out_pause().await;
         }
         Ok(())
     }
 
-    /// Enters the blobs that are shipped again. What the API lists no more is the error, once all else is entered.
-    async fn list_again(&mut self, replay: &Replay) -> Result<(), PollError> {
-        let tenant = Arc::clone(&self.tenant);
-        let tenant_id = tenant.client.settings().tenant_id;
-        let is_ours = |(of, blob): &&(TenantId, BlobRef)| {
-            *of == tenant_id && blob.content_type == self.handle.content_type
-        };
-        let blobs = replay.known.iter().filter(is_ours).map(|(_, blob)| blob.clone()).collect();
-        let known = Page { blobs, bad_rows: Vec::new(), next: None, server_date: None };
-        self.enter(known, None).await;
-        let Some(span) = replay.span else { return Ok(()) };
-        let rules = &tenant.shared.listing;
-        let end = span.until().min(plan::listing_end(rules, tenant.api_now()));
-        let mut position = Some(span.since());
-        while let Some(next) = plan::next_window(rules, None, position, end, tenant.api_now()) {
-            self.list_window(next.window).await?;
-            position = Some(next.window.end());
-        }
-        // By the API's own clock, which the listings have told.
-        match span.unlistable(tenant.api_now()) {
-            Some(span) if replay.only.is_none() => Err(PollError::Unlistable { span }),
-            Some(_) | None => Ok(()),
-        }
+    /// A poll's progress before its first window.
+    fn progress(&self, end: Timestamp) -> Progress {
+        let (listed_until, length) = (self.listed_until, self.window_length);
+        Progress { listed_until, position: None, end, length }
     }
 
     /// Writes down where a feed begins that was never listed. Its first listing is one of everything.
@@ -294,13 +292,19 @@ impl Feed {
             return Ok(());
         }
         let end = listed_until - plan::delta(rules.relist_overlap);
-        let mut position = None;
+        let mut progress = Progress { position: self.relisted_to, ..self.progress(end) };
+        tenant.wait_out_pause().await;
         while let Some(window) =
-            plan::next_relisted_window(rules, self.listed_from, position, end, tenant.api_now())
+            plan::next_relisted_window(rules, self.listed_from, &progress, tenant.api_now())
         {
-            self.list_window(window).await?;
-            position = Some(window.end());
+            if self.list_window(window).await? == Listed::Whole {
+                progress.position = Some(window.end());
+                self.relisted_to = progress.position;
+            }
+            progress.length = self.window_length;
+            tenant.wait_out_pause().await;
         }
+        self.relisted_to = None;
         self.write_down_relisting().await;
         Ok(())
     }
@@ -313,37 +317,19 @@ impl Feed {
         self.relisted_at = Some(now);
     }
 
-    async fn list_window(&mut self, window: Window) -> Result<(), PollError> {
-        let tenant = Arc::clone(&self.tenant);
-        let content_type = self.handle.content_type;
-        let mut links = HashSet::new();
-        let mut page = tenant.client.list_content(content_type, window).await?;
-        // Later pages go on with what there was at the first.
-        let until = plan::listed_until(&tenant.shared.listing, window, page.server_date);
-        loop {
-            tenant.compare_clocks();
-            let next = page.next.take();
-            let is_last = next.is_none();
-            self.enter(page, is_last.then_some(until)).await;
-            let Some(link) = next else { return Ok(()) };
-            page = tenant.client.next_page(&link).await?;
-            if links.len() >= PAGES_MAX || !links.insert(link) {
-                return Err(PollError::Endless { window });
-            }
-        }
-    }
-
     /// Enters a page in the ledger; with the last one of a window, how far the feed is listed.
-    async fn enter(&mut self, mut page: Page, until: Option<Timestamp>) {
+    pub(super) async fn enter(&mut self, mut page: Page, until: Option<Timestamp>) {
         if let Some(replay) = &self.tenant.shared.replay {
             replay.retain(&mut page);
         }
         let (shared, handle) = (&self.tenant.shared, &self.handle);
         let (component_id, tenant, content_type) =
             (&*shared.id, &self.tenant.name, handle.content_type);
-        self.bad_rows += page.bad_rows.len();
-        for row in &page.bad_rows {
+        self.bad_rows += page.bad_rows;
+        for _ in 0..page.bad_rows {
             shared.metrics.error("bad_listing_row", ErrorStage::Receiving);
+        }
+        for row in &page.bad_rows_shown {
             let (field, row) = (row.field, &row.row);
             tracing::error!(component_id, tenant, %content_type, field, row, "listing names a blob that cannot be fetched");
         }
@@ -364,7 +350,7 @@ impl Feed {
     fn report(&self, error: &PollError) {
         let (shared, tenant) = (&self.tenant.shared, &self.tenant.name);
         let (component_id, content_type) = (&*shared.id, self.handle.content_type);
-        shared.metrics.error("listing_failed", ErrorStage::Receiving);
+        shared.metrics.error(error.metric_type(), ErrorStage::Receiving);
         if let ListingStep::Pause(pause) = error.step() {
             self.handle.metrics.throttled.increment(1);
             self.tenant.pause(pause, &error.text());

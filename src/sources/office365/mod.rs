@@ -15,6 +15,7 @@ mod doctor;
 mod duplicates;
 mod feed;
 pub mod ledger;
+mod listing;
 mod metrics;
 mod persist;
 mod plan;
@@ -25,6 +26,7 @@ mod seen_index;
 mod send;
 mod shared;
 mod source;
+pub mod state_import;
 mod subscriptions;
 mod tenant;
 

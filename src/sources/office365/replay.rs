@@ -20,8 +20,10 @@ use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceCon
 use super::{
     build::{ledger_path, open_ledger},
     config::Config,
+    feed::{Feed, PollError},
     ledger::{FeedRecord, FeedRow, LedgerError, LedgerReader, Undelivered},
-    plan,
+    listing::Listed,
+    plan::{self, Progress},
 };
 
 /// What is shipped again.
@@ -160,7 +162,8 @@ impl Replay {
         let Some(wanted) = &self.only else { return };
         wanted.retain(&mut page.blobs);
         // A row that names no blob is not one that was asked for.
-        page.bad_rows.clear();
+        page.bad_rows = 0;
+        page.bad_rows_shown.clear();
     }
 
     /// What was asked for and not found, for people.
@@ -209,6 +212,39 @@ fn known_blobs(
         }
     }
     Ok(known)
+}
+
+impl Feed {
+    /// Enters the blobs that are shipped again. What the API lists no more is the error, once all else is entered.
+    pub(super) async fn list_again(&mut self, replay: &Replay) -> Result<(), PollError> {
+        let tenant = Arc::clone(&self.tenant);
+        let tenant_id = tenant.client.settings().tenant_id;
+        let is_ours = |(of, blob): &&(TenantId, BlobRef)| {
+            *of == tenant_id && blob.content_type == self.handle.content_type
+        };
+        let blobs = replay.known.iter().filter(is_ours).map(|(_, blob)| blob.clone()).collect();
+        let bad_rows_shown = Vec::new();
+        let known = Page { blobs, bad_rows: 0, bad_rows_shown, next: None, server_date: None };
+        self.enter(known, None).await;
+        let Some(span) = replay.span else { return Ok(()) };
+        let rules = &tenant.shared.listing;
+        let end = span.until().min(plan::listing_end(rules, tenant.api_now()));
+        let (position, length) = (Some(span.since()), self.window_length);
+        let mut progress = Progress { listed_until: None, position, end, length };
+        tenant.wait_out_pause().await;
+        while let Some(next) = plan::next_window(rules, &progress, tenant.api_now()) {
+            if self.list_window(next.window).await? == Listed::Whole {
+                progress.position = Some(next.window.end());
+            }
+            progress.length = self.window_length;
+            tenant.wait_out_pause().await;
+        }
+        // By the API's own clock, which the listings have told.
+        match span.unlistable(tenant.api_now()) {
+            Some(span) if replay.only.is_none() => Err(PollError::Unlistable { span }),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// Removes the ledger of an earlier replay. Whoever builds a replay makes sure that no other one runs.

@@ -87,10 +87,13 @@ impl Attempt {
         }
     }
 
-    /// A record that this blob delivered in an earlier attempt is delivered; any other is a copy.
+    /// A record of an earlier attempt at this blob is what it was then; any other is a copy.
     fn count_seen(&self, sighting: Sighting, tally: &mut Tally) {
-        if sighting.blob == self.due.row && sighting.row <= self.begun_after {
+        let (row, is_earlier) = (self.due.row, sighting.row <= self.begun_after);
+        if is_earlier && sighting.blob == row {
             tally.counts.delivered += 1;
+        } else if is_earlier && sighting.blob == row.filtered() {
+            tally.counts.filtered += 1;
         } else {
             tally.counts.duplicates += 1;
         }
@@ -120,7 +123,7 @@ impl Attempt {
             shared.close();
         }
         let fates = receipt.await;
-        let mut delivered = Vec::with_capacity(ids.len());
+        let (mut delivered, mut filtered) = (Vec::with_capacity(ids.len()), Vec::new());
         for (index, id) in ids.into_iter().enumerate() {
             match fates.outcomes().get(index).unwrap_or(&Outcome::Errored) {
                 Outcome::Delivered => {
@@ -129,13 +132,14 @@ impl Attempt {
                 }
                 Outcome::Filtered => {
                     tally.counts.filtered += 1;
-                    delivered.push(id);
+                    filtered.push(id);
                 }
                 Outcome::Rejected => tally.counts.rejected += 1,
                 Outcome::Errored => tally.undelivered += 1,
             }
         }
-        claims.settle(self.due.row, delivered, self.tenant.api_now()).await;
+        let groups = [(self.due.row, delivered), (self.due.row.filtered(), filtered)];
+        claims.settle(groups, self.tenant.api_now()).await;
     }
 
     async fn dead_letter(&self, chunk: &mut Chunk, tally: &mut Tally) {

@@ -162,7 +162,7 @@ impl Office365 {
         let config = &self.config.tenants[index];
         let settings = config.settings(&self.config)?;
         let tenant_id = settings.tenant_id;
-        let mut feeds = std::collections::HashMap::new();
+        let mut feeds = std::collections::BTreeMap::new();
         let mut row = None;
         for content_type in &self.config.content_types {
             let open = || self.ledger.open_feed(tenant_id, *content_type);

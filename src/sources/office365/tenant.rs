@@ -4,7 +4,7 @@
 //! taken from it when there is a free place, and put back or ended by its attempt.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -35,8 +35,11 @@ use super::{
 /// a quiet tenant has many with few records each.
 const UNSETTLED_BLOBS_MAX: usize = 1000;
 
-/// The longest time without a look at the clock, which can be set meanwhile.
-const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// Looks at the clock, which can be set meanwhile, and at the ledger's numbers in one poll interval.
+const LOOKS_PER_POLL: u32 = 20;
+
+/// Looks are no use more often than this.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// A run that ends by itself does not wait longer than this for a blob's next attempt.
 const ONCE_WAIT_MAX: TimeDelta = TimeDelta::minutes(2);
@@ -59,7 +62,8 @@ pub(super) struct Tenant {
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) duplicates: Duplicates,
-    pub(super) feeds: HashMap<FeedRow, Arc<FeedHandle>>,
+    /// In the same order at every start.
+    pub(super) feeds: BTreeMap<FeedRow, Arc<FeedHandle>>,
     pub(super) metrics: TenantMetrics,
     /// One for each blob that is transferred. It is given back when the body has arrived: what the sinks take to
     /// acknowledge a blob keeps no other from being fetched.
@@ -152,6 +156,13 @@ impl Tenant {
         self.pauses.store(0, Ordering::Relaxed);
     }
 
+    /// Resolves when the tenant's pause is over. What is planned before would be old when it can be asked for.
+    pub(super) async fn wait_out_pause(&self) {
+        while let Some(left) = self.pause_left() {
+            sleep(left).await;
+        }
+    }
+
     fn pause_left(&self) -> Option<Duration> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until
@@ -204,7 +215,8 @@ impl Tenant {
 
     async fn fetch_until_stopped(self: &Arc<Self>, work: &mut Work) {
         let shared = &self.shared;
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        let mut look =
+            tokio::time::interval((shared.poll_interval / LOOKS_PER_POLL).max(LOOK_INTERVAL_MIN));
         loop {
             let next_at = tokio::select! {
                 biased;

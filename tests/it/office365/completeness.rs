@@ -73,6 +73,7 @@ fn a_run_through_faults_and_late_listings_delivers_each_record_once() {
                     token_error: 0.1,
                     hang: 0.01,
                     hang_for: Duration::from_secs(100),
+                    ..FaultRates::default()
                 },
                 ..small_pages(seed)
             };

@@ -8,14 +8,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use fake_tenant::{Completeness, FakeTenants, Filter, History, Settings, TenantSpec};
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
-use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use net::{Body, BodyError, SendError, Transport};
 use o365flow::sources::office365::{
     Config,
     ledger::{Ledger, SqliteLedger},
@@ -27,37 +23,9 @@ use pipeline_core::{
 };
 use tokio::task::JoinSet;
 
-pub(super) const CONTOSO: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
-pub(super) const FABRIKAM: &str = "5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22";
-const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
-const SECRET: &str = "a~secret+of/its=own";
-
-/// The time at which simulations begin.
-pub(super) fn start() -> Timestamp {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
-}
-
-/// One clock for the fake tenants and the source.
-#[derive(Debug)]
-pub(super) struct SimulatedClock(fake_tenant::TokioClock);
-
-impl SimulatedClock {
-    pub(super) fn new(now: Timestamp) -> Arc<SimulatedClock> {
-        Arc::new(SimulatedClock(fake_tenant::TokioClock::new(now)))
-    }
-}
-
-impl Clock for SimulatedClock {
-    fn now(&self) -> Timestamp {
-        fake_tenant::Clock::now(&self.0)
-    }
-}
-
-impl fake_tenant::Clock for SimulatedClock {
-    fn now(&self) -> DateTime<Utc> {
-        fake_tenant::Clock::now(&self.0)
-    }
-}
+use super::tamper::{Tamper, tampered};
+use crate::stage::InProcess;
+pub(super) use crate::stage::{CONTOSO, FABRIKAM, SimulatedClock, config, start, tenant};
 
 /// A clock that is wrong.
 #[derive(Debug)]
@@ -66,18 +34,6 @@ struct Ahead(Arc<SimulatedClock>, TimeDelta);
 impl Clock for Ahead {
     fn now(&self) -> Timestamp {
         Clock::now(&*self.0) + self.1
-    }
-}
-
-struct InProcess(Arc<FakeTenants>);
-
-impl Transport for InProcess {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
-        Box::pin(async move {
-            let response = self.0.handle(request).await;
-            let transfer = |error: std::io::Error| BodyError::Transfer { source: error.into() };
-            Ok(response.map(|body| body.map_err(transfer).boxed_unsync()))
-        })
     }
 }
 
@@ -107,11 +63,8 @@ pub(super) struct Rig {
     /// How long the sink holds a batch.
     pub(super) sink_delay: Duration,
     pub(super) seed: u64,
-}
-
-/// A tenant of the fake API with every feed subscribed to.
-pub(super) fn tenant(id: &str, domain: &str) -> TenantSpec {
-    TenantSpec::new(id, domain, CLIENT, SECRET).subscribed_to_all()
+    /// What stands between the source and the API.
+    pub(super) tamper: Option<Arc<Tamper>>,
 }
 
 /// A week with copies and blobs that are listed late; it ends two days before the start, so that all of it is settled.
@@ -123,16 +76,6 @@ pub(super) fn history(seed: u64) -> History {
     history.duplicate_rate = 0.1;
     history.late_rate = 0.2;
     history
-}
-
-/// The configuration of the named tenants.
-pub(super) fn config(tenants: &[(&str, &str)]) -> Config {
-    let tables = tenants.iter().map(|(name, id)| {
-        format!(
-            "[[tenants]]\nname = '{name}'\ntenant_id = '{id}'\nclient_id = '{CLIENT}'\nclient_secret = '{SECRET}'\n"
-        )
-    });
-    toml::from_str(&tables.collect::<String>()).unwrap()
 }
 
 impl Rig {
@@ -158,6 +101,7 @@ impl Rig {
             arrivals: Arc::default(),
             judge: Arc::new(|_, _| Outcome::Delivered),
             sink_delay: Duration::from_millis(50),
+            tamper: None,
         }
     }
 
@@ -196,12 +140,17 @@ impl Rig {
         }
     }
 
+    /// The way to the fake API.
+    pub(super) fn transport(&self) -> Arc<dyn net::Transport> {
+        Arc::new(InProcess(Arc::clone(&self.tenants)))
+    }
+
     fn prepare(
         &self,
         mode: RunMode,
         shutdown: Shutdown,
     ) -> (BoxFuture<'static, Result<(), RunError>>, Inlet) {
-        let transport = Arc::new(InProcess(Arc::clone(&self.tenants)));
+        let transport = tampered(self.transport(), self.tamper.clone());
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
         let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();

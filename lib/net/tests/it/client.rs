@@ -47,8 +47,11 @@ async fn classifies_what_kept_the_response_away() {
     check_send_error("HTTP/1.1 200", Then::Close, SendErrorKind::Closed).await;
     check_send_error("SSH-2.0-OpenSSH_9.6\r\n\r\n", Then::Close, SendErrorKind::Protocol).await;
     let headers = "X-Filler: 1\r\n".repeat(200);
-    let reply = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
-    check_send_error(&reply, Then::Close, SendErrorKind::Protocol).await;
+    let huge = format!("X-Filler: {}\r\n", "1".repeat(1_000_000));
+    for bomb in [headers, huge, "X-Filler: 1\r\n".repeat(1_000_000)] {
+        let reply = format!("HTTP/1.1 200 OK\r\n{bomb}\r\n");
+        check_send_error(&reply, Then::Hang, SendErrorKind::Protocol).await;
+    }
 }
 
 #[tokio::test]

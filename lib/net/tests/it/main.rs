@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod authority;
 mod client;
 mod gzip;
 mod peer;
+mod proxy;
 mod server;
 mod timeouts;
 mod tls;

@@ -12,20 +12,22 @@ use tokio::time::{Instant, sleep};
 
 use crate::peer::get;
 
-/// Answers after `headers`, then gives three chunks, each after `chunk`.
+/// Answers after `headers`, then gives `chunks` chunks of `bytes` bytes, each after `chunk`.
 struct Slow {
     headers: Duration,
     chunk: Duration,
+    chunks: usize,
+    bytes: usize,
 }
 
 impl Transport for Slow {
     fn send(&self, _request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
         Box::pin(async move {
             sleep(self.headers).await;
-            let wait = self.chunk;
+            let (wait, count, bytes) = (self.chunk, self.chunks, self.bytes);
             let chunks = futures_util::stream::unfold(0, move |sent| async move {
                 sleep(wait).await;
-                (sent < 3).then(|| (Ok(Frame::data(Bytes::from_static(b"x"))), sent + 1))
+                (sent < count).then(|| (Ok(Frame::data(vec![b'x'; bytes].into())), sent + 1))
             });
             Ok(Response::new(BodyExt::boxed_unsync(StreamBody::new(chunks))))
         })
@@ -36,8 +38,17 @@ const TIMEOUTS: Timeouts =
     Timeouts { headers: Duration::from_secs(30), idle: Duration::from_secs(10) };
 
 async fn send(headers_secs: u64, chunk_secs: u64) -> Result<Response<Body>, SendError> {
-    let slow =
-        Slow { headers: Duration::from_secs(headers_secs), chunk: Duration::from_secs(chunk_secs) };
+    send_chunks(headers_secs, chunk_secs, 3, 1).await
+}
+
+async fn send_chunks(
+    headers_secs: u64,
+    chunk_secs: u64,
+    chunks: usize,
+    bytes: usize,
+) -> Result<Response<Body>, SendError> {
+    let (headers, chunk) = (Duration::from_secs(headers_secs), Duration::from_secs(chunk_secs));
+    let slow = Slow { headers, chunk, chunks, bytes };
     send_within(&slow, get("http://example.com/"), TIMEOUTS).await
 }
 
@@ -67,4 +78,17 @@ async fn a_reader_that_pauses_does_not_make_the_body_late() {
         sleep(Duration::from_hours(1)).await;
         assert!(body.frame().await.unwrap().is_ok());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_ends_and_a_big_one_has_its_time() {
+    let start = Instant::now();
+    let body = send_chunks(0, 9, 1_000_000, 1).await.unwrap().into_body();
+    let read = net::read_body(body, 1_000_000).await;
+    assert!(matches!(read, Err(BodyError::Drips { bytes: 12, .. })), "{read:?}");
+    assert_eq!(start.elapsed(), Duration::from_secs(108));
+    // A megabyte at a little more than a kilobyte a second takes a quarter of an hour.
+    let body = send_chunks(0, 9, 100, 10_000).await.unwrap().into_body();
+    assert_eq!(net::read_body(body, 1_000_000).await.unwrap().len(), 1_000_000);
+    assert!(start.elapsed() > Duration::from_mins(15));
 }

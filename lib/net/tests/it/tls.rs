@@ -1,77 +1,44 @@
 //! TLS on loopback, with an authority made for the test.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use net::{
     ClientCertificate, ClientSettings, HttpClient, SendError, SendErrorKind, TlsSettings,
     Transport, read_body,
 };
-use rcgen::{CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::authority::Authority;
 use crate::peer::get;
 
 struct TlsPeer {
     port: u16,
-    files: TempDir,
+    authority: Authority,
     _tasks: JoinSet<()>,
 }
 
 impl TlsPeer {
     /// A server whose certificate is for `name`, and that asks for a client certificate of the same authority if told.
     async fn start(name: &str, asks_client: bool) -> TlsPeer {
-        let files = TempDir::new().unwrap();
-        let ca_key = KeyPair::generate().unwrap();
-        let mut ca = CertificateParams::new(Vec::new()).unwrap();
-        ca.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let ca_certificate = ca.self_signed(&ca_key).unwrap();
-        std::fs::write(files.path().join("ca.pem"), ca_certificate.pem()).unwrap();
-        let issuer = Issuer::new(ca, ca_key);
-        let issue = |name: &str| {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            (params.signed_by(&key, &issuer).unwrap(), key)
-        };
-        let (client, client_key) = issue("client");
-        std::fs::write(files.path().join("client.pem"), client.pem()).unwrap();
-        std::fs::write(files.path().join("client.key"), client_key.serialize_pem()).unwrap();
-
-        let (server, server_key) = issue(name);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let builder = if asks_client {
-            let mut roots = RootCertStore::empty();
-            roots.add(ca_certificate.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        } else {
-            builder.with_no_client_auth()
-        };
-        let key = PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
-        let config = builder.with_single_cert(vec![server.der().clone()], key).unwrap();
+        let authority = Authority::new();
+        authority.write_identity("client");
+        let acceptor = authority.acceptor(name, asks_client);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, TlsAcceptor::from(Arc::new(config))));
-        TlsPeer { port, files, _tasks: tasks }
+        tasks.spawn(accept(listener, acceptor));
+        TlsPeer { port, authority, _tasks: tasks }
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.files.path().join(name)
+        self.authority.file(name)
     }
 
     fn trusting(&self) -> TlsSettings {
-        TlsSettings { ca_file: Some(self.file("ca.pem")), ..TlsSettings::default() }
+        self.authority.trusted()
     }
 
     async fn ask(&self, tls: TlsSettings) -> Result<u16, SendError> {

@@ -5,12 +5,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::DateTime;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::af::{AfCode, af_code};
 use crate::excerpt::excerpt;
+use crate::listing::server_date;
 use crate::{ErrorClass, Hint, Operation};
 
 /// Microsoft's rule: after a start request wait this long before another.
@@ -27,7 +29,7 @@ pub struct Answer {
     pub code: Option<String>,
     /// The message, or the start of the body.
     pub message: String,
-    /// The `Retry-After` header.
+    /// The wait that the header `Retry-After` asks for.
     pub retry_after: Option<Duration>,
 }
 
@@ -118,10 +120,18 @@ impl Answer {
     }
 }
 
-/// The wait that the server asks for, in its form of seconds.
+/// The wait that the server asks for, in seconds or until a date, which counts from the date of the answer itself: the
+/// clocks of this machine may be wrong.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = DateTime::from(httpdate::parse_http_date(text).ok()?);
+            (until - server_date(headers)?).to_std().unwrap_or_default()
+        }
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 fn is_af_code(code: &str) -> bool {

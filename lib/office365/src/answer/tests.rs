@@ -112,6 +112,19 @@ fn honours_the_wait_that_the_server_asks_for() {
         let answer = Answer::parse(status, &headers, b"", str::to_owned);
         assert_eq!(answer.class(Operation::ListContent), class);
     }
+    for (text, date, wait) in [
+        ("Thu, 01 Jan 2026 00:10:00 GMT", Some("Thu, 01 Jan 2026 00:00:00 GMT"), Some(600)),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", Some("Thu, 01 Jan 2026 00:10:00 GMT"), Some(0)),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", Some("Thu, 01 Jan 2026 00:10:00 GMT"), Some(3600)),
+        ("Thu, 01 Jan 2026 00:10:00 GMT", None, None),
+        ("soon", Some("Thu, 01 Jan 2026 00:00:00 GMT"), None),
+        ("-1", Some("Thu, 01 Jan 2026 00:00:00 GMT"), None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+        date.map(|date| headers.insert("date", HeaderValue::from_static(date)));
+        assert_eq!(retry_after(&headers), wait.map(Duration::from_secs), "{text} {date:?}");
+    }
     headers.insert(RETRY_AFTER, HeaderValue::from_static("99999999999"));
     assert_eq!(retry_after(&headers), Some(RETRY_AFTER_MAX));
     let throttled = answer(429, "retry after 14m56s").class(Operation::StartSubscription);

@@ -16,6 +16,7 @@ pub use credential::{Credential, TokenEndpoint};
 pub use reply::Refusal;
 pub(crate) use token::{Token, TokenSource};
 
+use crate::error::send_hint;
 use crate::{ErrorClass, Hint};
 
 /// Why there is no access token.
@@ -59,7 +60,8 @@ impl SignInError {
                 cause: "something that is not Microsoft's sign-in answered, often a proxy",
                 fix: "check the proxy, cloud and login_url",
             }),
-            SignInError::Send { .. } | SignInError::Body { .. } | SignInError::Slow { .. } => None,
+            SignInError::Send { source } => send_hint(source),
+            SignInError::Body { .. } | SignInError::Slow { .. } => None,
         }
     }
 }

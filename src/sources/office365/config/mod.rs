@@ -21,7 +21,10 @@ use vrl::path::{OwnedSegment, OwnedValuePath};
 
 pub use self::tenant::Tenant;
 use super::plan::{LISTABLE, ListingRules};
-use crate::config::units::{byte_size, duration, field_path};
+use crate::config::{
+    proxy::Proxy,
+    units::{byte_size, duration, field_path},
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -79,6 +82,8 @@ pub struct Config {
     pub record_bytes_max: usize,
     /// How connections are secured.
     pub tls: Tls,
+    /// The way out of this network.
+    pub proxy: Proxy,
     /// Whose records to collect.
     pub tenants: Vec<Tenant>,
 }
@@ -114,6 +119,7 @@ impl Default for Config {
             max_in_flight_bytes: 12_000_000,
             record_bytes_max: 10_000_000,
             tls: Tls::default(),
+            proxy: Proxy::default(),
             tenants: Vec::new(),
         }
     }
@@ -162,7 +168,7 @@ impl Config {
     }
 
     fn option_problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = self.proxy.problems("proxy");
         if self.content_types.is_empty() {
             let fix = "name at least one, as [\"Audit.General\"], or leave the key out";
             problems.push(Problem::at("content_types", "it is empty").fix(fix));

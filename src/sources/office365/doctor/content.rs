@@ -66,7 +66,7 @@ impl Patient<'_> {
                 let more = if page.next.is_some() { ", and more pages follow" } else { "" };
                 let blobs = page.blobs.len();
                 let found = format!("{content_type}: {blobs} blobs of the last 24 hours{more}");
-                self.findings.push(match page.bad_rows.len() {
+                self.findings.push(match page.bad_rows {
                     0 => Finding::ok("listing", found),
                     bad => Finding::warn("listing", format!("{found}; {bad} rows cannot be read")),
                 });

@@ -10,7 +10,7 @@ mod network;
 
 use std::sync::Arc;
 
-use net::{SendError, Transport};
+use net::{ProxySettings, SendError, Transport};
 use office365::{ApiError, Credential, SignInError, TenantClient, TenantSettings};
 use pipeline_core::{Clock, Finding};
 
@@ -24,6 +24,7 @@ struct Patient<'a> {
     config: &'a Config,
     settings: TenantSettings,
     transport: Arc<dyn Transport>,
+    proxies: ProxySettings,
     clock: &'a dyn Clock,
     findings: Vec<Finding>,
 }
@@ -35,14 +36,17 @@ pub async fn examine(config: &Config, tenant: &Tenant, clock: &dyn Clock) -> Vec
         Err(error) => return vec![Finding::fail("config", chain(&error))],
     };
     let summary = summary(&settings);
-    let transport = match config.transport() {
-        Ok(transport) => transport,
+    let way = config.transport().and_then(|transport| Ok((transport, config.proxy.settings()?)));
+    let (transport, proxies) = match way {
+        Ok(way) => way,
         Err(error) => {
-            let fix = "name a readable PEM file with certificates in tls.ca_file";
+            let fix =
+                "name a readable PEM file with certificates in tls.ca_file, and check the proxy";
             return vec![summary, Finding::fail("config", chain(&error)).fix(fix)];
         }
     };
-    let mut patient = Patient { config, settings, transport, clock, findings: vec![summary] };
+    let findings = vec![summary];
+    let mut patient = Patient { config, settings, transport, proxies, clock, findings };
     let reached = patient.network().await;
     if !reached.login {
         return patient.findings;

@@ -33,14 +33,19 @@ impl Patient<'_> {
 
     /// Whether the host answers.
     async fn host(&mut self, origin: &Origin) -> bool {
-        if !self.resolve(origin).await {
-            return false;
-        }
         let request = Request::get(format!("{origin}/")).body(Bytes::new());
         let Ok(request) = request else {
             self.findings.push(Finding::fail("connect", format!("{origin} is not an address")));
             return false;
         };
+        // A proxy resolves the name itself.
+        let proxy = self.proxies.server_for(request.uri()).map(ToString::to_string);
+        if let Some(proxy) = proxy {
+            let found = format!("{origin} is reached through {proxy}");
+            self.findings.push(Finding::ok("proxy", found));
+        } else if !self.resolve(origin).await {
+            return false;
+        }
         match self.transport.send(request).await {
             Ok(response) => {
                 let found = format!("{origin} answers (HTTP {})", response.status().as_u16());

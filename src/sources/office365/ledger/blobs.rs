@@ -6,7 +6,8 @@ use pipeline_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, Span, TenantRow,
+    BlobEnd, BlobReturn, BlobRow, Due, DueBlob, FeedRow, FeedState, FeedStatus, Overwrite, Span,
+    TenantRow,
     store::{millis, timestamp},
 };
 
@@ -55,6 +56,36 @@ pub(super) fn open_feed(
     db.prepare_cached("UPDATE blobs SET state = ?2 WHERE feed = ?1 AND state = ?3")?
         .execute(params![state.feed.0, LISTED, FETCHING])?;
     Ok(state)
+}
+
+/// As [`super::SqliteLedger::begin_at`].
+pub(super) fn begin_at(
+    db: &Connection,
+    tenant: TenantId,
+    content_types: &[ContentType],
+    listed: &Span,
+    overwrite: Overwrite,
+) -> rusqlite::Result<Vec<ContentType>> {
+    let mut feeds = Vec::new();
+    for &content_type in content_types {
+        feeds.push((content_type, open_feed(db, tenant, content_type)?));
+    }
+    let is_listed = |state: &FeedState| state.listed_until.is_some();
+    let known: Vec<ContentType> = feeds
+        .iter()
+        .filter(|(_, state)| is_listed(state))
+        .map(|(content_type, _)| *content_type)
+        .collect();
+    if !known.is_empty() && overwrite == Overwrite::Refuse {
+        return Ok(known);
+    }
+    for (_, state) in feeds {
+        db.prepare_cached(
+            "UPDATE feeds SET listed_from = ?2, listed_until = ?3, relisted_at = NULL WHERE id = ?1",
+        )?
+        .execute(params![state.feed.0, millis(listed.start), millis(listed.end)])?;
+    }
+    Ok(Vec::new())
 }
 
 pub(super) fn record_subscription(

@@ -8,6 +8,7 @@ mod blobs;
 mod lock;
 mod reader;
 mod record_id;
+mod salvage;
 mod seen;
 mod set_aside;
 mod sqlite;
@@ -23,7 +24,7 @@ use pipeline_core::Timestamp;
 pub use reader::{BlobRecord, FeedRecord, Gap, HourRecord, LedgerReader, Span, Undelivered};
 pub use record_id::RecordId;
 pub use set_aside::SetAside;
-pub use sqlite::SqliteLedger;
+pub use sqlite::{Overwrite, SqliteLedger};
 
 /// A tenant's number in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +37,14 @@ pub struct FeedRow(i64);
 /// A blob's number in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobRow(i64);
+
+impl BlobRow {
+    /// What stands for the blob at records of it that were filtered out, where it stands itself at delivered ones.
+    #[must_use]
+    pub fn filtered(self) -> BlobRow {
+        BlobRow(-self.0)
+    }
+}
 
 /// The number of a stored group of seen ids. Later groups have greater numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -272,7 +281,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// The feed's blobs in numbers.
     fn status(&self, feed: FeedRow) -> BoxFuture<'_, Result<FeedStatus, LedgerError>>;
 
-    /// Remembers records of `blob` as delivered.
+    /// Remembers records of `blob` as delivered, or as filtered out: see [`BlobRow::filtered`].
     fn add_seen(
         &self,
         tenant: TenantRow,

@@ -2,9 +2,11 @@
 //!
 //! A row holds the ids of one group of records that were delivered together: appending a row costs what its bytes
 //! cost, where one row per id would touch a page of an index for each.
+//!
+//! Invariant: a row that is damaged holds no id. A copy of its records would be sent again, and nothing is lost.
 
 use pipeline_core::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 
 use super::{
     BlobRow, RecordId, SeenGroup, SeenRow, Sighting, TenantRow,
@@ -61,7 +63,7 @@ impl GroupReader {
             self.0 = db
                 .prepare_cached("SELECT blob, ids FROM seen WHERE id = ?1")?
                 .query_row([row.0], |found| {
-                    Ok((row, BlobRow(found.get(0)?), ids_of(found.get_ref(1)?.as_blob()?)?))
+                    Ok((row, BlobRow(found.get(0)?), ids_of(row, found.get_ref(1)?)))
                 })
                 .optional()?;
         }
@@ -79,15 +81,16 @@ pub(super) fn groups(
         "SELECT id, ids FROM seen WHERE id > ?1 AND tenant = ?2 ORDER BY id LIMIT ?3",
     )?
     .query_map(params![after.0, tenant.0, limit], |row| {
-        Ok(SeenGroup { row: SeenRow(row.get(0)?), ids: ids_of(row.get_ref(1)?.as_blob()?)? })
+        let number = SeenRow(row.get(0)?);
+        Ok(SeenGroup { row: number, ids: ids_of(number, row.get_ref(1)?) })
     })?
     .collect()
 }
 
-fn ids_of(bytes: &[u8]) -> rusqlite::Result<Vec<RecordId>> {
-    decode_ids(bytes).ok_or_else(|| {
-        let error = "a group of record ids is damaged";
-        rusqlite::Error::FromSqlConversionFailure(1, Type::Blob, error.into())
+fn ids_of(row: SeenRow, found: ValueRef<'_>) -> Vec<RecordId> {
+    found.as_blob().ok().and_then(decode_ids).unwrap_or_else(|| {
+        tracing::warn!(row = row.0, "a group of record ids in the ledger is damaged and not used");
+        Vec::new()
     })
 }
 

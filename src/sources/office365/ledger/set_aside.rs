@@ -21,6 +21,8 @@ pub struct SetAside {
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,
+    /// Ids of delivered records that the new ledger has from it.
+    pub salvaged_ids: u64,
 }
 
 /// Renames the ledger at `path`, with what belongs to it.
@@ -41,7 +43,7 @@ pub(super) fn set_aside(
         lock.clear_note()
     };
     match rename() {
-        Ok(()) => Ok(SetAside { path: aside, reason }),
+        Ok(()) => Ok(SetAside { path: aside, reason, salvaged_ids: 0 }),
         Err(error) => Err(LedgerError::Open { path: path.to_owned(), source: error.into() }),
     }
 }

@@ -20,6 +20,13 @@ use super::{
 #[derive(Debug)]
 pub struct SqliteLedger(Place);
 
+/// What to do about feeds that were listed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    Refuse,
+    Force,
+}
+
 /// Where the work is done.
 #[derive(Debug)]
 enum Place {
@@ -42,6 +49,18 @@ impl SqliteLedger {
     ) -> Result<(SqliteLedger, Option<SetAside>), LedgerError> {
         let (store, aside) = Store::open_or_replace(path, now)?;
         Ok((SqliteLedger::on_thread(path, store)?, aside))
+    }
+
+    /// Has the tenant's feeds go on at `listed_until`, as if all that was created before had been listed since
+    /// `listed_from`. Changes nothing, and gives their names, if some were listed before, unless `overwrite` is set.
+    pub async fn begin_at(
+        &self,
+        tenant: TenantId,
+        content_types: Vec<ContentType>,
+        listed: Span,
+        overwrite: Overwrite,
+    ) -> Result<Vec<ContentType>, LedgerError> {
+        self.ask(move |db| blobs::begin_at(db, tenant, &content_types, &listed, overwrite)).await
     }
 
     fn on_thread(path: &Path, store: Store) -> Result<SqliteLedger, LedgerError> {

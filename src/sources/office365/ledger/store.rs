@@ -10,11 +10,12 @@ use std::{
 
 use chrono::DateTime;
 use pipeline_core::Timestamp;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
 
 use super::{
     LedgerError,
     lock::{Lock, open_private},
+    salvage::salvage,
     set_aside::{SetAside, set_aside},
 };
 
@@ -115,8 +116,10 @@ impl Store {
         match connect(path, &lock) {
             Ok(connection) => Ok((Store { connection, lock: Some(lock) }, None)),
             Err(LedgerError::Damaged { reason, .. }) => {
-                let aside = set_aside(path, &lock, reason, now)?;
-                let store = Store::open_locked(path, lock)?;
+                let mut aside = set_aside(path, &lock, reason, now)?;
+                let mut store = Store::open_locked(path, lock)?;
+                let salvaged = store.commit(|db| salvage(&aside.path, db));
+                aside.salvaged_ids = salvaged.map_err(|error| open_error(path, error))?.ids;
                 Ok((store, Some(aside)))
             }
             Err(error) => Err(error),
@@ -180,6 +183,8 @@ fn connect(path: &Path, lock: &Lock) -> Result<Connection, LedgerError> {
         if found != "ok" {
             return Err(damaged(found.replace('\n', " ")));
         }
+        // Before anything is set, which would change a file of another program's.
+        version(&connection, path)?;
     }
     prepare(connection, path)
 }
@@ -187,6 +192,8 @@ fn connect(path: &Path, lock: &Lock) -> Result<Connection, LedgerError> {
 fn prepare(mut connection: Connection, path: &Path) -> Result<Connection, LedgerError> {
     let failed = |error| open_error(path, error);
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Otherwise every other value of a parameter has its statement compiled again, which takes longer than running it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;

@@ -2,6 +2,9 @@
 //!
 //! Invariants: a window is at most 24 h long, starts where the API still lists, and ends before `settle_time`; windows
 //! of one poll leave no gap between them; what can be listed no more is named, never stepped over in silence.
+//!
+//! Windows of a busy feed are shorter: a listing of many pages that breaks off has to be made again from its start, and
+//! its links grow too old while it is made. They grow again where pages are few.
 
 use std::time::Duration;
 
@@ -13,6 +16,18 @@ use super::{LISTABLE, delta};
 
 /// Listings start this much inside the API's limit: the request takes time, and clocks differ.
 const LISTABLE_MARGIN: TimeDelta = TimeDelta::minutes(5);
+
+/// A window whose listing has more pages than this is given up, and listed in halves.
+const PAGES_BEFORE_SPLIT: usize = 200;
+
+/// Pages of a window that cannot be made shorter. A server that never ends a listing stops here.
+const PAGES_MAX: usize = 10_000;
+
+/// After a window with more pages than this, the next ones are half as long.
+const PAGES_MANY: usize = 50;
+
+/// After a window with at most so many pages, the next ones are twice as long.
+const PAGES_FEW: usize = 10;
 
 /// A clock that differs less than this from the API's is taken as right.
 const SKEW_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -27,11 +42,69 @@ pub(in super::super) struct ListingRules {
     pub(in super::super) relist_all_interval: Duration,
 }
 
+/// How long the windows of a feed are at most, by what its listings were like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct WindowLength(TimeDelta);
+
+impl WindowLength {
+    /// As long as the API allows.
+    pub(in super::super) const LONGEST: WindowLength = WindowLength(Window::LENGTH_MAX);
+
+    /// Shorter ones are not made: a minute with so many blobs is a fault of the listing.
+    const SHORTEST: TimeDelta = TimeDelta::minutes(1);
+
+    /// The pages that a listing of `window` may have.
+    pub(in super::super) fn pages_max(window: Window) -> usize {
+        if is_shortest(window) { PAGES_MAX } else { PAGES_BEFORE_SPLIT }
+    }
+
+    /// What follows a listing that came to its end. A window that was short for another reason, such as that there is no
+    /// more to list, does not say that longer ones would do.
+    pub(in super::super) fn after_listing(self, window: Window, pages: usize) -> WindowLength {
+        let length = window.end() - window.start();
+        if pages > PAGES_MANY {
+            return self.halved(window);
+        }
+        if pages <= PAGES_FEW && length == self.0 {
+            return WindowLength((self.0 * 2).min(Window::LENGTH_MAX));
+        }
+        self
+    }
+
+    /// What follows a listing that was given up, or that broke because its links had grown too old: nothing, where the
+    /// window cannot be shorter.
+    pub(in super::super) fn after_break(self, window: Window) -> Option<WindowLength> {
+        (!is_shortest(window)).then(|| self.halved(window))
+    }
+
+    fn halved(self, window: Window) -> WindowLength {
+        // Windows are of whole seconds, and one that is as long as it may be is told by its length.
+        let half = TimeDelta::seconds((window.end() - window.start()).num_seconds() / 2);
+        WindowLength(half.min(self.0).max(Self::SHORTEST))
+    }
+}
+
+fn is_shortest(window: Window) -> bool {
+    window.end() - window.start() <= WindowLength::SHORTEST
+}
+
 /// A span that was never listed and that the API lists no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Unlisted {
     pub(in super::super) start: Timestamp,
     pub(in super::super) end: Timestamp,
+}
+
+/// How far a poll has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Progress {
+    /// What the ledger knows.
+    pub(in super::super) listed_until: Option<Timestamp>,
+    /// The end of the poll's last window.
+    pub(in super::super) position: Option<Timestamp>,
+    /// Where the poll ends.
+    pub(in super::super) end: Timestamp,
+    pub(in super::super) length: WindowLength,
 }
 
 /// The next window of a poll.
@@ -59,22 +132,20 @@ pub(in super::super) fn listing_end(rules: &ListingRules, now: Timestamp) -> Tim
 
 /// The window that a poll lists next; nothing when it has come to its end.
 ///
-/// `listed_until` is what the ledger knows, `position` the end of the poll's last window. `now` must be fresh: a window
-/// that was computed a while ago may start too far back.
+/// `now` must be fresh: a window that was computed a while ago may start too far back.
 pub(in super::super) fn next_window(
     rules: &ListingRules,
-    listed_until: Option<Timestamp>,
-    position: Option<Timestamp>,
-    end: Timestamp,
+    progress: &Progress,
     now: Timestamp,
 ) -> Option<NextWindow> {
+    let Progress { listed_until, position, end, length } = *progress;
     let floor = listable_since(now);
     let wanted = position.unwrap_or_else(|| match listed_until {
         Some(until) => until - delta(rules.relist_overlap),
         None => first_start(rules, now),
     });
     let start = wanted.max(floor).trunc_subsecs(0);
-    let window_end = end.trunc_subsecs(0).min(start + Window::LENGTH_MAX);
+    let window_end = end.trunc_subsecs(0).min(start + length.0);
     let window = Window::new(start, window_end).ok()?;
     let missed = position
         .or(listed_until)
@@ -106,17 +177,17 @@ pub(in super::super) fn is_relisting_due(
     relisted_at.is_none_or(|at| now < at || now >= at + delta(rules.relist_all_interval))
 }
 
-/// The window that a listing of everything lists next. `listed_from` is where the feed began, `position` the end of the
-/// last window, `end` where a poll lists again anyway.
+/// The window that a listing of everything lists next. `listed_from` is where the feed began; the listing ends where a
+/// poll lists again anyway.
 pub(in super::super) fn next_relisted_window(
     rules: &ListingRules,
     listed_from: Option<Timestamp>,
-    position: Option<Timestamp>,
-    end: Timestamp,
+    progress: &Progress,
     now: Timestamp,
 ) -> Option<Window> {
-    let position = position.or(listed_from).unwrap_or_else(|| first_start(rules, now));
-    next_window(rules, None, Some(position), end, now).map(|next| next.window)
+    let position = progress.position.or(listed_from).unwrap_or_else(|| first_start(rules, now));
+    let progress = Progress { listed_until: None, position: Some(position), ..*progress };
+    next_window(rules, &progress, now).map(|next| next.window)
 }
 
 /// How far a feed counts as listed after all pages of `window`. Where the API's own clock has not reached the window's
@@ -149,17 +220,26 @@ mod tests {
         parse_time(text).expect(text)
     }
 
+    fn progress(
+        listed_until: Option<Timestamp>,
+        position: Option<Timestamp>,
+        end: Timestamp,
+    ) -> Progress {
+        Progress { listed_until, position, end, length: WindowLength::LONGEST }
+    }
+
     /// All windows of a poll at `now`, with a clock that stands still.
     fn check(listed_until: Option<&str>, now: &str, expected: &Expect) {
         let (listed_until, now) = (listed_until.map(time), time(now));
         let end = listing_end(&RULES, now);
-        let (mut position, mut shown) = (None, String::new());
-        while let Some(next) = next_window(&RULES, listed_until, position, end, now) {
+        let mut progress = progress(listed_until, None, end);
+        let mut shown = String::new();
+        while let Some(next) = next_window(&RULES, &progress, now) {
             if let Some(missed) = next.missed {
                 writeln!(shown, "missed {:?}..{:?}", missed.start, missed.end).unwrap();
             }
             writeln!(shown, "{}", next.window).unwrap();
-            position = Some(next.window.end());
+            progress.position = Some(next.window.end());
         }
         expected.assert_eq(&shown);
     }
@@ -228,11 +308,11 @@ mod tests {
     fn a_slow_poll_leaves_no_gap_and_reports_what_it_outlived() {
         let (start, later) = (time("2026-03-08T12:00:00"), time("2026-03-08T14:00:00"));
         let end = listing_end(&RULES, start);
-        let first = next_window(&RULES, None, None, end, start).unwrap().window;
-        let second = next_window(&RULES, None, Some(first.end()), end, later).unwrap();
+        let first = next_window(&RULES, &progress(None, None, end), start).unwrap().window;
+        let second = next_window(&RULES, &progress(None, Some(first.end()), end), later).unwrap();
         assert_eq!((second.window.start(), second.missed), (first.end(), None));
         let stale = time("2026-03-01T13:00:00");
-        let next = next_window(&RULES, None, Some(stale), end, later).unwrap();
+        let next = next_window(&RULES, &progress(None, Some(stale), end), later).unwrap();
         assert_eq!(next.missed, Some(Unlisted { start: stale, end: time("2026-03-01T14:05:00") }));
     }
 
@@ -265,5 +345,48 @@ mod tests {
         for server in ["2026-03-08T11:50:00", "2026-03-08T12:10:00"] {
             assert_eq!(api_now(now, Some(time(server))), time(server));
         }
+    }
+
+    /// The lengths of windows in minutes, each listed in so many pages; `None` for a listing that broke.
+    fn check_lengths(listings: &[Option<usize>], expected: &[i64]) {
+        let start = time("2026-03-01T00:00:00");
+        let mut length = WindowLength::LONGEST;
+        let mut lengths = Vec::new();
+        for pages in listings {
+            let window = Window::new(start, start + length.0).unwrap();
+            length = match pages {
+                Some(pages) => length.after_listing(window, *pages),
+                None => length.after_break(window).unwrap_or(length),
+            };
+            lengths.push(length.0.num_minutes());
+        }
+        assert_eq!(lengths, expected, "{listings:?}");
+    }
+
+    #[test]
+    fn windows_shrink_where_pages_are_many_and_grow_where_they_are_few() {
+        check_lengths(
+            &[Some(1), Some(50), Some(51), Some(30), Some(10)],
+            &[1440, 1440, 720, 720, 1440],
+        );
+        check_lengths(&[None, None, Some(200), Some(11), Some(0)], &[720, 360, 180, 180, 360]);
+        let broken = [None; 12];
+        check_lengths(&broken, &[720, 360, 180, 90, 45, 22, 11, 5, 2, 1, 1, 1]);
+        let mut mended = [None; 17];
+        mended[10..].fill(Some(3));
+        let grown = [720, 360, 180, 90, 45, 22, 11, 5, 2, 1, 2, 5, 11, 22, 44, 89, 179];
+        check_lengths(&mended, &grown);
+    }
+
+    #[test]
+    fn a_window_that_is_short_for_another_reason_says_nothing_of_longer_ones() {
+        let start = time("2026-03-01T00:00:00");
+        let hour = Window::new(start, start + TimeDelta::hours(1)).unwrap();
+        let length = WindowLength(TimeDelta::hours(3));
+        assert_eq!(length.after_listing(hour, 1), length);
+        assert_eq!(length.after_listing(hour, 60), WindowLength(TimeDelta::minutes(30)));
+        let minute = Window::new(start, start + TimeDelta::minutes(1)).unwrap();
+        assert_eq!(length.after_break(minute), None);
+        assert!(WindowLength::pages_max(minute) > WindowLength::pages_max(hour));
     }
 }

@@ -16,7 +16,7 @@ use super::{
         Config, Tenant,
         blob::chain,
         ledger::{FeedRecord, LedgerError, LedgerReader},
-        plan::{self, ListingRules, ListingStep},
+        plan::{self, ListingRules, ListingStep, Progress, WindowLength},
     },
     FeedReport, FoundBy, MissingBlob, SourceReport, Verification,
 };
@@ -173,14 +173,16 @@ impl Listing<'_> {
         // Nothing before the feed's beginning was ever asked for.
         let start = record.listed_from.map_or(span.start, |from| from.max(span.start));
         let end = span.end.min(self.now());
-        let (mut position, mut unknown) = (None, Vec::new());
+        let mut progress =
+            Progress { listed_until: None, position: None, end, length: WindowLength::LONGEST };
+        let mut unknown = Vec::new();
         while let Some(window) =
-            plan::next_relisted_window(&rules, Some(start), position, end, self.now())
+            plan::next_relisted_window(&rules, Some(start), &progress, self.now())
         {
             found.from = found.from.or(Some(window.start()));
             self.verify_window(record, window, found, &mut unknown).await?;
-            position = Some(window.end());
-            found.until = position;
+            progress.position = Some(window.end());
+            found.until = progress.position;
         }
         // The source may have listed them meanwhile.
         let unknown = self.verifier.ledger.unknown(record.row, unknown)?;
@@ -236,7 +238,7 @@ impl Listing<'_> {
         let mut links = HashSet::new();
         let mut page = self.client.list_content(feed.content_type, window).await.map_err(api)?;
         loop {
-            bad_rows += page.bad_rows.len() as u64;
+            bad_rows += page.bad_rows as u64;
             blobs.extend(page.blobs.into_iter().filter(|blob| ids.insert(blob.id.clone())));
             let Some(link) = page.next else { return Ok((blobs, bad_rows)) };
             page = self.client.next_page(&link).await.map_err(api)?;

@@ -1,5 +1,8 @@
 //! The ledger on a real file: what it gives back, across reopening, and who may open it.
 
+mod damage;
+mod reading;
+
 use chrono::{DateTime, TimeDelta};
 use office365::ContentId;
 

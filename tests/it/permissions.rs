@@ -1,0 +1,145 @@
+//! Files that other users can read or change are refused before anything is done with them.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
+
+const CONFIG: &str = r#"
+data_dir = "state"
+[secret.json]
+type = "file"
+path = "secrets.json"
+[sources.office365]
+type = "office365"
+[[sources.office365.tenants]]
+name = "contoso"
+tenant_id = "0f1e2d3c-4b5a-4697-8877-665544332211"
+client_id = "8d7c6b5a-4f3e-4d2c-9b1a-00112233aabb"
+client_secret = "SECRET[json.secret]"
+# Nobody listens there, so that a run that begins ends soon.
+login_url = "http://127.0.0.1:1"
+resource_url = "http://127.0.0.1:1"
+[sinks.out]
+type = "elasticsearch"
+inputs = ["office365"]
+endpoints = ["https://127.0.0.1:1"]
+mode = "bulk"
+id_field = ""
+bulk = { index = "x" }
+tls = { crt_file = "client.pem", key_file = "client.key" }
+"#;
+
+/// The files that matter.
+const PRIVATE: [&str; 4] = ["o365flow.toml", "secrets.json", "client.key", "state"];
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("state")).expect("a folder");
+    fs::write(folder.path().join("o365flow.toml"), CONFIG).expect("written");
+    fs::write(folder.path().join("secrets.json"), r#"{"secret": "hunter2"}"#).expect("written");
+    fs::write(folder.path().join("client.pem"), "").expect("written");
+    fs::write(folder.path().join("client.key"), "").expect("written");
+    for name in PRIVATE {
+        chmod(folder.path(), name, if name == "state" { 0o700 } else { 0o600 });
+    }
+    folder
+}
+
+fn chmod(folder: &Path, name: &str, mode: u32) {
+    let permissions = fs::Permissions::from_mode(mode);
+    fs::set_permissions(folder.join(name), permissions).expect("the mode is set");
+}
+
+fn o365flow(folder: &Path, arguments: &[&str]) -> (Output, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_o365flow"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!text.contains("hunter2"), "a secret is shown: {text}");
+    (output, text)
+}
+
+const RUN: [&str; 4] = ["run", "--once", "--config", "o365flow.toml"];
+
+/// The client certificate is empty, which is found once permissions have passed.
+const PASSED: &str = "client.pem";
+
+#[test]
+fn what_others_can_read_or_change_is_refused() {
+    for (name, mode, why) in [
+        (
+            "o365flow.toml",
+            0o644,
+            "can be read by any user (its mode is 0644)\n  fix: `chmod 600 o365flow.toml`",
+        ),
+        ("o365flow.toml", 0o602, "can be changed by any user"),
+        ("o365flow.toml", 0o660, "can be changed by its group"),
+        ("secrets.json", 0o604, "can be read by any user"),
+        ("client.key", 0o644, "can be read by any user"),
+        ("state", 0o755, "can be read by any user (its mode is 0755)\n  fix: `chmod 700 state`"),
+    ] {
+        let folder = folder();
+        chmod(folder.path(), name, mode);
+        let (output, said) = o365flow(folder.path(), &RUN);
+        assert_eq!(output.status.code(), Some(78), "{name} {mode:o}: {said}");
+        assert!(said.contains(&format!("`{name}` {why}")), "{name} {mode:o}: {said}");
+        assert!(said.contains("--no-strict-permissions") && !said.contains(PASSED), "{said}");
+        assert_eq!(fs::read_dir(folder.path().join("state")).expect("a folder").count(), 0);
+    }
+}
+
+#[test]
+fn what_the_owner_and_the_group_can_read_is_fine() {
+    let folder = folder();
+    for name in PRIVATE {
+        chmod(folder.path(), name, if name == "state" { 0o750 } else { 0o640 });
+    }
+    let (output, said) = o365flow(folder.path(), &RUN);
+    assert!(output.status.code() == Some(1) && said.contains(PASSED), "{said}");
+}
+
+#[test]
+fn it_can_be_turned_off() {
+    let folder = folder();
+    for name in PRIVATE {
+        chmod(folder.path(), name, if name == "state" { 0o777 } else { 0o666 });
+    }
+    let arguments = [&RUN[..], &["--no-strict-permissions"]].concat();
+    let (output, said) = o365flow(folder.path(), &arguments);
+    assert!(output.status.code() == Some(1) && said.contains(PASSED), "{said}");
+    let (output, said) = o365flow(
+        folder.path(),
+        &["validate", "--deny-warnings", "--no-strict-permissions", "o365flow.toml"],
+    );
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn validate_warns() {
+    let folder = folder();
+    chmod(folder.path(), "secrets.json", 0o644);
+    let (output, said) = o365flow(folder.path(), &["validate", "o365flow.toml"]);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("warning: `secrets.json` can be read by any user"), "{said}");
+    let (output, _) = o365flow(folder.path(), &["validate", "--deny-warnings", "o365flow.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+}
+
+#[test]
+fn another_users_file_is_refused() {
+    let folder = folder();
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can give a file away; and what belongs to root is fine for all.
+        return;
+    }
+    let path = folder.path().join("o365flow.toml");
+    std::os::unix::fs::chown(&path, Some(12_345), None).expect("root may");
+    let (output, said) = o365flow(folder.path(), &RUN);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("belongs to user 12345, who is neither this one (0) nor root"), "{said}");
+}

@@ -1,0 +1,112 @@
+//! A ledger whose every request passes a gate, which may let it through, refuse it, or hold it up.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use o365flow::sources::office365::ledger::{
+    BlobEnd, BlobReturn, BlobRow, Due, FeedRow, FeedState, FeedStatus, Ledger, LedgerError,
+    RecordId, SeenGroup, SeenRow, Sighting, Span, TenantRow,
+};
+use office365::{BlobRef, ContentType, TenantId};
+use pipeline_core::Timestamp;
+
+/// What is done with requests to a ledger.
+pub(crate) trait Gate: Send + Sync + Debug {
+    /// Makes `request`, named after its method, or gives another answer.
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        request: BoxFuture<'a, Result<T, LedgerError>>,
+    ) -> BoxFuture<'a, Result<T, LedgerError>>;
+
+    /// A change is in the ledger, whatever its caller is told.
+    fn committed(&self, _change: &Change) {}
+}
+
+/// A change that matters to a proof.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// These records count as delivered.
+    Seen(Vec<RecordId>),
+    /// A blob's way has ended.
+    Finished(BlobEnd),
+}
+
+/// The ledger behind the gate.
+#[derive(Debug)]
+pub(crate) struct Gated<G> {
+    pub(crate) inner: Arc<dyn Ledger>,
+    pub(crate) gate: G,
+}
+
+impl<G: Gate> Gated<G> {
+    /// Passes a request on that makes `change`.
+    fn change<'a, T: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        request: BoxFuture<'a, Result<T, LedgerError>>,
+        change: Change,
+    ) -> BoxFuture<'a, Result<T, LedgerError>> {
+        let noted = async move {
+            let answer = request.await?;
+            self.gate.committed(&change);
+            Ok(answer)
+        };
+        self.gate.pass(name, Box::pin(noted))
+    }
+}
+
+/// The error of a full disk.
+pub(crate) fn disk_full() -> LedgerError {
+    let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    LedgerError::Storage(rusqlite::Error::SqliteFailure(full, None))
+}
+
+/// Passes each method on.
+macro_rules! pass_on {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
+        $(fn $name(&self, $($argument: $kind),*) -> BoxFuture<'_, Result<$answer, LedgerError>> {
+            self.gate.pass(stringify!($name), self.inner.$name($($argument),*))
+        })*
+    };
+}
+
+impl<G: Gate> Ledger for Gated<G> {
+    pass_on! {
+        open_feed(tenant: TenantId, content_type: ContentType) -> FeedState;
+        record_subscription(feed: FeedRow, is_enabled: bool) -> ();
+        record_start_attempt(feed: FeedRow, at: Timestamp) -> ();
+        record_first_listing(feed: FeedRow, from: Timestamp) -> ();
+        record_relisting(feed: FeedRow, at: Timestamp) -> ();
+        record_gap(feed: FeedRow, span: Span, found: Timestamp) -> ();
+        add_page(feed: FeedRow, blobs: Vec<BlobRef>, listed_until: Option<Timestamp>) -> u64;
+        take_due(feeds: Vec<FeedRow>, now: Timestamp, limit: u32) -> Due;
+        make_due(feed: FeedRow) -> ();
+        put_back(blob: BlobReturn) -> ();
+        status(feed: FeedRow) -> FeedStatus;
+        find_seen(wanted: Vec<(RecordId, Vec<SeenRow>)>) -> Vec<Option<Sighting>>;
+        seen_groups(tenant: TenantRow, after: SeenRow, limit: u32) -> Vec<SeenGroup>;
+        prune(seen_before: Timestamp, created_before: Timestamp) -> bool;
+    }
+
+    fn finish(
+        &self,
+        row: BlobRow,
+        end: BlobEnd,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        let request = self.inner.finish(row, end.clone(), at);
+        self.change("finish", request, Change::Finished(end))
+    }
+
+    fn add_seen(
+        &self,
+        tenant: TenantRow,
+        blob: BlobRow,
+        ids: Vec<RecordId>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<SeenRow, LedgerError>> {
+        let request = self.inner.add_seen(tenant, blob, ids.clone(), at);
+        self.change("add_seen", request, Change::Seen(ids))
+    }
+}
