@@ -163,9 +163,11 @@ fn options_below(before: &str, table: &str, found: &mut BTreeSet<String>) {
         }
     }
     for opening in openings {
+        // What is below a table of an array stands in the last one of these.
+        let inside = if opening.starts_with("[[") { &opening } else { "" };
         for name in expected(&format!("{before}{opening}\"?\" = 1\n")).unwrap_or_default() {
             let option = join(table, &name);
-            options_below(before, &option, found);
+            options_below(&format!("{before}{inside}"), &option, found);
             found.insert(option);
         }
     }
@@ -285,6 +287,7 @@ fn validate(files: &[String]) -> Result<(), String> {
         .envs(
             ["O365_TENANT_ID", "O365_CLIENT_ID", "O365_CLIENT_SECRET"].map(|name| (name, VARIABLE)),
         )
+        .env("O365_CERTIFICATE_PASSWORD", VARIABLE)
         .env("FABRIKAM_TENANT_ID", "1a2b3c4d-4b5a-4697-8877-665544332211")
         .envs(["FABRIKAM_CLIENT_ID", "FABRIKAM_CLIENT_SECRET"].map(|name| (name, VARIABLE)))
         .envs(["ES_PASSWORD", "ES_API_KEY"].map(|name| (name, VARIABLE)))
@@ -348,6 +351,29 @@ fn the_pages_name_files_that_exist() {
     let linked = targets.filter(|target| !target.starts_with("http") && !target.starts_with('#'));
     for path in named.chain(linked) {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
+    }
+}
+
+#[test]
+fn the_page_on_sign_in_has_each_refusal_and_no_other() {
+    let page = read("docs/sign-in.md");
+    let (_, table) = page.split_once("| AADSTS |").expect("it has a table");
+    let written: Vec<&str> = table.lines().skip(2).filter(|line| line.starts_with('|')).collect();
+    let row = |row: &office365::Aadsts| {
+        let codes: Vec<String> = row.codes.iter().map(u32::to_string).collect();
+        format!("| {} | {} | {} |", codes.join(", "), row.hint.cause, row.hint.fix)
+    };
+    let known: Vec<String> = office365::AADSTS.iter().map(row).collect();
+    assert_eq!(written, known);
+}
+
+#[test]
+fn the_page_on_sign_in_has_each_cloud() {
+    let page = read("docs/sign-in.md");
+    for cloud in office365::Cloud::ALL {
+        let (login, resource) = (cloud.login_host(), cloud.resource_host());
+        let row = format!("| `{}` | {login} | {resource} |", cloud.name());
+        assert!(page.contains(&row), "{row}");
     }
 }
 

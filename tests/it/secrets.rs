@@ -111,7 +111,8 @@ fn spoil(tenants: &FakeTenants, token: &str) {
     tenants.script(FaultTarget::operation(Operation::FetchBlob), bad, 1);
 }
 
-fn configure(server: &Server, folder: &Path) {
+/// Writes the configuration of a tenant with this credential.
+fn configure(server: &Server, folder: &Path, credential: &str) {
     let text = format!(
         r#"
 data_dir = "{folder}/state"
@@ -123,7 +124,7 @@ type = "office365"
 name = "contoso"
 tenant_id = "{TENANT}"
 client_id = "{CLIENT}"
-client_secret = "${{APP_SECRET}}"
+{credential}
 login_url = "{}"
 resource_url = "{}"
 [sinks.file]
@@ -203,14 +204,17 @@ fn assert_silent(place: &str, content: &[u8]) {
     for secret in [SECRET, WRONG_SECRET] {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         for form in [secret, &encoded, &STANDARD.encode(secret), &secret[4..16], TOKEN_START] {
-            let at = memchr::memmem::find(content, form.as_bytes());
-            let around = at.map(|at| {
-                let start = at.saturating_sub(300);
-                String::from_utf8_lossy(&content[start..(at + 60).min(content.len())]).into_owned()
-            });
-            assert_eq!(around, None, "{place} shows {form}");
+            assert_lacks(place, content, form);
         }
     }
+}
+
+fn assert_lacks(place: &str, content: &[u8], form: &str) {
+    let around = memchr::memmem::find(content, form.as_bytes()).map(|at| {
+        let start = at.saturating_sub(300);
+        String::from_utf8_lossy(&content[start..(at + 60).min(content.len())]).into_owned()
+    });
+    assert_eq!(around, None, "{place} shows {form}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +224,7 @@ async fn nothing_that_the_program_writes_holds_a_secret_or_a_token() {
     assert!(token.starts_with(TOKEN_START), "the test knows how tokens begin: {token}");
     let server = Server::start(Arc::clone(&tenants)).await.expect("the fake tenant starts");
     let folder = tempfile::tempdir().expect("a folder");
-    configure(&server, folder.path());
+    configure(&server, folder.path(), "client_secret = \"${APP_SECRET}\"");
 
     let (succeeded, said) = run(folder.path(), WRONG_SECRET);
     assert!(!succeeded && said.contains("AADSTS7000215"), "the wrong secret was not refused");
@@ -248,5 +252,80 @@ async fn nothing_that_the_program_writes_holds_a_secret_or_a_token() {
     for (path, content) in files {
         assert_silent(&path, &content);
     }
+    server.stop().await;
+}
+
+/// The beginning of every assertion, `{"alg":"PS256` in Base64.
+const ASSERTION_START: &str = "eyJhbGciOiJQUzI1";
+
+fn openssl(folder: &Path, arguments: &str) -> String {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    let output = output.expect("openssl is installed; `make test` does that");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The thumbprint of `app.crt`, as the log writes it.
+fn thumbprint(folder: &Path, digest: &str) -> String {
+    let said = openssl(folder, &format!("x509 -in app.crt -noout -fingerprint -{digest}"));
+    let (_, bytes) = said.trim().split_once('=').expect("it is told");
+    bytes.replace(':', "")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_told_of_and_its_key_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    openssl(
+        root,
+        "req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN=app -keyout app.key -out app.crt",
+    );
+    openssl(root, "x509 -in app.crt -outform DER -out app.der");
+    openssl(
+        root,
+        &format!("pkcs12 -export -in app.crt -inkey app.key -out app.pfx -passout pass:{SECRET}"),
+    );
+    let tenants = tenants();
+    tenants.set_fault_rates(FaultRates::default());
+    let server = Server::start(Arc::clone(&tenants)).await.expect("the fake tenant starts");
+    let certificate = format!(
+        "certificate = {{ path = \"{}/app.pfx\", password = \"${{APP_SECRET}}\" }}",
+        root.display()
+    );
+    configure(&server, root, &certificate);
+    let key = fs::read_to_string(root.join("app.key")).expect("it was made");
+    let key_lines: Vec<&str> = key.lines().filter(|line| line.len() > 40).collect();
+    assert!(key_lines.len() > 20);
+    let assert_silent = |said: &str| {
+        assert_silent("a run with a certificate", said.as_bytes());
+        for secret in key_lines.iter().chain(&[ASSERTION_START]) {
+            assert_lacks("a run with a certificate", said.as_bytes(), secret);
+        }
+    };
+
+    let (succeeded, said) = run(root, WRONG_SECRET);
+    assert!(!succeeded && said.contains("the password does not open"), "{said}");
+    assert_eq!(tenants.stats().requests_of(Operation::Token), 0);
+    assert_silent(&said);
+
+    let (succeeded, said) = run(root, SECRET);
+    assert!(!succeeded && said.contains("AADSTS700027"), "it is not registered yet: {said}");
+    assert_silent(&said);
+
+    let der = fs::read(root.join("app.der")).expect("it was made");
+    tenants.change_tenant(TENANT, |spec| spec.certificates = vec![der]);
+    let (succeeded, said) = run(root, SECRET);
+    assert!(succeeded, "{said}");
+    assert_silent(&said);
+    for told in [
+        &thumbprint(root, "sha1"),
+        &thumbprint(root, "sha256"),
+        "the certificate expires soon",
+        "\"within_days\":7",
+    ] {
+        assert!(said.contains(told), "no {told} in {said}");
+    }
+    let warnings = said.matches("the certificate expires soon").count();
+    assert_eq!(warnings, 1, "each warning is given once");
     server.stop().await;
 }

@@ -18,12 +18,14 @@ need() {
     command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
-# What the C parts of the crates are built with: SQLite, Oniguruma, zstd, ring, jemalloc.
+# What the C parts of the crates are built with: SQLite, Oniguruma, zstd, ring, jemalloc, OpenSSL.
 need_for_build() {
     need cc gcc libc6-dev
     need c++ g++
     need ar binutils
     need make make
+    # OpenSSL is configured by a Perl program; the `perl` of a minimal system lacks these modules.
+    perl -MFindBin -MIPC::Cmd -MFile::Compare -e 1 2>/dev/null || missing+=(perl)
     need pkg-config pkg-config
     [[ -s /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 }

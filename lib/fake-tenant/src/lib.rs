@@ -6,6 +6,7 @@
 //! every record arrived, once ([`FakeTenants::verify`]). It is no model of Microsoft's load, storage or latency.
 
 mod api;
+mod assertion;
 mod body;
 mod book;
 mod chance;
@@ -17,6 +18,7 @@ mod fault;
 mod feed;
 mod guid;
 mod history;
+mod identity;
 mod listing;
 pub mod program;
 mod records;
@@ -43,5 +45,5 @@ pub use feed::{NewBlob, NewContent};
 pub use history::History;
 pub use server::Server;
 pub use settings::{HeaderCase, NextPageHeader, RowOrder, Settings, ThrottleStatus};
-pub use tenant::{ContentType, Role, TenantSpec};
+pub use tenant::{ContentType, ManagedIdentity, Role, TenantSpec};
 pub use tenants::FakeTenants;

@@ -5,6 +5,7 @@ use http::{Request, Uri};
 
 use crate::book::Operation;
 use crate::feed::BlobKey;
+use crate::identity::Endpoint;
 use crate::tenant::ContentType;
 use crate::token::Version;
 
@@ -12,6 +13,7 @@ use crate::token::Version;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Route {
     Token { tenant: String, version: Version },
+    Identity(Endpoint),
     Api { tenant: String, call: ApiCall },
     Control { path: String },
     Unknown,
@@ -33,6 +35,8 @@ impl Route {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match segments.as_slice() {
             ["_fake", rest @ ..] => Route::Control { path: rest.join("/") },
+            ["metadata", "identity", "oauth2", "token"] => Route::Identity(Endpoint::Machine),
+            ["msi", "token"] => Route::Identity(Endpoint::AppService),
             [tenant, "oauth2", "token"] => Route::token(tenant, Version::V1),
             [tenant, "oauth2", "v2.0", "token"] => Route::token(tenant, Version::V2),
             ["api", "v1.0" | "v1", tenant, "activity", "feed", rest @ ..] => {
@@ -60,7 +64,7 @@ impl Route {
 
     pub(crate) fn operation(&self) -> Operation {
         match self {
-            Route::Token { .. } => Operation::Token,
+            Route::Token { .. } | Route::Identity(_) => Operation::Token,
             Route::Api { call, .. } => match call {
                 ApiCall::Start => Operation::StartSubscription,
                 ApiCall::Stop => Operation::StopSubscription,
@@ -75,7 +79,7 @@ impl Route {
     pub(crate) fn tenant(&self) -> &str {
         match self {
             Route::Token { tenant, .. } | Route::Api { tenant, .. } => tenant,
-            Route::Control { .. } | Route::Unknown => "",
+            Route::Identity(_) | Route::Control { .. } | Route::Unknown => "",
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::assertion::UsedIds;
 use crate::chance::FaultQueue;
 use crate::fault::Fault;
 use crate::feed::Feed;
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) tenants: Vec<Tenant>,
     pub(crate) buckets: Buckets,
     pub(crate) faults: FaultQueue,
+    pub(crate) used_assertions: UsedIds,
     serial: u64,
 }
 
@@ -30,7 +32,15 @@ impl State {
         let faults = FaultQueue::new(settings.seed, settings.fault_rates.clone());
         let tenants = tenants.into_iter().map(Tenant::new).collect();
         let base_url = "https://manage.office.com".to_owned();
-        State { settings, base_url, tenants, buckets: Buckets::default(), faults, serial: 0 }
+        State {
+            settings,
+            base_url,
+            tenants,
+            buckets: Buckets::default(),
+            faults,
+            used_assertions: UsedIds::default(),
+            serial: 0,
+        }
     }
 
     /// A number that no other answer has.

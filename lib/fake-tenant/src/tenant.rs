@@ -62,6 +62,15 @@ impl Role {
     }
 }
 
+/// What a machine with a managed identity knows.
+#[derive(Clone, Debug)]
+pub struct ManagedIdentity {
+    /// Of the identity, if it is user-assigned: who asks has to name it.
+    pub client_id: Option<String>,
+    /// What proves at an app service's endpoint that the asker runs there.
+    pub header: String,
+}
+
 /// One tenant with the one application that may read its audit records.
 #[derive(Clone, Debug)]
 pub struct TenantSpec {
@@ -70,6 +79,12 @@ pub struct TenantSpec {
     pub domain: String,
     pub client_id: String,
     pub client_secret: String,
+    /// DER of the certificates that are registered for the application.
+    pub certificates: Vec<Vec<u8>>,
+    /// Tokens of another issuer that the application trusts.
+    pub federated_tokens: Vec<String>,
+    /// The managed identity of the machine that asks, if that belongs to this tenant.
+    pub managed_identity: Option<ManagedIdentity>,
     pub roles: BTreeSet<Role>,
     /// Feeds that have been subscribed to since before all content.
     pub subscribed: BTreeSet<ContentType>,
@@ -87,6 +102,9 @@ impl TenantSpec {
             domain: domain.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: client_secret.to_owned(),
+            certificates: Vec::new(),
+            federated_tokens: Vec::new(),
+            managed_identity: None,
             roles: BTreeSet::from([Role::Read, Role::ReadDlp]),
             subscribed: BTreeSet::new(),
             backfill: BACKFILL,
@@ -98,6 +116,13 @@ impl TenantSpec {
     #[must_use]
     pub fn subscribed_to_all(mut self) -> Self {
         self.subscribed = BTreeSet::from(ContentType::ALL);
+        self
+    }
+
+    /// The same tenant with one more certificate registered, given in DER.
+    #[must_use]
+    pub fn with_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.certificates.push(der.into());
         self
     }
 

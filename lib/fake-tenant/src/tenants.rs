@@ -17,6 +17,7 @@ use crate::control;
 use crate::expected::{Completeness, ExpectedIds, Filter, Tally};
 use crate::fault::{Call, Fault, FaultTarget};
 use crate::feed::{FeedExpectation, NewBlob, Subscription};
+use crate::identity;
 use crate::reply::Reply;
 use crate::route::{ContentId, Query, Route};
 use crate::settings::Settings;
@@ -112,10 +113,24 @@ impl FakeTenants {
             Route::Token { tenant, version } => {
                 let mut state = self.state();
                 let serial = state.next_serial();
+                let spec = state.tenant_named(tenant).map(|tenant| tenant.spec.clone());
+                let State { base_url, settings, used_assertions, .. } = &mut *state;
+                let issuer = Issuer { resource: base_url, now, life: settings.token_life, serial };
+                let who = (tenant.as_str(), spec.as_ref());
+                let answer = token::answer(request, *version, who, (&issuer, used_assertions));
+                if answer.is_ok() {
+                    self.book.token_issued();
+                }
+                answer
+            }
+            Route::Identity(endpoint) => {
+                let mut state = self.state();
+                let serial = state.next_serial();
                 let (resource, life) = (state.base_url.as_str(), state.settings.token_life);
                 let issuer = Issuer { resource, now, life, serial };
-                let spec = state.tenant_named(tenant).map(|tenant| &tenant.spec);
-                let answer = token::answer(request, *version, (tenant, spec), &issuer);
+                let mut specs = state.tenants.iter().map(|tenant| &tenant.spec);
+                let spec = specs.find(|spec| spec.managed_identity.is_some());
+                let answer = identity::answer(request, *endpoint, spec, &issuer);
                 if answer.is_ok() {
                     self.book.token_issued();
                 }

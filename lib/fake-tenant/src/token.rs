@@ -4,11 +4,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::assertion::{ASSERTION_TYPE, Judge, UsedIds};
 use crate::guid::{Guid, mix};
 use crate::reply::{Refused, Reply};
 use crate::tenant::{Role, TenantSpec};
@@ -33,7 +34,7 @@ pub(crate) struct Issuer<'a> {
 }
 
 /// Why no token is given.
-struct Refusal {
+pub(crate) struct Refusal {
     status: u16,
     error: &'static str,
     number: u32,
@@ -41,7 +42,12 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, error: &'static str, number: u32, text: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: u16,
+        error: &'static str,
+        number: u32,
+        text: impl Into<String>,
+    ) -> Self {
         Refusal { status, error, number, text: text.into() }
     }
 
@@ -73,9 +79,9 @@ pub(crate) fn answer(
     request: &Request<bytes::Bytes>,
     version: Version,
     (name, tenant): (&str, Option<&TenantSpec>),
-    issuer: &Issuer<'_>,
+    (issuer, used): (&Issuer<'_>, &mut UsedIds),
 ) -> Result<Reply, Refused> {
-    let token = issue(request, version, (name, tenant), issuer);
+    let token = issue(request, version, (name, tenant), (issuer, used));
     token.map(|body| Reply::json(200, &body)).map_err(|refusal| refusal.reply(issuer).into())
 }
 
@@ -83,7 +89,7 @@ fn issue(
     request: &Request<bytes::Bytes>,
     version: Version,
     (name, tenant): (&str, Option<&TenantSpec>),
-    issuer: &Issuer<'_>,
+    (issuer, used): (&Issuer<'_>, &mut UsedIds),
 ) -> Result<Value, Refusal> {
     if request.method() != Method::POST {
         let text = "The endpoint only accepts POST requests.";
@@ -107,17 +113,36 @@ fn issue(
         );
         return Err(Refusal::new(400, "unauthorized_client", 700_016, text));
     }
-    check_credential(&form, tenant)?;
+    match form.field("client_assertion") {
+        Some(assertion) => {
+            if form.required("client_assertion_type")? != ASSERTION_TYPE {
+                let text = "The client assertion type is not supported.";
+                return Err(Refusal::new(400, "invalid_request", 90_023, text));
+            }
+            // As the client sees the service: its address, with the path as it was sent.
+            let audience = format!("{}{}", login_origin(request), request.uri().path());
+            let judge = Judge { audience: &audience, client_id, now: issuer.now };
+            judge.check(assertion, tenant, used)?;
+        }
+        None => check_secret(&form, tenant)?,
+    }
     check_resource(&form, version, issuer.resource)?;
     Ok(token_body(tenant, version, issuer))
 }
 
-/// The application proves who it is, by a secret; an assertion by certificate is not registered for any tenant.
-fn check_credential(form: &Form, tenant: &TenantSpec) -> Result<(), Refusal> {
-    if form.field("client_assertion").is_some() {
-        let text = "The certificate with identifier used to sign the client assertion is not registered on application.";
-        return Err(Refusal::new(401, "invalid_client", 700_027, text));
+/// Scheme and host that a request was sent to. Over a socket, the host is in its header.
+fn login_origin(request: &Request<bytes::Bytes>) -> String {
+    let uri = request.uri();
+    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    match (uri.scheme_str(), uri.authority(), host) {
+        (Some(scheme), Some(authority), _) => format!("{scheme}://{authority}"),
+        (_, _, Some(host)) => format!("http://{host}"),
+        (_, _, None) => String::new(),
     }
+}
+
+/// The application proves who it is by a secret.
+fn check_secret(form: &Form, tenant: &TenantSpec) -> Result<(), Refusal> {
     match form.field("client_secret") {
         None => {
             let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
@@ -194,7 +219,7 @@ impl Claims {
     }
 }
 
-fn sign(tenant: &TenantSpec, issuer: &Issuer<'_>) -> String {
+pub(crate) fn sign(tenant: &TenantSpec, issuer: &Issuer<'_>) -> String {
     let now = issuer.now.timestamp();
     let claims = Claims {
         aud: issuer.resource.to_owned(),

@@ -57,6 +57,11 @@ pub const AADSTS: &[Aadsts] = &[
         "the assertion is not valid or outside its time",
         "set the clock of this machine right, and check the audience of the assertion",
     ),
+    row(
+        &[700_021, 700_023, 50_027, 5_002_723, 5_002_738],
+        "the assertion is not in the form, or not for the endpoint, that the sign-in wants",
+        "check login_url and cloud; try algorithm RS256 for an older cloud",
+    ),
     row(&[50_048], "subject and issuer of the assertion differ", "make both the client id"),
     row(
         &[700_025],

@@ -22,8 +22,9 @@ use crate::listing::{parse_page, server_date};
 use crate::sign_in::{Token, TokenSource};
 use crate::subscription::parse_subscriptions;
 use crate::{
-    ApiError, BlobRef, Claims, ContentType, ErrorClass, Operation, Origin, Pace, Page, PageLink,
-    RecordStream, Started, Subscription, TenantSettings, Window,
+    ApiError, BlobRef, CertificateInfo, Claims, ContentType, Credential, ErrorClass, Operation,
+    Origin, Pace, Page, PageLink, RecordStream, SignInError, Started, Subscription, TenantSettings,
+    Window,
 };
 
 /// Bytes of one page of a listing, decompressed. Some hundred rows of about 500 bytes are normal.
@@ -92,6 +93,19 @@ impl TenantClient {
         let token = self.token(Operation::SignIn).await?;
         let expires_in = token.expires_at.saturating_duration_since(Instant::now());
         Ok(TokenInfo { claims: token.claims.clone(), expires_in })
+    }
+
+    /// What is signed in with, where that is a certificate; nothing is sent. Looks at its files, so that a new one is
+    /// noticed, and says in the log when its end is near.
+    pub async fn certificate(&self) -> Result<Option<CertificateInfo>, ApiError> {
+        let Credential::Certificate(certificate) = &self.settings.credential else {
+            return Ok(None);
+        };
+        let info = certificate.info(self.settings.clock.now()).await;
+        info.map(Some).map_err(|source| ApiError::SignIn {
+            operation: Operation::SignIn,
+            source: Arc::new(SignInError::Certificate { source }),
+        })
     }
 
     pub async fn list_subscriptions(&self) -> Result<Vec<Subscription>, ApiError> {

@@ -23,6 +23,7 @@ mod sign_in;
 mod splitter;
 mod subscription;
 mod timestamp;
+mod wall_clock;
 mod window;
 
 pub use aadsts::{AADSTS, Aadsts, aadsts};
@@ -38,8 +39,13 @@ pub use origin::{Origin, OriginError};
 pub use pace::{Pace, RateLimiter};
 pub use records::{End, RawRecord, RecordFault, RecordStream};
 pub use settings::TenantSettings;
-pub use sign_in::{Claims, Credential, Refusal, SignInError, TokenEndpoint};
+pub use sign_in::{
+    AppService, Certificate, CertificateError, CertificateFiles, CertificateInfo, Claims,
+    Credential, FederatedTokenError, IdentityEndpoint, IdentityEndpointError, ManagedIdentity,
+    Refusal, SignInError, SigningAlgorithm, TokenEndpoint,
+};
 pub use splitter::{RecordSplitter, SplitFault};
 pub use subscription::{Started, Subscription, Webhook};
 pub use timestamp::parse_time;
+pub use wall_clock::WallClock;
 pub use window::{Window, WindowError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use net::Timeouts;
 use uuid::Uuid;
 
-use crate::{ApiUrls, Cloud, Credential, TenantId, TokenEndpoint};
+use crate::{ApiUrls, Cloud, Credential, TenantId, TokenEndpoint, WallClock};
 
 /// Bytes of one record. Records of some KB are normal; the largest that are reported have some hundred KB.
 const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,6 +24,8 @@ pub struct TenantSettings {
     pub timeouts: Timeouts,
     /// Larger records are skipped and reported.
     pub record_bytes_max: usize,
+    /// The time that assertions are signed with.
+    pub clock: WallClock,
 }
 
 impl TenantSettings {
@@ -38,6 +40,7 @@ impl TenantSettings {
             publisher_id: tenant_id.0,
             timeouts: Timeouts { headers: Duration::from_secs(30), idle: Duration::from_secs(30) },
             record_bytes_max: RECORD_BYTES_MAX,
+            clock: WallClock::default(),
         }
     }
 }

@@ -69,6 +69,11 @@ pub(super) fn describe() {
                 "When the access token expires.",
             ),
             (
+                "o365_certificate_expiry_timestamp_seconds",
+                Unit::Seconds,
+                "When the certificate expires that is signed in with.",
+            ),
+            (
                 "o365_clock_skew_seconds",
                 Unit::Seconds,
                 "How far the local clock is ahead of the API's.",
@@ -146,6 +151,7 @@ impl FeedMetrics {
 
 /// The numbers of one tenant.
 pub(super) struct TenantMetrics {
+    tenant: String,
     token_expiry: Gauge,
     clock_skew: Gauge,
 }
@@ -154,6 +160,7 @@ impl TenantMetrics {
     pub(super) fn new(tenant: &str) -> TenantMetrics {
         let labels = [("tenant", tenant.to_owned())];
         TenantMetrics {
+            tenant: tenant.to_owned(),
             token_expiry: gauge!("o365_token_expiry_timestamp_seconds", &labels),
             clock_skew: gauge!("o365_clock_skew_seconds", &labels),
         }
@@ -161,6 +168,12 @@ impl TenantMetrics {
 
     pub(super) fn token_expires(&self, at: Timestamp) {
         self.token_expiry.set(seconds(at));
+    }
+
+    /// Made when there is a certificate: a tenant without one has no such number.
+    pub(super) fn certificate_expires(&self, at: Timestamp) {
+        let labels = [("tenant", self.tenant.clone())];
+        gauge!("o365_certificate_expiry_timestamp_seconds", &labels).set(seconds(at));
     }
 
     pub(super) fn clock_skew(&self, ahead: TimeDelta) {

@@ -33,7 +33,7 @@ mod tenant;
 /// What the API is made of, for commands.
 pub use ::office365::{ContentType, TenantId, parse_time};
 pub use build::ledger_path;
-pub use config::{Config, Tenant, Tls};
+pub use config::{App, Certificate, Config, ManagedIdentity, Tenant, Tls};
 pub use doctor::examine;
 pub use replay::{Replay, ReplayConfig, Span, Wanted};
 pub use source::Office365;

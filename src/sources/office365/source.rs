@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use net::Transport;
-use office365::{RateLimiter, TenantClient};
+use office365::{RateLimiter, TenantClient, WallClock};
 use pipeline_core::{Outlet, RunError, RunMode, Shutdown, Source, SourceContext};
 use tokio::{
     sync::{Notify, Semaphore},
@@ -160,7 +160,9 @@ impl Office365 {
 
     async fn open_tenant(&self, index: usize, shared: &Arc<Shared>) -> Result<Tenant, RunError> {
         let config = &self.config.tenants[index];
-        let settings = config.settings(&self.config)?;
+        let mut settings = config.settings(&self.config)?;
+        let clock = Arc::clone(&shared.clock);
+        settings.clock = WallClock::new(move || clock.now());
         let tenant_id = settings.tenant_id;
         let mut feeds = std::collections::BTreeMap::new();
         let mut row = None;

@@ -123,8 +123,11 @@ impl Tenant {
         }
     }
 
-    /// Signs in if need be, and shows how long that lasts.
+    /// Signs in if need be, and shows how long that lasts, and the certificate.
     pub(super) async fn refresh_token(&self) -> Result<(), ApiError> {
+        if let Some(certificate) = self.client.certificate().await? {
+            self.metrics.certificate_expires(certificate.not_after);
+        }
         let token = self.client.sign_in().await?;
         self.metrics.token_expires(self.shared.clock.now() + plan::delta(token.expires_in));
         Ok(())

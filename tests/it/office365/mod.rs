@@ -17,6 +17,7 @@ mod listing;
 mod report;
 mod restart;
 mod rig;
+mod shared_app;
 mod socket;
 mod tamper;
 mod tenants;

@@ -228,7 +228,7 @@ fn a_verification_that_cannot_list_says_so() {
     simulate(async || {
         let (mut rig, _dir, path) = rig_on_disk(0);
         rig.run_for(Duration::from_hours(1)).await.unwrap();
-        rig.config.tenants[0].client_secret = "wrong".to_owned().into();
+        rig.config.tenants[0].client_secret = Some("wrong".into());
         let report = verified(&rig, &path).await;
         assert!(!report.complete);
         for feed in &report.feeds {

@@ -90,7 +90,7 @@ async fn refuses_what_entra_refuses() {
             "unknown certificate",
             TENANT,
             Some(("client_assertion", "x.y.z")),
-            "401 invalid_client 700027",
+            "400 invalid_request 50027",
         ),
     ];
     for (what, tenant, change, expected) in cases {

@@ -1,16 +1,35 @@
 //! How an app proves who it is, and the form that says so.
 
-use http::Uri;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use crate::{ApiUrls, TenantId};
+use super::SignInError;
+use super::assertion::AssertionClaims;
+use super::certificate::{Certificate, CertificateError};
+use super::federated::read_token;
+use super::managed_identity::ManagedIdentity;
+use crate::{ApiUrls, TenantId, TenantSettings};
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The proof of an app's identity.
 #[derive(Clone, Debug)]
 pub enum Credential {
     ClientSecret(SecretString),
+    /// Clones share what was read, so that one certificate for many tenants is read and told of once.
+    Certificate(Arc<Certificate>),
+    /// The file with a token of another issuer, which the app trusts.
+    FederatedToken(PathBuf),
+    /// The identity of the machine that the program runs on; the app's own client id plays no part.
+    ManagedIdentity(ManagedIdentity),
 }
 
 /// Which form of the token endpoint is used; the same tokens come from both.
@@ -21,23 +40,77 @@ pub enum TokenEndpoint {
     V2,
 }
 
-/// A request body that holds a credential, and the forms in which a peer could echo it.
-pub(super) struct Form {
-    pub(super) body: String,
+/// A request for a token, and the forms in which a peer could echo its secrets.
+pub(super) struct Exchange {
+    pub(super) request: Request<Bytes>,
     pub(super) secrets: Vec<String>,
 }
 
+/// What differs from one request to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occasion {
+    pub(super) now: DateTime<Utc>,
+    /// No other request has it.
+    pub(super) id: Uuid,
+    /// Sign with the pair that the current one has replaced.
+    pub(super) with_previous_pair: bool,
+}
+
 impl Credential {
-    /// The form fields of the proof. Made anew for each sign-in, so that an assertion is fresh.
-    fn proof(&self) -> Vec<(&'static str, SecretString)> {
-        match self {
-            Credential::ClientSecret(secret) => vec![("client_secret", secret.clone())],
-        }
+    /// Makes a request for a token. Made anew for each sign-in, so that an assertion is fresh and a file as it is now.
+    pub(super) async fn exchange(
+        &self,
+        settings: &TenantSettings,
+        occasion: Occasion,
+    ) -> Result<Exchange, SignInError> {
+        let uri = settings.token_endpoint.uri(&settings.urls, settings.tenant_id);
+        let (field, proof) = match self {
+            Credential::ClientSecret(secret) => ("client_secret", secret.clone()),
+            Credential::Certificate(certificate) => {
+                let claims = AssertionClaims {
+                    audience: &uri.to_string(),
+                    client_id: settings.client_id,
+                    id: occasion.id,
+                    now: occasion.now,
+                };
+                let signed = sign(certificate, claims, occasion.with_previous_pair).await;
+                ("client_assertion", signed.map_err(|source| SignInError::Certificate { source })?)
+            }
+            Credential::FederatedToken(path) => {
+                let token = read_token(path).await;
+                (
+                    "client_assertion",
+                    token.map_err(|source| SignInError::FederatedToken { source })?,
+                )
+            }
+            Credential::ManagedIdentity(identity) => {
+                let request = identity.request(&settings.urls.resource);
+                return Ok(Exchange { request, secrets: identity.secrets() });
+            }
+        };
+        Ok(settings.token_endpoint.exchange(uri, settings, field, &proof))
     }
 }
 
+async fn sign(
+    certificate: &Certificate,
+    claims: AssertionClaims<'_>,
+    with_previous_pair: bool,
+) -> Result<SecretString, CertificateError> {
+    let previous = if with_previous_pair { certificate.previous(claims.now).await } else { None };
+    let pair = match previous {
+        Some(pair) => pair,
+        None => certificate.current(claims.now).await?,
+    };
+    let files = certificate.files();
+    files
+        .algorithm
+        .sign(&pair, claims)
+        .map_err(|source| CertificateError::Sign { path: files.path.clone(), source })
+}
+
 impl TokenEndpoint {
-    pub(super) fn uri(self, urls: &ApiUrls, tenant: TenantId) -> Uri {
+    fn uri(self, urls: &ApiUrls, tenant: TenantId) -> Uri {
         let path = match self {
             TokenEndpoint::V1 => "oauth2/token",
             TokenEndpoint::V2 => "oauth2/v2.0/token",
@@ -46,22 +119,35 @@ impl TokenEndpoint {
         uri.parse().expect("an origin, a GUID and a fixed path make a valid URI")
     }
 
-    pub(super) fn form(self, urls: &ApiUrls, client_id: Uuid, credential: &Credential) -> Form {
+    /// The form that has `proof` as `field`.
+    fn exchange(
+        self,
+        uri: Uri,
+        settings: &TenantSettings,
+        field: &str,
+        proof: &SecretString,
+    ) -> Exchange {
+        let resource = &settings.urls.resource;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
-        form.append_pair("client_id", &client_id.to_string());
+        form.append_pair("client_id", &settings.client_id.to_string());
         match self {
-            TokenEndpoint::V1 => form.append_pair("resource", &urls.resource.to_string()),
-            TokenEndpoint::V2 => form.append_pair("scope", &format!("{}/.default", urls.resource)),
+            TokenEndpoint::V1 => form.append_pair("resource", &resource.to_string()),
+            TokenEndpoint::V2 => form.append_pair("scope", &format!("{resource}/.default")),
         };
-        let mut secrets = Vec::new();
-        for (field, secret) in credential.proof() {
-            let secret = secret.expose_secret();
-            form.append_pair(field, secret);
-            secrets.push(secret.to_owned());
-            secrets.push(form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+        if field == "client_assertion" {
+            form.append_pair("client_assertion_type", ASSERTION_TYPE);
         }
-        Form { body: form.finish(), secrets }
+        let proof = proof.expose_secret();
+        form.append_pair(field, proof);
+        let encoded = form_urlencoded::byte_serialize(proof.as_bytes()).collect();
+        let mut request = Request::new(Bytes::from(form.finish()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Exchange { request, secrets: vec![proof.to_owned(), encoded] }
     }
 }
 
@@ -70,11 +156,14 @@ mod tests {
     use super::*;
     use crate::Cloud;
 
-    #[test]
-    fn both_endpoints_get_their_own_form() {
-        let urls = Cloud::Gcc.urls();
+    #[tokio::test]
+    async fn both_endpoints_get_their_own_form() {
         let tenant = TenantId(Uuid::from_u128(7));
         let credential = Credential::ClientSecret("a~b+c&d=e %é".into());
+        let mut settings = TenantSettings::new(tenant, Uuid::from_u128(9), credential);
+        settings.urls = Cloud::Gcc.urls();
+        let occasion =
+            Occasion { now: DateTime::UNIX_EPOCH, id: Uuid::nil(), with_previous_pair: false };
         let proof = "client_secret=a%7Eb%2Bc%26d%3De+%25%C3%A9";
         let client = "client_id=00000000-0000-0000-0000-000000000009";
         for (endpoint, path, target) in [
@@ -85,11 +174,14 @@ mod tests {
                 "scope=https%3A%2F%2Fmanage-gcc.office.com%2F.default",
             ),
         ] {
-            let uri = endpoint.uri(&urls, tenant).to_string();
-            assert_eq!(uri, format!("https://login.microsoftonline.com/{tenant}/{path}"));
-            let form = endpoint.form(&urls, Uuid::from_u128(9), &credential);
+            settings.token_endpoint = endpoint;
+            let exchange = settings.credential.exchange(&settings, occasion).await.unwrap();
             assert_eq!(
-                form.body,
+                exchange.request.uri().to_string(),
+                format!("https://login.microsoftonline.com/{tenant}/{path}")
+            );
+            assert_eq!(
+                exchange.request.into_body(),
                 format!("grant_type=client_credentials&{client}&{target}&{proof}")
             );
         }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -98,6 +99,24 @@ impl Refusal {
         }
     }
 
+    /// As [`Refusal::class`], of the endpoint of a managed identity: while it starts, it may not be found.
+    pub(super) fn identity_class(&self) -> ErrorClass {
+        match self.status {
+            404 | 410 => ErrorClass::Retry { after: self.retry_after },
+            _ => self.class(),
+        }
+    }
+
+    /// Whether the sign-in does not know the certificate that signed.
+    pub(super) fn is_unknown_certificate(&self) -> bool {
+        self.codes.iter().any(|code| matches!(code, 700_027 | 50_012))
+    }
+
+    /// Whether the times of the assertion are refused.
+    pub(super) fn is_outside_time(&self) -> bool {
+        self.codes.iter().any(|code| matches!(code, 700_024 | 50_013 | 500_133))
+    }
+
     pub(super) fn hint(&self) -> Option<Hint> {
         self.codes.iter().find_map(|code| aadsts(*code)).map(|row| row.hint)
     }
@@ -110,20 +129,26 @@ fn number_in(description: &str) -> Option<u32> {
     after[..length].parse().ok()
 }
 
-/// Reads a token and how long it lives. The error says what is missing, and quotes nothing.
-pub(super) fn parse_token(body: &[u8]) -> Result<(SecretString, Duration), &'static str> {
+/// Reads a token and how long it lives from `now` on. The error says what is missing, and quotes nothing.
+pub(super) fn parse_token(
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> Result<(SecretString, Duration), &'static str> {
     let json: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON")?;
     let token = json.get("access_token").and_then(Value::as_str).unwrap_or_default();
     if token.is_empty() {
         return Err("the body has no access_token");
     }
     // A number in the v2 form, a string in the v1 form.
-    let seconds = match json.get("expires_in") {
+    let seconds = |name| match json.get(name) {
         Some(Value::Number(seconds)) => seconds.as_u64(),
         Some(Value::String(seconds)) => seconds.trim().parse().ok(),
         _ => None,
     };
-    let lifetime = Duration::from_secs(seconds.ok_or("the body has no expires_in")?);
+    // An app service tells the time of the end alone.
+    let left = |end: u64| end.saturating_sub(now.timestamp().unsigned_abs());
+    let lifetime = seconds("expires_in").or_else(|| seconds("expires_on").map(left));
+    let lifetime = Duration::from_secs(lifetime.ok_or("the body has no expires_in")?);
     Ok((SecretString::from(token), lifetime.min(LIFETIME_MAX)))
 }
 
@@ -144,9 +169,13 @@ mod tests {
             r#"{"token_type":"Bearer","expires_in":3599,"access_token":"abc"}"#,
             r#"{"token_type":"Bearer","expires_in":"3599","expires_on":"1","access_token":"abc"}"#,
         ] {
-            let (token, lifetime) = parse_token(body.as_bytes()).unwrap();
+            let (token, lifetime) = parse_token(body.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
             assert_eq!((token.expose_secret(), lifetime.as_secs()), ("abc", 3599));
         }
+        // An app service says when the token ends, and not in how long.
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let body = br#"{"access_token":"abc","expires_on":"1800003000"}"#;
+        assert_eq!(parse_token(body, now).unwrap().1.as_secs(), 3000);
         for body in [
             "",
             "<html>",
@@ -154,10 +183,10 @@ mod tests {
             r#"{"access_token":5}"#,
             r#"{"access_token":"abc","expires_in":-1}"#,
         ] {
-            assert!(parse_token(body.as_bytes()).is_err(), "{body}");
+            assert!(parse_token(body.as_bytes(), DateTime::UNIX_EPOCH).is_err(), "{body}");
         }
         let wild = format!(r#"{{"access_token":"abc","expires_in":{}}}"#, u64::MAX);
-        assert_eq!(parse_token(wild.as_bytes()).unwrap().1, LIFETIME_MAX);
+        assert_eq!(parse_token(wild.as_bytes(), DateTime::UNIX_EPOCH).unwrap().1, LIFETIME_MAX);
     }
 
     #[test]

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use http::{Request, StatusCode};
+use chrono::{DateTime, TimeDelta, Utc};
+use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
 use net::{Transport, read_body, send_within};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
+use uuid::Builder;
 
-use super::credential::Form;
+use super::credential::{Credential, Exchange, Occasion};
 use super::reply::{Refusal, parse_token};
 use super::{Claims, SignInError};
 use crate::excerpt::redacted;
+use crate::listing::server_date;
 use crate::{Operation, TenantSettings};
 
 /// Bytes of a reply; real ones have 2 to 4 KB.
@@ -30,6 +32,9 @@ const RENEW_AHEAD: Duration = Duration::from_mins(5);
 
 /// The wait after a renewal that failed while the old token still works.
 const RENEW_PAUSE: Duration = Duration::from_mins(1);
+
+/// Entra bears five minutes of difference between the clocks.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 
 /// A bearer token, as the header that carries it.
 pub(crate) struct Token {
@@ -62,6 +67,8 @@ struct State {
     renew_at: Instant,
     failure: Option<Arc<SignInError>>,
     random: fastrand::Rng,
+    /// How far the local clock is ahead of the sign-in's, if that is much.
+    clock_ahead: TimeDelta,
 }
 
 impl TokenSource {
@@ -70,7 +77,13 @@ impl TokenSource {
         transport: Arc<dyn Transport>,
         random: fastrand::Rng,
     ) -> Self {
-        let state = State { token: None, renew_at: Instant::now(), failure: None, random };
+        let state = State {
+            token: None,
+            renew_at: Instant::now(),
+            failure: None,
+            random,
+            clock_ahead: TimeDelta::zero(),
+        };
         TokenSource { settings, transport, state: Mutex::new(state), attempts: AtomicU64::new(0) }
     }
 
@@ -90,11 +103,11 @@ impl TokenSource {
         {
             return Err(Arc::clone(failure));
         }
-        let signed_in = self.sign_in(now, attempts).await;
+        let signed_in = self.sign_in(&mut state, attempts).await;
         self.attempts.fetch_add(1, Ordering::SeqCst);
         match signed_in {
             Ok(token) => {
-                let lifetime = token.expires_at - now;
+                let lifetime = token.expires_at.saturating_duration_since(now);
                 let jitter = RENEW_AHEAD.mul_f64(state.random.f64());
                 state.renew_at = now + lifetime - (RENEW_AHEAD + jitter).min(lifetime / 2);
                 state.failure = None;
@@ -126,24 +139,66 @@ impl TokenSource {
         }
     }
 
-    /// Asks for a token. It lives from `now`, before the request, so that it never seems to live too long.
-    async fn sign_in(&self, now: Instant, serial: u64) -> Result<Arc<Token>, SignInError> {
-        let settings = &*self.settings;
-        let uri = settings.token_endpoint.uri(&settings.urls, settings.tenant_id);
-        let Form { body, secrets } =
-            settings.token_endpoint.form(&settings.urls, settings.client_id, &settings.credential);
-        let mut request = Request::new(Bytes::from(body));
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = uri;
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        request.extensions_mut().insert(Operation::SignIn);
+    /// Asks for a token. Tried a second time at once where something else than the credential was to blame: a clock that
+    /// the refusal itself shows to be wrong, or a certificate that was replaced here before it was registered there.
+    async fn sign_in(&self, state: &mut State, serial: u64) -> Result<Arc<Token>, SignInError> {
+        let mut with_previous_pair = false;
+        let mut was_repeated = false;
+        loop {
+            let ahead = state.clock_ahead;
+            let outcome = self.attempt(state, with_previous_pair, serial).await;
+            let Err(SignInError::Refused { refusal }) = &outcome else { return outcome };
+            let clock_was_wrong = refusal.is_outside_time() && state.clock_ahead != ahead;
+            let pair_is_unknown =
+                refusal.is_unknown_certificate() && self.has_previous_pair().await;
+            if was_repeated || !(clock_was_wrong || pair_is_unknown) {
+                return outcome;
+            }
+            if pair_is_unknown {
+                warn!("the new certificate is not registered yet; signing in with the one before");
+            }
+            with_previous_pair = pair_is_unknown;
+            was_repeated = true;
+        }
+    }
 
-        let response = send_within(&*self.transport, request, settings.timeouts)
-            .await
-            .map_err(|source| SignInError::Send { source })?;
+    async fn has_previous_pair(&self) -> bool {
+        match &self.settings.credential {
+            Credential::Certificate(certificate) => {
+                certificate.previous(self.settings.clock.now()).await.is_some()
+            }
+            Credential::ClientSecret(_)
+            | Credential::FederatedToken(_)
+            | Credential::ManagedIdentity(_) => false,
+        }
+    }
+
+    /// Asks for a token once. It lives from before the request, so that it never seems to live too long.
+    async fn attempt(
+        &self,
+        state: &mut State,
+        with_previous_pair: bool,
+        serial: u64,
+    ) -> Result<Arc<Token>, SignInError> {
+        let settings = &*self.settings;
+        let now = Instant::now();
+        let occasion = Occasion {
+            now: settings.clock.now() - state.clock_ahead,
+            id: Builder::from_random_bytes(state.random.u128(..).to_be_bytes()).into_uuid(),
+            with_previous_pair,
+        };
+        let Exchange { mut request, secrets } =
+            settings.credential.exchange(settings, occasion).await?;
+        request.extensions_mut().insert(Operation::SignIn);
+        let is_identity = matches!(settings.credential, Credential::ManagedIdentity(_));
+
+        let response = send_within(&*self.transport, request, settings.timeouts).await;
+        let response = response.map_err(|source| match is_identity {
+            true => SignInError::NoManagedIdentity { source },
+            false => SignInError::Send { source },
+        })?;
         let (head, body) = response.into_parts();
+        state.note_date(&head.headers, settings.clock.now());
         let status = head.status.as_u16();
         let limit = settings.timeouts.headers;
         let body = timeout(limit, read_body(body, REPLY_BYTES_MAX))
@@ -154,12 +209,27 @@ impl TokenSource {
             let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
             let redact = |text: &str| redacted(text, &secrets);
             let refusal = Refusal::parse(head.status, &head.headers, &body, redact);
-            return Err(SignInError::Refused { refusal: Box::new(refusal) });
+            let refusal = Box::new(refusal);
+            return Err(match is_identity {
+                true => SignInError::IdentityRefused { refusal },
+                false => SignInError::Refused { refusal },
+            });
         }
-        parse_token(&body)
+        parse_token(&body, occasion.now)
             .and_then(|(token, lifetime)| bearer(&token, now + lifetime, serial))
             .map(Arc::new)
             .map_err(|reason| SignInError::Malformed { status, reason })
+    }
+}
+
+impl State {
+    /// Learns from an answer how wrong the local clock is. Little does no harm, and the answer took its time.
+    fn note_date(&mut self, headers: &HeaderMap, now: DateTime<Utc>) {
+        if let Some(date) = server_date(headers) {
+            let ahead = now - date;
+            self.clock_ahead =
+                if ahead.abs() > CLOCK_TOLERANCE { ahead } else { TimeDelta::zero() };
+        }
     }
 }
 

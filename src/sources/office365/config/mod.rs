@@ -3,6 +3,7 @@
 //! Text that must be a GUID or a URL is kept as text here and judged in [`Config::problems`], so that all mistakes are
 //! reported together, each at its key.
 
+mod credential;
 mod tenant;
 
 use std::{
@@ -19,7 +20,10 @@ use serde::Deserialize;
 use uuid::Uuid;
 use vrl::path::{OwnedSegment, OwnedValuePath};
 
-pub use self::tenant::Tenant;
+pub use self::{
+    credential::{App, Certificate, ManagedIdentity},
+    tenant::Tenant,
+};
 use super::plan::{LISTABLE, ListingRules};
 use crate::config::{
     proxy::Proxy,
@@ -84,6 +88,9 @@ pub struct Config {
     pub tls: Tls,
     /// The way out of this network.
     pub proxy: Proxy,
+    /// One app that serves every tenant which has no `client_id` and no credential of its own: a multi-tenant app that
+    /// each of them has given admin consent to. It has one of `client_secret`, `certificate` and `federated_token_file`.
+    pub app: Option<App>,
     /// Whose records to collect.
     pub tenants: Vec<Tenant>,
 }
@@ -120,6 +127,7 @@ impl Default for Config {
             record_bytes_max: 10_000_000,
             tls: Tls::default(),
             proxy: Proxy::default(),
+            app: None,
             tenants: Vec::new(),
         }
     }
@@ -135,9 +143,10 @@ impl Config {
                     .fix("add a table [[sources.<id>.tenants]] with name, tenant_id, client_id and client_secret"),
             );
         }
+        problems.extend(self.app.iter().flat_map(App::problems));
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for (index, tenant) in self.tenants.iter().enumerate() {
-            problems.extend(tenant.problems(index));
+            problems.extend(tenant.problems(index, self.app.is_some()));
             if !names.insert(tenant.name.to_lowercase()) {
                 let message = format!("another tenant is named `{}` as well", tenant.name);
                 let key = format!("tenants.{index}.name");

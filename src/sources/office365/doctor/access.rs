@@ -1,14 +1,31 @@
 //! The sign-in, and what the token says: is it for this API, of this tenant, and with which permissions?
 
-use office365::{Claims, ContentType, Origin, TenantClient, TenantId};
-use pipeline_core::Finding;
+use chrono::TimeDelta;
+use office365::{CertificateInfo, Claims, ContentType, Credential, Origin, TenantClient, TenantId};
+use pipeline_core::{Finding, Timestamp};
 
-use super::{Patient, failure};
+use super::{Patient, chain, failure};
 
 /// The application id of Office 365 Management APIs, which a token may name instead of the address.
 const API_APPLICATION: &str = "c5393580-f805-4401-95e8-94b7a6ef2fc2";
 
+/// A certificate that ends within this time is to be replaced; as the warnings of a running source have it.
+const RENEWAL: TimeDelta = TimeDelta::days(30);
+
 impl Patient<'_> {
+    /// Reads the certificate, where the tenant has one.
+    pub(super) async fn certificate(&mut self) {
+        let Credential::Certificate(certificate) = &self.settings.credential else { return };
+        let now = self.clock.now();
+        self.findings.push(match certificate.info(now).await {
+            Ok(info) => validity(&info, now),
+            Err(error) => {
+                let hint = error.hint();
+                Finding::fail("certificate", chain(&error)).cause(hint.cause).fix(hint.fix)
+            }
+        });
+    }
+
     /// Whether there is a token.
     pub(super) async fn access(&mut self, client: &TenantClient) -> bool {
         let token = match client.sign_in().await {
@@ -30,6 +47,24 @@ impl Patient<'_> {
         self.findings.push(tenant(&claims, settings.tenant_id));
         self.findings.extend(roles(&claims, &self.config.content_types));
         true
+    }
+}
+
+fn validity(info: &CertificateInfo, now: Timestamp) -> Finding {
+    const CHECK: &str = "certificate";
+    let found = format!(
+        "`{}` with the SHA-1 thumbprint {} ends on {}",
+        info.path.display(),
+        info.sha1_thumbprint,
+        info.not_after.format("%F")
+    );
+    let fix = "make a new certificate, upload it to the app registration, and replace the file";
+    match info.not_after - now {
+        left if left <= TimeDelta::zero() => {
+            Finding::fail(CHECK, found).cause("the certificate has ended").fix(fix)
+        }
+        left if left <= RENEWAL => Finding::warn(CHECK, found).fix(fix),
+        _ => Finding::ok(CHECK, found),
     }
 }
 
@@ -85,6 +120,7 @@ fn roles(claims: &Claims, content_types: &[ContentType]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use pipeline_core::Health;
 
     use super::*;
@@ -120,6 +156,24 @@ mod tests {
         assert_eq!(found.health, Health::Fail);
         assert!(found.found.contains(other));
         assert_eq!(tenant(&Claims::default(), id).health, Health::Warn);
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_the_days_that_are_left() {
+        let now = DateTime::UNIX_EPOCH;
+        for (days, health) in
+            [(400, Health::Ok), (30, Health::Warn), (1, Health::Warn), (0, Health::Fail)]
+        {
+            let info = CertificateInfo {
+                path: "app.pfx".into(),
+                sha1_thumbprint: "AB12".to_owned(),
+                sha256_thumbprint: String::new(),
+                not_after: now + TimeDelta::days(days),
+            };
+            let finding = validity(&info, now);
+            assert_eq!(finding.health, health, "{days}");
+            assert!(finding.found.contains("AB12 ends on 19"), "{}", finding.found);
+        }
     }
 
     #[test]

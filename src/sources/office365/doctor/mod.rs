@@ -47,6 +47,7 @@ pub async fn examine(config: &Config, tenant: &Tenant, clock: &dyn Clock) -> Vec
     };
     let findings = vec![summary];
     let mut patient = Patient { config, settings, transport, proxies, clock, findings };
+    patient.certificate().await;
     let reached = patient.network().await;
     if !reached.login {
         return patient.findings;
@@ -67,6 +68,9 @@ fn summary(settings: &TenantSettings) -> Finding {
     let TenantSettings { tenant_id, client_id, urls, credential, .. } = settings;
     let credential = match credential {
         Credential::ClientSecret(_) => "a client secret",
+        Credential::Certificate(_) => "a certificate",
+        Credential::FederatedToken(_) => "a federated token",
+        Credential::ManagedIdentity(_) => "the managed identity of this machine",
     };
     Finding::ok(
         "config",
@@ -96,7 +100,11 @@ fn send_error(error: &ApiError) -> Option<&SendError> {
             SignInError::Body { .. }
             | SignInError::Slow { .. }
             | SignInError::Malformed { .. }
-            | SignInError::Refused { .. } => None,
+            | SignInError::Refused { .. }
+            | SignInError::IdentityRefused { .. }
+            | SignInError::NoManagedIdentity { .. }
+            | SignInError::Certificate { .. }
+            | SignInError::FederatedToken { .. } => None,
         },
         ApiError::Refused { .. }
         | ApiError::Body { .. }

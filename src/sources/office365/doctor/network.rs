@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta};
 use http::{Request, header::DATE};
-use office365::Origin;
+use office365::{Credential, Origin};
 use pipeline_core::{Finding, Timestamp};
 use tokio::time::timeout;
 
@@ -26,7 +26,9 @@ impl Patient<'_> {
     /// Looks at both hosts.
     pub(super) async fn network(&mut self) -> Reached {
         let urls = self.settings.urls.clone();
-        let login = self.host(&urls.login).await;
+        // A managed identity signs in at its own endpoint, which the sign-in itself shows.
+        let is_elsewhere = matches!(self.settings.credential, Credential::ManagedIdentity(_));
+        let login = is_elsewhere || self.host(&urls.login).await;
         let api = self.host(&urls.resource).await;
         Reached { login, api }
     }
