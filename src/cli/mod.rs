@@ -1,19 +1,25 @@
 //! The commands. One file each; this one knows the arguments and turns errors into exit codes.
 
+mod backfill;
 mod convert;
 mod demo;
+mod doctor;
 mod execute;
 mod fake_tenant;
 mod graph;
 mod keystore;
 mod load;
 mod progress;
+mod replay;
 mod report;
 mod run;
+mod ship_again;
 mod state;
+mod subscriptions;
 mod summary;
 mod test;
 mod validate;
+mod when;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
 
@@ -43,6 +49,14 @@ pub struct Arguments {
 enum Command {
     /// Run a topology.
     Run(run::Run),
+    /// Ship a span of content again.
+    Backfill(backfill::Backfill),
+    /// Ship single blobs again.
+    Replay(replay::Replay),
+    /// Look at tenants, sinks and state: what works, what does not, and what to do.
+    Doctor(doctor::Doctor),
+    /// Show, start and stop the tenants' subscriptions.
+    Subscriptions(subscriptions::SubscriptionsCommand),
     /// Check a configuration, without starting anything.
     Validate(validate::Validate),
     /// Show hour by hour what was listed, delivered, dropped and lost.
@@ -85,6 +99,10 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     telemetry::init_logs(&arguments.log, arguments.log_format);
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
+        Command::Backfill(command) => command.execute(clock),
+        Command::Replay(command) => command.execute(clock),
+        Command::Doctor(command) => command.execute(&*clock),
+        Command::Subscriptions(command) => command.execute(clock.now()),
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(&clock),
         Command::State(command) => command.execute(&*clock),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::{DurationRound, NaiveDate, NaiveTime, TimeDelta};
+use chrono::{DurationRound, TimeDelta};
 use clap::{Args, ValueEnum};
 use pipeline_core::{Clock, Timestamp};
 use serde::Serialize;
 
-use super::{Failure, load, run::block_on, say};
+use super::{Failure, load, run::block_on, say, when::When};
 use crate::components::office365::{
     self, ContentType,
     report::{FORMAT_VERSION, Grouping, Scope, SourceReport, Table, Verifier},
@@ -51,40 +51,6 @@ enum Format {
     Table,
     /// For programs.
     Json,
-}
-
-/// A point in time as users write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    At(Timestamp),
-    Ago(TimeDelta),
-}
-
-impl std::str::FromStr for When {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<When, &'static str> {
-        let text = text.trim();
-        if let Some(time) = office365::parse_time(text) {
-            return Ok(When::At(time));
-        }
-        if let Ok(day) = text.parse::<NaiveDate>() {
-            return Ok(When::At(day.and_time(NaiveTime::MIN).and_utc()));
-        }
-        let ago = humantime::parse_duration(text).map_err(
-            |_| "expected a time like 2026-03-08T12:00:00Z, a day like 2026-03-08, or 7d",
-        )?;
-        TimeDelta::from_std(ago).map(When::Ago).map_err(|_| "that is too long ago")
-    }
-}
-
-impl When {
-    fn resolve(self, now: Timestamp) -> Timestamp {
-        match self {
-            When::At(time) => time,
-            When::Ago(ago) => now.checked_sub_signed(ago).unwrap_or_default(),
-        }
-    }
 }
 
 /// The JSON as a whole.
@@ -157,27 +123,4 @@ impl Report {
 /// The hour that holds `time`: rows stand for whole ones.
 fn to_the_hour(time: Timestamp) -> Timestamp {
     time.duration_trunc(TimeDelta::hours(1)).unwrap_or(time)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_in_every_form() {
-        let now = office365::parse_time("2026-03-08T12:34:56Z").unwrap();
-        for (text, expected) in [
-            ("2026-03-01T10:00:00Z", Some("2026-03-01T10:00:00Z")),
-            ("2026-03-01T10:00:00", Some("2026-03-01T10:00:00Z")),
-            ("2026-03-01T10:00:00+02:00", Some("2026-03-01T08:00:00Z")),
-            ("2026-03-01", Some("2026-03-01T00:00:00Z")),
-            ("7d", Some("2026-03-01T12:34:56Z")),
-            ("90m", Some("2026-03-08T11:04:56Z")),
-            ("yesterday", None),
-            ("", None),
-        ] {
-            let time = text.parse::<When>().ok().map(|when| when.resolve(now));
-            assert_eq!(time, expected.and_then(office365::parse_time), "{text}");
-        }
-    }
 }

@@ -3,10 +3,11 @@
 //! Invariant: when [`AppendFile::append`] has returned, its lines are on disk, whole and once. What a failed or
 //! interrupted write has left behind was never acknowledged; it is cut off before the next line is written.
 //!
-//! It does not share the file with another writer. One that moves or removes the file (logrotate) is noticed.
+//! It does not share the file with another writer: it holds a lock, which a second one of this program is refused by.
+//! Whoever moves or removes the file (logrotate) is noticed.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -43,6 +44,7 @@ impl AppendFile {
     pub fn open(path: &Path, rotation: Rotation) -> io::Result<AppendFile> {
         let file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        lock(&file)?;
         sync_folder(path)?;
         let bytes = heal(&file, path)?;
         Ok(AppendFile { path: path.to_owned(), rotation, file, bytes, is_dirty: false })
@@ -100,6 +102,17 @@ impl AppendFile {
             }
         }
         Ok(())
+    }
+}
+
+/// Keeps a second writer away, which would cut off this one's lines for torn ones. A file system without locks has none.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let reason = "another process, or another sink of this one, writes to it";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, reason))
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 

@@ -5,15 +5,15 @@
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    BuildError, ComponentMetrics, Event, EventAck, Inlet, Outcome, Problem, RunError, Shutdown,
-    Sink, SinkConfig, SinkContext,
+    BuildError, ComponentMetrics, Event, EventAck, Finding, Inlet, Outcome, Problem, RunError,
+    Shutdown, Sink, SinkConfig, SinkContext, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ use crate::{
     config::units,
     delivery::{
         AppendFile, Attempt, BackoffSettings, BatchSettings, Courier, Delivery, DeliverySettings,
-        Encoded, Failure, Next, Rotation, append_line,
+        Encoded, Failure, Next, Rotation, append_line, folder_findings, writable,
     },
 };
 
@@ -53,6 +53,17 @@ impl SinkConfig for Config {
             return vec![Problem::at("path", message).fix("name a file, as in \"audit.ndjson\"")];
         }
         Vec::new()
+    }
+
+    fn probe(&self, _now: Timestamp) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(async move {
+            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let mut findings = folder_findings(parent.unwrap_or(Path::new(".")));
+            if self.path.exists() {
+                findings.push(writable("file", &self.path));
+            }
+            findings
+        })
     }
 
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {

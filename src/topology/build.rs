@@ -17,6 +17,7 @@ use pipeline_core::{
 use super::{
     check::{Checked, Node, PortRef},
     dead_letter_reader::DeadLetterReader,
+    left_out::LeftOutReader,
     stage::{Stage, Step},
 };
 use crate::config::Settings;
@@ -45,6 +46,7 @@ pub struct Topology {
     pub(super) stages: Vec<(Stage, Inlet)>,
     pub(super) sinks: Vec<BuiltSink>,
     pub(super) dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
+    pub(super) left_out_readers: Vec<(LeftOutReader, Inlet)>,
 }
 
 /// A sink with the edge in front of it.
@@ -68,6 +70,7 @@ impl Topology {
             stages: vec![],
             sinks: vec![],
             dead_letter_readers: vec![],
+            left_out_readers: vec![],
         };
         for (number, node) in checked.nodes.iter().enumerate() {
             let id = node.declared.id.clone();
@@ -94,6 +97,7 @@ impl Topology {
             }
         }
         topology.dead_letter_readers = builder.dead_letter_readers;
+        topology.left_out_readers = builder.left_out_readers;
         Ok(topology)
     }
 }
@@ -107,6 +111,7 @@ struct Builder<'a> {
     outlets: HashMap<usize, Outlet>,
     inlets: HashMap<usize, Inlet>,
     dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
+    left_out_readers: Vec<(LeftOutReader, Inlet)>,
 }
 
 impl<'a> Builder<'a> {
@@ -129,6 +134,7 @@ impl<'a> Builder<'a> {
             outlets: HashMap::new(),
             inlets: HashMap::new(),
             dead_letter_readers: Vec::new(),
+            left_out_readers: Vec::new(),
         };
         let fused: Vec<usize> =
             (0..nodes.len()).filter_map(|number| builder.next_in_chain(number)).collect();
@@ -183,6 +189,9 @@ impl<'a> Builder<'a> {
     /// Where a port leads. What a `dropped` port lets out goes to the dead letters if nobody reads it.
     fn outlet(&mut self, node: usize, port: usize) -> Outlet {
         let readers = self.readers.get(&PortRef { node, port }).cloned().unwrap_or_default();
+        if self.nodes[node].left_out.contains(&port) {
+            return self.left_out_edge(node);
+        }
         if readers.is_empty() {
             // What is kept as dead letters counts as discarded, not as sent.
             return self.dead_letter_edge(node);
@@ -190,6 +199,16 @@ impl<'a> Builder<'a> {
         let outlets: Vec<Outlet> =
             readers.iter().map(|reader| self.outlets[reader].clone()).collect();
         Outlet::fan_out(&outlets, &self.metrics[node])
+    }
+
+    fn left_out_edge(&mut self, node: usize) -> Outlet {
+        let id = self.nodes[node].declared.id.clone();
+        let reader_id: ComponentId = format!("{id}.left_out").into();
+        let reader_metrics = ComponentMetrics::new(ComponentKind::Sink, "left_out", &reader_id);
+        let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &reader_metrics);
+        let reader = LeftOutReader { id, metrics: self.metrics[node].clone() };
+        self.left_out_readers.push((reader, inlet));
+        outlet
     }
 
     fn dead_letter_edge(&mut self, node: usize) -> Outlet {

@@ -9,12 +9,15 @@ mod check;
 mod dead_letter_reader;
 mod draw;
 mod graph;
+mod left_out;
+mod narrow;
 mod run;
 mod stage;
 
 pub use build::{Environment, Topology, create_private_dir, state_dir};
 pub use check::{Checked, check};
 pub use draw::{DrawFormat, draw};
+pub use narrow::NarrowError;
 pub use run::run;
 
 #[cfg(test)]

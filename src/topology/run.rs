@@ -89,6 +89,10 @@ fn spawn(topology: Topology, shutdown: &Shutdown) -> JoinSet<Ended> {
         let name = format!("{}.dropped", reader.id);
         tasks.spawn(named(name, reader.run(inlet, shutdown.clone())));
     }
+    for (reader, inlet) in topology.left_out_readers {
+        let name = format!("{}.left_out", reader.id);
+        tasks.spawn(named(name, reader.run(inlet)));
+    }
     for (stage, inlet) in topology.stages {
         let name = stage.name();
         tasks.spawn(named(name, stage.run(inlet, shutdown.clone())));

@@ -2,10 +2,12 @@
 
 mod architecture;
 mod cli;
+mod clinic;
 mod config;
 mod convert;
 mod demo;
 mod docs;
+mod doctor;
 mod elasticsearch;
 mod keystore;
 mod kill;
@@ -14,6 +16,7 @@ mod office365;
 mod outage;
 mod permissions;
 mod proxy;
+mod replay;
 mod report;
 mod rig;
 mod secrets;
@@ -22,3 +25,4 @@ mod services;
 mod signals;
 #[path = "../stage/mod.rs"]
 mod stage;
+mod subscriptions;

@@ -74,11 +74,18 @@ file = "vrl/o365beat.vrl"
         write_private(&self.folder.path().join("o365flow.toml"), &text);
     }
 
-    /// The program with its configuration, to be started.
+    /// `run` with the configuration, to be started.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        self.command("run", arguments)
+    }
+
+    /// A command with the configuration, to be started.
+    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut words = command.split(' ').collect::<Vec<_>>();
+        words.extend(["--log-format", "json", "--config"]);
         let mut command = Command::new(PROGRAM);
         command
-            .args(["run", "--log-format", "json", "--config"])
+            .args(words)
             .arg(self.folder.path().join("o365flow.toml"))
             .args(arguments)
             .current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -41,6 +41,46 @@ impl SendErrorKind {
             SendErrorKind::InvalidRequest => "request is not valid",
         }
     }
+
+    /// What is likely behind it, in plain words.
+    pub fn cause(self) -> &'static str {
+        match self {
+            SendErrorKind::Timeout => {
+                "something on the way drops the traffic, or the host is overloaded"
+            }
+            SendErrorKind::Connect => {
+                "the host is not known here, is down, or refuses connections, or a firewall is in between"
+            }
+            SendErrorKind::Proxy => {
+                "the proxy is down, or does not let this machine reach the host"
+            }
+            SendErrorKind::ProxyCredentials => "the proxy wants a name and a password, or others",
+            SendErrorKind::Tls => {
+                "the host's certificate is not trusted here, often because a proxy inspects the traffic"
+            }
+            SendErrorKind::Closed => "the host, or something on the way, ends connections",
+            SendErrorKind::Protocol => "something that does not speak HTTP answers",
+            SendErrorKind::InvalidRequest => "the address cannot be used",
+        }
+    }
+
+    /// What to do about it.
+    pub fn fix(self) -> &'static str {
+        match self {
+            SendErrorKind::Timeout | SendErrorKind::Connect | SendErrorKind::Closed => {
+                "check the address, DNS and firewalls between this machine and the host"
+            }
+            SendErrorKind::Tls => {
+                "set tls.ca_file to the authority that has signed it, and check the clock of this machine"
+            }
+            SendErrorKind::Proxy => {
+                "check the address of the proxy, and that it allows this host; or list the host in no_proxy"
+            }
+            SendErrorKind::ProxyCredentials => "check username and password of the proxy",
+            SendErrorKind::Protocol => "check scheme, host and port of the address",
+            SendErrorKind::InvalidRequest => "correct the address",
+        }
+    }
 }
 
 /// A request that got no response.

@@ -142,3 +142,27 @@ pub const AF_CODES: &[AfCode] = &[
     row("AF50005", RETRY, "the API had an internal error", WAIT),
     row("AF50006", RETRY, "the API had an internal error", WAIT),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_cause_and_a_fix() {
+        let codes: HashSet<&str> = AF_CODES.iter().map(|row| row.code).collect();
+        assert_eq!(codes.len(), AF_CODES.len(), "a code stands there twice");
+        for row in AF_CODES {
+            assert!(!row.hint.cause.is_empty() && !row.hint.fix.is_empty(), "{}", row.code);
+        }
+        for code in [
+            "AF10001", "AF20001", "AF20002", "AF20003", "AF20010", "AF20011", "AF20012", "AF20013",
+            "AF20020", "AF20021", "AF20022", "AF20023", "AF20024", "AF20030", "AF20031", "AF20050",
+            "AF20051", "AF20052", "AF20053", "AF20054", "AF20055", "AF429", "AF50000", "AF50005",
+            "AF50006",
+        ] {
+            assert!(codes.contains(code), "{code} is not known");
+        }
+    }
+}

@@ -52,6 +52,10 @@ impl Origin {
         &self.host
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn is_loopback(&self) -> bool {
         let address = self.host.trim_start_matches('[').trim_end_matches(']');
         self.host == "localhost"

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use crate::{
-    BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Inlet, Need, Problem, RunError,
-    Shutdown,
+    BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Finding, Inlet, Need, Problem,
+    RunError, Shutdown, Timestamp,
 };
 
 /// What a user declares under `[sinks.<id>]`.
@@ -19,6 +19,11 @@ pub trait SinkConfig: Send + Sync + std::fmt::Debug {
     /// All that is wrong and could not be seen while parsing. No I/O.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// Looks whether the sink could deliver at this time, without changing anything. Nothing where there is nothing to look at.
+    fn probe(&self, _now: Timestamp) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(async { Vec::new() })
     }
 
     /// Opens what the sink needs. Starts nothing. A server that does not answer is no error: it may come up later.

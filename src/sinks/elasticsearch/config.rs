@@ -3,8 +3,8 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use net::{ClientSettings, HttpClient, Timeouts, Transport};
-use pipeline_core::{BuildError, Need, Problem, Sink, SinkConfig, SinkContext};
+use net::Transport;
+use pipeline_core::{BuildError, Finding, Need, Problem, Sink, SinkConfig, SinkContext, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use vrl::{path::OwnedValuePath, value::Kind};
@@ -15,6 +15,7 @@ use super::{
     encode::Encoder,
     endpoint::Endpoint,
     index::{IndexName, name_problem},
+    probe::probe,
     send::BulkSender,
 };
 use crate::{
@@ -259,7 +260,7 @@ impl Config {
     }
 
     /// Where documents go and how, or the problem with it.
-    fn index_and_action(&self) -> Result<(IndexName, Action), BuildError> {
+    pub(super) fn index_and_action(&self) -> Result<(IndexName, Action), BuildError> {
         match self.mode {
             Mode::DataStream => Ok((IndexName::Fixed(self.data_stream().name()), Action::Create)),
             Mode::Bulk => {
@@ -381,18 +382,14 @@ impl SinkConfig for Config {
         problems
     }
 
+    fn probe(&self, now: Timestamp) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(probe(self, now))
+    }
+
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {
         Box::pin(async move {
             self.warn(&context);
-            let client = ClientSettings {
-                timeouts: Timeouts { headers: self.request.timeout, idle: self.request.timeout },
-                tls: self.tls.settings(),
-                proxy: self.proxy.settings()?,
-                ..ClientSettings::default()
-            };
-            let client = HttpClient::new(&client)
-                .map_err(|error| BuildError::new("cannot set up TLS for elasticsearch", error))?;
-            let delivery = self.delivery(Arc::new(client), context)?;
+            let delivery = self.delivery(Arc::new(self.client()?), context)?;
             Ok(Box::new(Elasticsearch(delivery)) as Box<dyn Sink>)
         })
     }

@@ -11,6 +11,7 @@ mod config;
 mod encode;
 mod endpoint;
 mod index;
+mod probe;
 mod reply;
 mod send;
 
@@ -21,10 +22,25 @@ pub use config::{
 pub use endpoint::{Endpoint, EndpointError};
 
 use futures_util::future::BoxFuture;
-use pipeline_core::{Inlet, RunError, Shutdown, Sink};
+use net::{ClientSettings, HttpClient, Timeouts};
+use pipeline_core::{BuildError, Inlet, RunError, Shutdown, Sink};
 use send::BulkSender;
 
 use crate::delivery::Delivery;
+
+impl Config {
+    /// The way to the servers.
+    fn client(&self) -> Result<HttpClient, BuildError> {
+        let client = ClientSettings {
+            timeouts: Timeouts { headers: self.request.timeout, idle: self.request.timeout },
+            tls: self.tls.settings(),
+            proxy: self.proxy.settings()?,
+            ..ClientSettings::default()
+        };
+        HttpClient::new(&client)
+            .map_err(|error| BuildError::new("cannot set up TLS for elasticsearch", error))
+    }
+}
 
 /// The sink, built.
 struct Elasticsearch(Delivery<BulkSender>);

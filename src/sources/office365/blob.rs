@@ -3,7 +3,11 @@
 //! Invariant: the ledger says delivered only when the body was read to its end and every record of it was delivered,
 //! filtered out, known as a copy, or is safe in a dead-letter file. Anything else puts the blob back.
 
-use std::{error::Error, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    error::Error,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use office365::{ApiError, ErrorClass, RecordFault};
@@ -212,6 +216,7 @@ impl Attempt {
         shared.persist.until_done("write down a lost blob", end).await;
         self.feed.note_change();
         self.feed.metrics.lost();
+        self.tenant.lost.fetch_add(1, Ordering::Relaxed);
         shared.metrics.error("blob_lost", ErrorStage::Receiving);
     }
 

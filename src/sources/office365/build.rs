@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The ledger's file in the source's folder.
-const LEDGER_FILE: &str = "ledger.db";
+pub(super) const LEDGER_FILE: &str = "ledger.db";
 
 impl SourceConfig for Config {
     fn outputs(&self) -> Vec<Output> {
@@ -44,7 +44,7 @@ pub fn ledger_path(state_dir: &Path) -> PathBuf {
     state_dir.join(LEDGER_FILE)
 }
 
-async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger, BuildError> {
+pub(super) async fn open_ledger(context: &SourceContext) -> Result<SqliteLedger, BuildError> {
     let (path, now) = (ledger_path(&context.data_dir), context.clock.now());
     // Opening waits for the disk, and for the lock of a process that is just ending.
     let opened = tokio::task::spawn_blocking(move || SqliteLedger::open_or_replace(&path, now));

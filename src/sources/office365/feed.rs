@@ -14,6 +14,7 @@ use super::{
     blob::chain,
     listing::Listed,
     plan::{self, ListingRules, ListingStep, Progress, SubscriptionStep, Unlisted, WindowLength},
+    replay::Span,
     tenant::{FeedHandle, Tenant},
 };
 
@@ -66,6 +67,8 @@ pub(super) enum PollError {
     Unsubscribed { until: Timestamp },
     #[error("the listing of {window} does not end")]
     Endless { window: Window },
+    #[error("what was created from {} to {} is asked for, and the API lists it no more", span.since(), span.until())]
+    Unlistable { span: Span },
     #[error("a fault of this program: the poll panicked")]
     Panicked,
 }
@@ -74,7 +77,7 @@ impl PollError {
     pub(super) fn step(&self) -> ListingStep {
         match self {
             PollError::Api(error) => plan::after_listing_error(error.class()),
-            PollError::Unsubscribed { .. } => ListingStep::Later,
+            PollError::Unsubscribed { .. } | PollError::Unlistable { .. } => ListingStep::Later,
             PollError::Endless { .. } | PollError::Panicked => ListingStep::Soon(None),
         }
     }
@@ -86,6 +89,7 @@ impl PollError {
             PollError::Api(_)
             | PollError::Unsubscribed { .. }
             | PollError::Endless { .. }
+            | PollError::Unlistable { .. }
             | PollError::Panicked => "listing_failed",
         }
     }
@@ -93,9 +97,10 @@ impl PollError {
     fn hint(&self) -> Option<Hint> {
         match self {
             PollError::Api(error) => error.hint(),
-            PollError::Unsubscribed { .. } | PollError::Endless { .. } | PollError::Panicked => {
-                None
-            }
+            PollError::Unsubscribed { .. }
+            | PollError::Endless { .. }
+            | PollError::Unlistable { .. }
+            | PollError::Panicked => None,
         }
     }
 
@@ -183,15 +188,14 @@ impl Feed {
         self.tenant.refresh_token().await?;
         let mut restarts = 0;
         loop {
-            self.see_to_subscription().await?;
-            // What is new comes first: an old day that cannot be listed must not keep it waiting.
-            let listed = match self.list().await {
-                Ok(()) => self.relist().await,
-                Err(error) => Err(error),
+            let listed = match self.tenant.shared.replay.clone() {
+                Some(replay) => self.list_again(&replay).await,
+                None => self.list_new().await,
             };
             let Err(error) = listed else { return Ok(()) };
             restarts += 1;
             match error.step() {
+                ListingStep::Subscribe if self.tenant.shared.replay.is_some() => return Err(error),
                 ListingStep::Subscribe if restarts <= RESTARTS_MAX => {
                     self.was_refused = true;
                     self.subscription_checked = None;
@@ -204,6 +208,13 @@ impl Feed {
                 | ListingStep::Later => return Err(error),
             }
         }
+    }
+
+    async fn list_new(&mut self) -> Result<(), PollError> {
+        self.see_to_subscription().await?;
+        // What is new comes first: an old day that cannot be listed must not keep it waiting.
+        self.list().await?;
+        self.relist().await
     }
 
     async fn see_to_subscription(&mut self) -> Result<(), PollError> {
@@ -336,7 +347,10 @@ impl Feed {
     }
 
     /// Enters a page in the ledger; with the last one of a window, how far the feed is listed.
-    pub(super) async fn enter(&mut self, page: Page, until: Option<Timestamp>) {
+    pub(super) async fn enter(&mut self, mut page: Page, until: Option<Timestamp>) {
+        if let Some(replay) = &self.tenant.shared.replay {
+            replay.retain(&mut page);
+        }
         let (shared, handle) = (&self.tenant.shared, &self.handle);
         let (component_id, tenant, content_type) =
             (&*shared.id, &self.tenant.name, handle.content_type);

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32},
+        atomic::{AtomicBool, AtomicU32, AtomicU64},
     },
 };
 
@@ -72,7 +72,8 @@ impl Opening {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
         let pace = Arc::clone(&limiter);
         let client = TenantClient::new(settings, Arc::new(counted), Some(pace), random.fork());
-        let is_on = !self.config.dedupe_window.is_zero();
+        // What is shipped again was seen before.
+        let is_on = !self.config.dedupe_window.is_zero() && shared.replay.is_none();
         let tenant = Arc::new(Tenant {
             shared: Arc::clone(shared),
             name: name.clone(),
@@ -88,6 +89,7 @@ impl Opening {
             is_skewed: AtomicBool::new(false),
             paused_until: Mutex::new(None),
             pauses: AtomicU32::new(0),
+            lost: AtomicU64::new(0),
         });
         shared.at_work.add(&tenant);
         Ok(tenant)

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use vrl::path::OwnedValuePath;
 
 use super::{
-    chunk::InFlight, persist::Persist, plan::ListingRules, quiet::QuietListings, tenant::Tenant,
+    chunk::InFlight, persist::Persist, plan::ListingRules, quiet::QuietListings, replay::Replay,
+    tenant::Tenant,
 };
 
 /// The source's surroundings and settings.
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     /// The topology takes no more events.
     pub(super) is_closed: AtomicBool,
     pub(super) is_once: bool,
+    /// What is shipped again, instead of what is new.
+    pub(super) replay: Option<Replay>,
     pub(super) listing: ListingRules,
     pub(super) poll_interval: Duration,
     pub(super) fetch_concurrency: usize,

@@ -23,6 +23,7 @@ use super::{
     persist::Persist,
     plan,
     quiet::QuietListings,
+    replay::Replay,
     roster::Roster,
     shared::{AtWork, Shared},
     tenants_dir::FileTenant,
@@ -46,6 +47,7 @@ pub struct Office365 {
     transport: Arc<dyn Transport>,
     seed: u64,
     context: SourceContext,
+    replay: Option<Replay>,
 }
 
 impl std::fmt::Debug for Office365 {
@@ -62,7 +64,14 @@ impl Office365 {
         seed: u64,
         context: SourceContext,
     ) -> Office365 {
-        Office365 { config, ledger, transport, seed, context }
+        Office365 { config, ledger, transport, seed, context, replay: None }
+    }
+
+    /// The same source, shipping again instead of what is new. Its ledger must be one that holds nothing.
+    #[must_use]
+    pub fn replaying(mut self, replay: Replay) -> Office365 {
+        self.replay = Some(replay);
+        self
     }
 }
 
@@ -84,10 +93,11 @@ impl Source for Office365 {
             };
             // What has not ended by itself ends where it stands.
             roster.abandon().await;
-            let Some(undone) = ended? else { return Ok(()) };
+            let Some(mut undone) = ended? else { return Ok(()) };
             if shared.is_closed.load(Ordering::Relaxed) {
                 return Err(RunError::plain("the topology takes no more events"));
             }
+            undone.extend(self.replay.iter().flat_map(Replay::unfound));
             if undone.is_empty() { Ok(()) } else { Err(RunError::plain(undone.join("; "))) }
         })
     }
@@ -109,9 +119,12 @@ impl Office365 {
     fn roster(&self, shared: &Arc<Shared>) -> Roster {
         let (config, ledger) = (&self.config, Arc::clone(&self.ledger));
         let opening = Opening::new(config.clone(), ledger, Arc::clone(&self.transport), self.seed);
-        let inline = config.tenants.iter().filter(|tenant| tenant.file.is_none());
+        // A replay is of the tenants that were chosen for it, wherever they are declared.
+        let is_watched = self.replay.is_none();
+        let folder = config.tenants_dir.as_deref().filter(|_| is_watched);
+        let folder = folder.map(|path| config.open_tenants_dir(path));
+        let inline = config.tenants.iter().filter(|tenant| tenant.file.is_none() || !is_watched);
         let inline = inline.filter_map(FileTenant::inline).collect();
-        let folder = config.tenants_dir.as_deref().map(|path| config.open_tenants_dir(path));
         Roster::new(Arc::clone(shared), Arc::new(opening), inline, folder.map(Watch::new))
     }
 
@@ -134,6 +147,7 @@ impl Office365 {
             shutdown,
             is_closed: AtomicBool::new(false),
             is_once: context.mode == RunMode::Once,
+            replay: self.replay.clone(),
             listing: config.listing_rules(),
             poll_interval: config.poll_interval,
             fetch_concurrency: usize::from(config.fetch_concurrency.get()),

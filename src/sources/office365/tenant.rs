@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -88,6 +88,8 @@ pub(super) struct Tenant {
     pub(super) paused_until: Mutex<Option<Instant>>,
     /// Pauses since a blob was last delivered.
     pub(super) pauses: AtomicU32,
+    /// Blobs lost since the start.
+    pub(super) lost: AtomicU64,
 }
 
 impl FeedHandle {
@@ -240,7 +242,7 @@ impl Tenant {
             handle.refresh_status(&self).await;
         }
         if self.shared.is_once {
-            self.name_pending(&mut work.undone).await;
+            self.name_undelivered(&mut work.undone).await;
         }
         work.undone
     }
@@ -324,7 +326,11 @@ impl Tenant {
             || self.pauses.load(Ordering::Relaxed) > ONCE_PAUSES_MAX
     }
 
-    async fn name_pending(&self, undone: &mut Vec<String>) {
+    async fn name_undelivered(&self, undone: &mut Vec<String>) {
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            undone.push(format!("{}: {lost} blobs are lost", self.name));
+        }
         let persist = &self.shared.persist;
         for handle in self.feeds.values() {
             let read = || persist.ledger().status(handle.opened.feed);

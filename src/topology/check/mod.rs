@@ -34,6 +34,14 @@ impl Checked {
             Some(Settings::Transform(_) | Settings::Sink(_)) | None => None,
         })
     }
+
+    /// The sinks, for commands that concern them.
+    pub fn sinks(&self) -> impl Iterator<Item = (&ComponentId, &dyn SinkConfig)> {
+        self.nodes.iter().filter_map(|node| match &node.declared.settings {
+            Some(Settings::Sink(config)) => Some((&node.declared.id, &**config)),
+            Some(Settings::Source(_) | Settings::Transform(_)) | None => None,
+        })
+    }
 }
 
 /// A component in its place.
@@ -45,6 +53,8 @@ pub(super) struct Node {
     pub(super) outputs: Vec<Output>,
     /// A transform's workers-to-be.
     pub(super) prepared: Option<Prepared>,
+    /// Outputs, by number, whose readers were left out. Nothing in a whole topology.
+    pub(super) left_out: Vec<usize>,
 }
 
 /// An output of a component, by the numbers of both.
@@ -79,8 +89,13 @@ pub fn check(components: Vec<Declared>, read_file: &ReadFile<'_>) -> Result<Chec
         return Err(faults);
     }
     let nodes = components.into_iter().zip(inputs).zip(typed);
-    let node =
-        |((declared, inputs), (outputs, prepared))| Node { declared, inputs, outputs, prepared };
+    let node = |((declared, inputs), (outputs, prepared))| Node {
+        declared,
+        inputs,
+        outputs,
+        prepared,
+        left_out: Vec::new(),
+    };
     Ok(Checked { nodes: nodes.map(node).collect(), warnings })
 }
 

@@ -157,3 +157,17 @@ fn a_blob_that_cannot_be_fetched_until_it_expires_is_lost_and_counted() {
     assert_eq!(metrics.sum("o365_blobs_total", &["lost"]), 1);
     assert_eq!(metrics.sum("o365_blobs_pending", &[]), 0);
 }
+
+#[test]
+fn a_run_that_ends_by_itself_says_what_it_has_lost() {
+    let ((), metrics) = simulate(async || {
+        let rig = Rig::new(vec![tenant(CONTOSO, "contoso.example")]);
+        let mut blob = NewBlob::new(start() - TimeDelta::hours(3), NewContent::Generated(5));
+        blob.expires = Some(start() - TimeDelta::hours(1));
+        rig.tenants.add_blob(CONTOSO, ContentType::Exchange, blob).unwrap();
+        let error = rig.once().await.unwrap_err().to_string();
+        assert!(error.contains("contoso: 1 blobs are lost"), "{error}");
+        rig.once().await.expect("it was said, once");
+    });
+    assert_eq!(metrics.sum("o365_blobs_total", &["lost"]), 1);
+}

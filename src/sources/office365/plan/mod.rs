@@ -18,7 +18,7 @@ pub(super) use retries::{
 pub(super) use subscriptions::{SubscriptionStep, subscription_step};
 pub(super) use windows::{
     ListingRules, Progress, Unlisted, WindowLength, api_now, first_start, is_relisting_due,
-    is_skewed, listed_until, listing_end, next_relisted_window, next_window,
+    is_skewed, listable_since, listed_until, listing_end, next_relisted_window, next_window,
 };
 
 /// How far back the API lists content.

@@ -139,7 +139,7 @@ pub(in super::super) fn next_window(
     now: Timestamp,
 ) -> Option<NextWindow> {
     let Progress { listed_until, position, end, length } = *progress;
-    let floor = now - delta(LISTABLE) + LISTABLE_MARGIN;
+    let floor = listable_since(now);
     let wanted = position.unwrap_or_else(|| match listed_until {
         Some(until) => until - delta(rules.relist_overlap),
         None => first_start(rules, now),
@@ -156,7 +156,12 @@ pub(in super::super) fn next_window(
 
 /// Where the listing of a new feed starts.
 pub(in super::super) fn first_start(rules: &ListingRules, now: Timestamp) -> Timestamp {
-    (now - delta(rules.lookback)).max(now - delta(LISTABLE) + LISTABLE_MARGIN)
+    (now - delta(rules.lookback)).max(listable_since(now))
+}
+
+/// The oldest creation time that is listed.
+pub(in super::super) fn listable_since(now: Timestamp) -> Timestamp {
+    now - delta(LISTABLE) + LISTABLE_MARGIN
 }
 
 /// Whether all that the API still lists is to be listed again, for blobs that appear after days.
