@@ -6,15 +6,14 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use office365::{ApiError, Hint, Page, Started, Window};
+use office365::{Page, Started};
 use pipeline_core::{ErrorStage, Timestamp};
 use tokio::time::Instant;
 
 use super::{
-    blob::chain,
     listing::Listed,
     plan::{self, ListingRules, ListingStep, Progress, SubscriptionStep, Unlisted, WindowLength},
-    replay::Span,
+    poll_error::PollError,
     tenant::{FeedHandle, Tenant},
 };
 
@@ -54,62 +53,6 @@ pub(super) struct Feed {
     failures: u32,
     /// Rows that named no blob, since the start.
     bad_rows: usize,
-}
-
-/// Why a poll did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PollError {
-    #[error("the API refused the request")]
-    Api(#[from] ApiError),
-    #[error(
-        "the subscription was asked to start and is not enabled yet; it is asked again after {until}"
-    )]
-    Unsubscribed { until: Timestamp },
-    #[error("the listing of {window} does not end")]
-    Endless { window: Window },
-    #[error("what was created from {} to {} is asked for, and the API lists it no more", span.since(), span.until())]
-    Unlistable { span: Span },
-    #[error("a fault of this program: the poll panicked")]
-    Panicked,
-}
-
-impl PollError {
-    pub(super) fn step(&self) -> ListingStep {
-        match self {
-            PollError::Api(error) => plan::after_listing_error(error.class()),
-            PollError::Unsubscribed { .. } | PollError::Unlistable { .. } => ListingStep::Later,
-            PollError::Endless { .. } | PollError::Panicked => ListingStep::Soon(None),
-        }
-    }
-
-    /// The label of the error's metric.
-    fn metric_type(&self) -> &'static str {
-        match self {
-            PollError::Api(ApiError::ForeignHost { .. }) => "foreign_host",
-            PollError::Api(_)
-            | PollError::Unsubscribed { .. }
-            | PollError::Endless { .. }
-            | PollError::Unlistable { .. }
-            | PollError::Panicked => "listing_failed",
-        }
-    }
-
-    fn hint(&self) -> Option<Hint> {
-        match self {
-            PollError::Api(error) => error.hint(),
-            PollError::Unsubscribed { .. }
-            | PollError::Endless { .. }
-            | PollError::Unlistable { .. }
-            | PollError::Panicked => None,
-        }
-    }
-
-    pub(super) fn text(&self) -> String {
-        match self {
-            PollError::Api(error) => chain(error),
-            other => chain(other),
-        }
-    }
 }
 
 impl Feed {
@@ -226,7 +169,8 @@ impl Feed {
         let (persist, ledger) = (&tenant.shared.persist, tenant.shared.persist.ledger());
         let (content_type, row) = (handle.content_type, handle.opened.feed);
         let listed = tenant.client.list_subscriptions().await?;
-        let now = tenant.shared.clock.now();
+        // By the clock of who counts the minutes, as it just answered: the local one may be set meanwhile.
+        let now = tenant.client.server_now().unwrap_or_else(|| tenant.shared.clock.now());
         let step = plan::subscription_step(
             content_type,
             &listed,
@@ -292,8 +236,8 @@ impl Feed {
 
     /// A poll's progress before its first window.
     fn progress(&self, end: Timestamp) -> Progress {
-        let (listed_until, length) = (self.listed_until, self.window_length);
-        Progress { listed_until, position: None, end, length }
+        let (listed_from, listed_until) = (self.listed_from, self.listed_until);
+        Progress { listed_from, listed_until, position: None, end, length: self.window_length }
     }
 
     /// Writes down where a feed begins that was never listed. Its first listing is one of everything.

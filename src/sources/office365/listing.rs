@@ -8,8 +8,9 @@ use std::{collections::HashSet, sync::Arc};
 use office365::{Page, Window};
 
 use super::{
-    feed::{Feed, PollError},
+    feed::Feed,
     plan::{self, ListingStep, WindowLength},
+    poll_error::PollError,
 };
 
 /// What became of the listing of a window.

@@ -20,6 +20,7 @@ mod metrics;
 mod opening;
 mod persist;
 mod plan;
+mod poll_error;
 mod quiet;
 mod replay;
 pub mod report;

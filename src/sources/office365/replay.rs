@@ -20,10 +20,11 @@ use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceCon
 use super::{
     build::{ledger_path, open_ledger},
     config::Config,
-    feed::{Feed, PollError},
+    feed::Feed,
     ledger::{FeedRecord, FeedRow, LedgerError, LedgerReader, Undelivered},
     listing::Listed,
     plan::{self, Progress},
+    poll_error::PollError,
 };
 
 /// What is shipped again.
@@ -227,23 +228,49 @@ impl Feed {
         let known = Page { blobs, bad_rows: 0, bad_rows_shown, next: None, server_date: None };
         self.enter(known, None).await;
         let Some(span) = replay.span else { return Ok(()) };
+        let unlisted = self.list_span(span).await?;
+        // What was looked for by its id is missed by its id.
+        match unlisted.filter(|_| replay.only.is_none()) {
+            Some(span) => Err(PollError::Unlistable { span }),
+            None => Ok(()),
+        }
+    }
+
+    /// Lists `span`, and gives from where to where it was not listed because the API lists that no more.
+    async fn list_span(&mut self, span: Span) -> Result<Option<Span>, PollError> {
+        let tenant = Arc::clone(&self.tenant);
         let rules = &tenant.shared.listing;
+        if tenant.client.server_now().is_none() {
+            // Any answer tells the API's clock, by which it is decided what is listed.
+            tenant.client.list_subscriptions().await?;
+        }
         let end = span.until().min(plan::listing_end(rules, tenant.api_now()));
-        let (position, length) = (Some(span.since()), self.window_length);
-        let mut progress = Progress { listed_until: None, position, end, length };
+        let mut unlisted = span.unlistable(tenant.api_now());
+        let mut position = span.since();
+        let progress = |position, length| {
+            let (listed_from, listed_until) = (None, None);
+            Progress { listed_from, listed_until, position: Some(position), end, length }
+        };
         tenant.wait_out_pause().await;
-        while let Some(next) = plan::next_window(rules, &progress, tenant.api_now()) {
+        while let Some(next) = {
+            let progress = progress(position, self.window_length);
+            plan::next_window(rules, &progress, tenant.api_now())
+        } {
             if self.list_window(next.window).await? == Listed::Whole {
-                progress.position = Some(next.window.end());
+                if let Some(missed) = next.missed {
+                    let since = unlisted.map_or(missed.start, |before| before.since());
+                    unlisted = Span::new(since, missed.end);
+                }
+                position = next.window.end();
             }
-            progress.length = self.window_length;
             tenant.wait_out_pause().await;
         }
-        // By the API's own clock, which the listings have told.
-        match span.unlistable(tenant.api_now()) {
-            Some(span) if replay.only.is_none() => Err(PollError::Unlistable { span }),
-            Some(_) | None => Ok(()),
+        // The rest, where a long pause has put it out of reach.
+        if position > span.since() && position < end.trunc_subsecs(0) {
+            let since = unlisted.map_or(position, |before| before.since());
+            unlisted = Span::new(since, end);
         }
+        Ok(unlisted)
     }
 }
 

@@ -1,12 +1,15 @@
 //! Blobs that come into sight long after they were created, or are said to be gone, or to be elsewhere, before they are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::TimeDelta;
 use fake_tenant::{ContentType, Fault, FaultTarget, NewBlob, NewContent, Operation};
 
-use super::rig::{CONTOSO, Rig, history, simulate, start, tenant};
+use super::{
+    rig::{CONTOSO, Rig, history, simulate, start, tenant},
+    tamper::response,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -119,4 +122,35 @@ fn a_row_that_names_no_blob_fails_a_run_that_ends_by_itself() {
         rig.run_for(Duration::from_hours(7)).await.unwrap();
         rig.assert_exact();
     });
+}
+
+/// Has no listing work for a first run, and gives the metrics of a second one `days` later.
+fn begin_in_vain(lookback: Duration, created: i64, days: u32) -> (usize, u64) {
+    let (missing, metrics) = simulate(async || {
+        let mut rig = rig();
+        rig.config.lookback = lookback;
+        rig.config.relist_all_interval = Duration::ZERO;
+        add(&rig, created, -created);
+        rig.tamper = Some(Arc::new(|request, sound| {
+            let is_listing = request.extensions().get() == Some(&office365::Operation::ListContent);
+            Ok(if is_listing { response(500, &[], "") } else { sound })
+        }));
+        rig.run_for(Duration::from_mins(1)).await.unwrap();
+        rig.tamper = None;
+        tokio::time::sleep(days * DAY).await;
+        rig.run_for(Duration::from_hours(1)).await.unwrap();
+        rig.verify().missing.len()
+    });
+    (missing, metrics.sum("component_errors_total", &["listing_gap"]))
+}
+
+#[test]
+fn a_feed_whose_first_listing_comes_days_late_begins_where_it_was_to_begin() {
+    assert_eq!(begin_in_vain(DAY, 20, 3), (0, 0));
+}
+
+#[test]
+fn what_slips_out_of_reach_before_the_first_listing_is_named() {
+    let (missing, gaps) = begin_in_vain(7 * DAY, 24 * 6, 3);
+    assert!(missing > 0 && gaps > 0, "{missing} {gaps}");
 }

@@ -13,7 +13,7 @@ use fake_tenant::{Completeness, FakeTenants, Filter, History, Settings, TenantSp
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use o365flow::sources::office365::{
-    Config,
+    Config, Replay,
     ledger::{Ledger, SqliteLedger},
 };
 use pipeline_core::{
@@ -65,6 +65,8 @@ pub(super) struct Rig {
     pub(super) seed: u64,
     /// What stands between the source and the API.
     pub(super) tamper: Option<Arc<Tamper>>,
+    /// What is shipped again instead of what is new.
+    pub(super) replay: Option<Replay>,
 }
 
 /// A week with copies and blobs that are listed late; it ends two days before the start, so that all of it is settled.
@@ -102,6 +104,7 @@ impl Rig {
             judge: Arc::new(|_, _| Outcome::Delivered),
             sink_delay: Duration::from_millis(50),
             tamper: None,
+            replay: None,
         }
     }
 
@@ -153,7 +156,10 @@ impl Rig {
         let transport = tampered(self.transport(), self.tamper.clone());
         let ledger = Arc::clone(&self.ledger);
         let context = self.context(mode);
-        let source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
+        let mut source = self.config.build_on(ledger, transport, self.seed, context).unwrap();
+        if let Some(replay) = &self.replay {
+            source = source.replaying(replay.clone());
+        }
         let batches_max = NonZeroUsize::new(4).unwrap();
         let (outlet, inlet) = edge(batches_max, &testing::metrics(ComponentKind::Sink, "sink"));
         let writer = testing::metrics(ComponentKind::Source, "office365");

@@ -98,6 +98,8 @@ pub(in super::super) struct Unlisted {
 /// How far a poll has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Progress {
+    /// Where the feed began, as the ledger knows: a feed that was never listed has all from there to list.
+    pub(in super::super) listed_from: Option<Timestamp>,
     /// What the ledger knows.
     pub(in super::super) listed_until: Option<Timestamp>,
     /// The end of the poll's last window.
@@ -138,19 +140,20 @@ pub(in super::super) fn next_window(
     progress: &Progress,
     now: Timestamp,
 ) -> Option<NextWindow> {
-    let Progress { listed_until, position, end, length } = *progress;
-    let floor = listable_since(now);
-    let wanted = position.unwrap_or_else(|| match listed_until {
-        Some(until) => until - delta(rules.relist_overlap),
-        None => first_start(rules, now),
-    });
-    let start = wanted.max(floor).trunc_subsecs(0);
+    let Progress { listed_from, listed_until, position, end, length } = *progress;
+    let beginning = first_start(rules, now).min(listed_from.unwrap_or(Timestamp::MAX_UTC));
+    let overlapping = listed_until.map(|until| until - delta(rules.relist_overlap));
+    let wanted = position.or(overlapping).unwrap_or(beginning);
+    let start = wanted.max(listable_since(now)).trunc_subsecs(0);
     let window_end = end.trunc_subsecs(0).min(start + length.0);
     let window = Window::new(start, window_end).ok()?;
-    let missed = position
-        .or(listed_until)
-        .filter(|listed| *listed < start)
-        .map(|listed| Unlisted { start: listed, end: start });
+    let unlisted_since = match position.or(listed_until) {
+        Some(listed) => listed,
+        // A feed begins at what can just be listed, and its first request takes a moment: that is no gap.
+        None if start <= beginning + LISTABLE_MARGIN => start,
+        None => beginning,
+    };
+    let missed = (unlisted_since < start).then_some(Unlisted { start: unlisted_since, end: start });
     Some(NextWindow { window, missed })
 }
 
@@ -225,7 +228,8 @@ mod tests {
         position: Option<Timestamp>,
         end: Timestamp,
     ) -> Progress {
-        Progress { listed_until, position, end, length: WindowLength::LONGEST }
+        let length = WindowLength::LONGEST;
+        Progress { listed_from: None, listed_until, position, end, length }
     }
 
     /// All windows of a poll at `now`, with a clock that stands still.
@@ -314,6 +318,29 @@ mod tests {
         let stale = time("2026-03-01T13:00:00");
         let next = next_window(&RULES, &progress(None, Some(stale), end), later).unwrap();
         assert_eq!(next.missed, Some(Unlisted { start: stale, end: time("2026-03-01T14:05:00") }));
+    }
+
+    #[test]
+    fn a_feed_that_began_and_was_never_listed_has_all_since_then_to_list() {
+        let rules = ListingRules { lookback: Duration::from_hours(24), ..RULES };
+        let next = |listed_from: &str, now: &str| {
+            let now = time(now);
+            let progress = Progress {
+                listed_from: Some(time(listed_from)),
+                ..progress(None, None, listing_end(&rules, now))
+            };
+            let next = next_window(&rules, &progress, now).unwrap();
+            (next.window.start(), next.missed)
+        };
+        let from = "2026-03-07T12:00:00";
+        assert_eq!(next(from, "2026-03-10T12:00:00"), (time(from), None));
+        assert_eq!(next(from, "2026-03-14T12:03:00"), (time("2026-03-07T12:08:00"), None));
+        let reached = time("2026-03-09T12:05:00");
+        let missed = Unlisted { start: time(from), end: reached };
+        assert_eq!(next(from, "2026-03-16T12:00:00"), (reached, Some(missed)));
+        // A clock that was wrong then.
+        let start = time("2026-03-07T12:00:00");
+        assert_eq!(next("2027-03-07T12:00:00", "2026-03-08T12:00:00"), (start, None));
     }
 
     #[test]

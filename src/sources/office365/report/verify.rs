@@ -173,8 +173,9 @@ impl Listing<'_> {
         // Nothing before the feed's beginning was ever asked for.
         let start = record.listed_from.map_or(span.start, |from| from.max(span.start));
         let end = span.end.min(self.now());
+        let length = WindowLength::LONGEST;
         let mut progress =
-            Progress { listed_until: None, position: None, end, length: WindowLength::LONGEST };
+            Progress { listed_from: None, listed_until: None, position: None, end, length };
         let mut unknown = Vec::new();
         while let Some(window) =
             plan::next_relisted_window(&rules, Some(start), &progress, self.now())
