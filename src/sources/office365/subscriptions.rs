@@ -189,6 +189,8 @@ impl Subscriptions {
         now: Timestamp,
     ) -> Result<StartOutcome, StartError> {
         let listed = self.client.list_subscriptions().await?;
+        // The API's own clock counts.
+        let now = self.client.server_now().unwrap_or(now);
         match book.enter(self.tenant_id(), content_type, &listed, now).await? {
             SubscriptionStep::Ready => Ok(StartOutcome::WasEnabled),
             SubscriptionStep::WaitUntil(until) => Ok(StartOutcome::Asked { until }),

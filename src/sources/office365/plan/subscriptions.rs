@@ -32,10 +32,8 @@ pub(in super::super) fn subscription_step(
         return SubscriptionStep::Ready;
     }
     match start_attempted {
-        // A time in the future is the mark of a clock that was wrong.
-        Some(at) if at <= now && now < at + START_PAUSE => {
-            SubscriptionStep::WaitUntil(at + START_PAUSE)
-        }
+        // A time far in the future is the mark of a clock that was wrong.
+        Some(at) if (now - at).abs() < START_PAUSE => SubscriptionStep::WaitUntil(at + START_PAUSE),
         Some(_) | None => SubscriptionStep::Start,
     }
 }
@@ -85,6 +83,7 @@ mod tests {
             (&[], false, Some(85), Start),
             (&[], false, Some(86), WaitUntil(minute(101))),
             (&[Some(false)], false, Some(100), WaitUntil(minute(115))),
+            (&[], false, Some(105), WaitUntil(minute(120))),
             (&[], false, Some(200), Start),
             (&[Some(true)][..], false, Some(99), Ready),
         ] {
