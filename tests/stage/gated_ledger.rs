@@ -90,6 +90,7 @@ impl<G: Gate> Ledger for Gated<G> {
         record_first_listing(feed: FeedRow, from: Timestamp) -> ();
         record_relisting(feed: FeedRow, at: Timestamp) -> ();
         take_due(feeds: Vec<FeedRow>, now: Timestamp, limit: u32) -> Due;
+        release(feeds: Vec<FeedRow>, held: Vec<BlobRow>, next_attempt: Timestamp) -> ();
         make_due(feed: FeedRow) -> ();
         put_back(blob: BlobReturn) -> ();
         status(feed: FeedRow) -> FeedStatus;

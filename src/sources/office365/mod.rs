@@ -35,6 +35,7 @@ mod subscriptions;
 mod tenant;
 mod tenants_dir;
 mod watch;
+mod work;
 
 /// What the API is made of, for commands.
 pub use ::office365::{ContentType, TenantId, parse_time};

@@ -13,11 +13,11 @@ use std::{
 };
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use office365::{ApiError, ContentType, RateLimiter, TenantClient};
 use pipeline_core::Timestamp;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -26,10 +26,11 @@ use super::{
     blob::Attempt,
     duplicates::Duplicates,
     feed::Feed,
-    ledger::{FeedRow, FeedState, FeedStatus},
+    ledger::{BlobRow, FeedRow, FeedState, FeedStatus},
     metrics::{FeedMetrics, TenantMetrics},
     plan,
     shared::Shared,
+    work::Work,
 };
 
 /// Blobs whose records are with the sinks. What their records take is bounded in bytes; this bounds the blobs, of which
@@ -47,6 +48,9 @@ const ONCE_WAIT_MAX: TimeDelta = TimeDelta::minutes(2);
 
 /// A run that ends by itself gives the tenant up after so many pauses without a blob delivered between them.
 const ONCE_PAUSES_MAX: u32 = 10;
+
+/// The wait before a blob is fetched again that was left behind by a fault.
+const STRAY_PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// A feed as its blobs see it.
 pub(super) struct FeedHandle {
@@ -218,7 +222,7 @@ impl Tenant {
     /// Lists and fetches until the source stops, or, where it ends by itself, until all is done that can be. Gives
     /// what could not be done.
     pub(super) async fn run(self: Arc<Self>) -> Vec<String> {
-        let mut work = Work { feeds: JoinSet::new(), blobs: JoinSet::new(), undone: Vec::new() };
+        let mut work = Work::default();
         for handle in self.feeds.values() {
             let feed = Feed::new(Arc::clone(&self), Arc::clone(handle));
             let label = format!("{} {}", self.name, handle.content_type);
@@ -233,10 +237,10 @@ impl Tenant {
         }
         // What is under way ends by itself now that the source stops.
         while let Some(ended) = work.feeds.join_next().await {
-            work.feed_ended(ended);
+            work.feed_ended(ended, &self);
         }
-        while let Some(ended) = work.blobs.join_next().await {
-            work.blob_ended(ended);
+        while let Some(ended) = work.blobs.join_next_with_id().await {
+            work.blob_ended(ended, &self);
         }
         for handle in self.feeds.values() {
             handle.refresh_status(&self).await;
@@ -279,8 +283,8 @@ impl Tenant {
             is_news = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                Some(ended) = work.blobs.join_next() => { work.blob_ended(ended); true }
-                Some(ended) = work.feeds.join_next() => { work.feed_ended(ended); true }
+                Some(ended) = work.blobs.join_next_with_id() => { work.blob_ended(ended, self); true }
+                Some(ended) = work.feeds.join_next() => { work.feed_ended(ended, self); true }
                 () = self.wake.notified() => true,
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() && self.places(work) > 0 => true,
                 _ = look.tick() => {
@@ -308,12 +312,29 @@ impl Tenant {
             (0..places).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
         let limit = u32::try_from(places.len()).unwrap_or(u32::MAX);
         let feeds: Vec<FeedRow> = self.feeds.keys().copied().collect();
-        let take = || shared.persist.ledger().take_due(feeds.clone(), shared.clock.now(), limit);
+        let held: Vec<BlobRow> = work.held.values().copied().collect();
+        let ledger = shared.persist.ledger();
+        let mut has_strays = std::mem::take(&mut work.has_strays);
+        let take = || {
+            let (feeds, held, now) = (feeds.clone(), held.clone(), shared.clock.now());
+            // An error may have hidden that blobs were handed out all the same.
+            let release = std::mem::replace(&mut has_strays, true)
+                .then(|| ledger.release(feeds.clone(), held, now + STRAY_PAUSE));
+            async move {
+                if let Some(release) = release {
+                    release.await?;
+                }
+                ledger.take_due(feeds, now, limit).await
+            }
+            .boxed()
+        };
         let due = shared.persist.until_done("take blobs that are due", take).await;
         for blob in due.blobs {
             let Some(handle) = self.feeds.get(&blob.feed) else { continue };
+            let row = blob.row;
             let attempt = Attempt::new(Arc::clone(self), Arc::clone(handle), blob);
-            work.blobs.spawn(attempt.run(places.pop()));
+            let task = work.blobs.spawn(attempt.run(places.pop()));
+            work.held.insert(task.id(), row);
         }
         due.next_at
     }
@@ -341,33 +362,6 @@ impl Tenant {
                     self.name, handle.content_type
                 ));
             }
-        }
-    }
-}
-
-/// What is under way for a tenant.
-struct Work {
-    feeds: JoinSet<Result<(), String>>,
-    blobs: JoinSet<()>,
-    undone: Vec<String>,
-}
-
-impl Work {
-    fn is_idle(&self) -> bool {
-        self.feeds.is_empty() && self.blobs.is_empty()
-    }
-
-    fn feed_ended(&mut self, ended: Result<Result<(), String>, tokio::task::JoinError>) {
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.undone.push(error),
-            Err(error) => self.undone.push(format!("a feed's task ended early: {error}")),
-        }
-    }
-
-    fn blob_ended(&mut self, ended: Result<(), tokio::task::JoinError>) {
-        if let Err(error) = ended {
-            self.undone.push(format!("a blob's task ended early: {error}"));
         }
     }
 }

@@ -53,6 +53,35 @@ fn a_full_disk_is_waited_out_and_nothing_is_lost() {
     }
 }
 
+/// Does what it is asked, and every other time says that it could not.
+#[derive(Debug, Default)]
+struct Lying(AtomicU64);
+
+impl Gate for Lying {
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        request: BoxFuture<'a, Result<T, LedgerError>>,
+    ) -> BoxFuture<'a, Result<T, LedgerError>> {
+        let lies = name == "take_due" && self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        Box::pin(async move {
+            let answer = request.await?;
+            if lies { Err(disk_full()) } else { Ok(answer) }
+        })
+    }
+}
+
+#[test]
+fn blobs_whose_handing_out_was_done_and_called_failed_are_handed_out_again() {
+    simulate(async || {
+        let spec = tenant(CONTOSO, "contoso.example").with_history(history(3));
+        let mut rig = Rig::new(vec![spec]);
+        rig.ledger = Arc::new(Gated { inner: Arc::clone(&rig.ledger), gate: Lying::default() });
+        rig.run_for(Duration::from_hours(12)).await.unwrap();
+        rig.assert_exact();
+    });
+}
+
 #[test]
 fn a_disk_that_stays_full_does_not_keep_the_program_from_ending() {
     simulate(async || {

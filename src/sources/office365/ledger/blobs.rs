@@ -249,6 +249,26 @@ fn next_at(db: &Connection, feeds: &[FeedRow]) -> rusqlite::Result<Option<Timest
     Ok(next.map(timestamp))
 }
 
+pub(super) fn release(
+    db: &Connection,
+    feeds: &[FeedRow],
+    held: &[BlobRow],
+    next_attempt: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut handed_out = db
+        .prepare_cached("SELECT id FROM blobs WHERE feed = ?1 AND state = 1 AND state IN (0, 1)")?;
+    let mut release =
+        db.prepare_cached("UPDATE blobs SET state = ?2, next_attempt = ?3 WHERE id = ?1")?;
+    for feed in feeds {
+        let rows: Vec<i64> =
+            handed_out.query_map([feed.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for row in rows.into_iter().filter(|row| !held.contains(&BlobRow(*row))) {
+            release.execute(params![row, LISTED, millis(next_attempt)])?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn make_due(db: &Connection, feed: FeedRow) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE blobs SET attempts = 0, next_attempt = 0 WHERE feed = ?1 AND state IN (0, 1)",

@@ -264,6 +264,15 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
         limit: u32,
     ) -> BoxFuture<'_, Result<Due, LedgerError>>;
 
+    /// Takes back what is handed out and not among `held`, to be handed out again not before `next_attempt`: what an
+    /// answer was lost about, or a holder that is gone.
+    fn release(
+        &self,
+        feeds: Vec<FeedRow>,
+        held: Vec<BlobRow>,
+        next_attempt: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>>;
+
     /// Forgets the retry clocks of the feed's blobs: all that wait are due.
     fn make_due(&self, feed: FeedRow) -> BoxFuture<'_, Result<(), LedgerError>>;
 

@@ -167,6 +167,15 @@ impl Ledger for SqliteLedger {
         self.ask(move |db| blobs::take_due(db, &feeds, now, limit))
     }
 
+    fn release(
+        &self,
+        feeds: Vec<FeedRow>,
+        held: Vec<BlobRow>,
+        next_attempt: Timestamp,
+    ) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(move |db| blobs::release(db, &feeds, &held, next_attempt))
+    }
+
     fn make_due(&self, feed: FeedRow) -> BoxFuture<'_, Result<(), LedgerError>> {
         self.ask(move |db| blobs::make_due(db, feed))
     }
