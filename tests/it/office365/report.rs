@@ -211,6 +211,29 @@ fn what_is_newer_than_the_last_listing_is_not_due() {
 }
 
 #[test]
+fn what_appeared_after_the_last_poll_is_late_where_the_next_one_lists_it() {
+    simulate(async || {
+        let (rig, _dir, path) = rig_on_disk(0);
+        rig.run_for(Duration::from_hours(4)).await.unwrap();
+        let add = |minutes: i64| {
+            let created = Clock::now(&*rig.clock) - TimeDelta::minutes(minutes);
+            let content = fake_tenant::NewContent::Generated(1);
+            let blob = fake_tenant::NewBlob::new(created, content);
+            rig.tenants.add_blob(CONTOSO, fake_tenant::ContentType::Exchange, blob).unwrap()
+        };
+        add(30);
+        let report = verified(&rig, &path).await;
+        assert!(report.complete, "{report:#?}");
+        let late = report.feeds.iter().filter_map(|feed| feed.verification.as_ref());
+        assert_eq!(late.map(|one| (one.late, one.not_due)).max(), Some((1, 0)));
+        let older = add(150);
+        let report = verified(&rig, &path).await;
+        assert_eq!(missing(&report), [(older.as_str(), FoundBy::NextRelisting)]);
+        assert!(!report.complete);
+    });
+}
+
+#[test]
 fn feeds_that_are_configured_no_more_or_not_yet_are_shown_as_such() {
     simulate(async || {
         let (mut rig, _dir, path) = rig_on_disk(0);

@@ -142,6 +142,9 @@ pub struct Verification {
     pub known: u64,
     /// Those that it does not know and need not: created after `listed_until`.
     pub not_due: u64,
+    /// Those that it does not know yet, and that the next poll lists, which goes back by `relist_overlap`: they came into
+    /// sight after the last one.
+    pub late: u64,
     /// Those that it should know and does not.
     pub missing: Vec<MissingBlob>,
     /// Rows that named no blob.
@@ -160,12 +163,10 @@ pub struct MissingBlob {
     pub found_by: FoundBy,
 }
 
-/// What lists a blob that was not there, or was not seen, when its time was listed.
+/// What lists a blob that was not there, or was not seen, when its time was listed, and that no poll lists again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoundBy {
-    /// The next poll, which goes back by `relist_overlap`.
-    NextPoll,
     /// The next listing of everything, after `relist_all_interval`.
     NextRelisting,
     /// Nothing: `relist_all_interval` is 0.

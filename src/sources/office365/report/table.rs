@@ -120,13 +120,13 @@ fn write_verification(out: &mut Formatter<'_>, verification: &Verification) -> f
         write!(out, "the API lists {} blobs, ", verification.listed)?;
         write!(out, "{} are in the ledger", verification.known)?;
         write!(out, ", {} are not due yet", verification.not_due)?;
+        write!(out, ", {} are late", verification.late)?;
         writeln!(out, ", {} are missing", verification.missing.len())?;
     }
     for MissingBlob { content_id, created, found_by, .. } in
         verification.missing.iter().take(MISSING_NAMED_MAX)
     {
         let found_by = match found_by {
-            FoundBy::NextPoll => "the next poll lists it, if the source runs",
             FoundBy::NextRelisting => "the next listing of everything lists it",
             FoundBy::Nothing => "nothing will list it, as `relist_all_interval` is 0",
         };

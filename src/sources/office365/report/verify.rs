@@ -1,7 +1,7 @@
 //! Lists again what the API still lists, and looks for each blob in the ledger.
 //!
-//! Invariant: a blob that is called missing was listed by the API, was created before the time up to which its feed
-//! counts as listed, and was not in the ledger after that listing. The ledger is only read; of the tenant's requests a
+//! Invariant: a blob that is called missing was listed by the API, was created before the time from which the next poll
+//! of its feed lists, and was not in the ledger after that listing. The ledger is only read; of the tenant's requests a
 //! verification takes half, so that a source that runs beside it is not throttled.
 
 use std::{collections::HashSet, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use super::{
         Config, Tenant,
         blob::chain,
         ledger::{FeedRecord, LedgerError, LedgerReader},
-        plan::{self, ListingRules, ListingStep, Progress, WindowLength},
+        plan::{self, ListingStep, Progress, WindowLength},
     },
     FeedReport, FoundBy, MissingBlob, SourceReport, Verification,
 };
@@ -59,6 +59,18 @@ enum FeedError {
     Ledger(#[from] LedgerError),
     #[error("the tenant's settings cannot be used")]
     Settings(#[from] RunError),
+}
+
+impl FeedError {
+    /// Whether a listing of a shorter window may work.
+    fn is_of_length(&self) -> bool {
+        match self {
+            FeedError::Api { source, .. } => {
+                plan::after_listing_error(source.class()) == ListingStep::Again
+            }
+            FeedError::Endless { .. } | FeedError::Ledger(_) | FeedError::Settings(_) => false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Verifier<'_> {
@@ -181,23 +193,40 @@ impl Listing<'_> {
             plan::next_relisted_window(&rules, Some(start), &progress, self.now())
         {
             found.from = found.from.or(Some(window.start()));
-            self.verify_window(record, window, found, &mut unknown).await?;
+            match self.verify_window(record, window, found, &mut unknown).await {
+                Ok(()) => {}
+                // As the source does it: a shorter listing is over before its links are too old.
+                Err(error) => match progress.length.after_break(window) {
+                    Some(shorter) if error.is_of_length() => {
+                        progress.length = shorter;
+                        continue;
+                    }
+                    Some(_) | None => return Err(error),
+                },
+            }
             progress.position = Some(window.end());
             found.until = progress.position;
         }
         // The source may have listed them meanwhile.
         let unknown = self.verifier.ledger.unknown(record.row, unknown)?;
-        let (due, not_due): (Vec<_>, Vec<_>) =
-            unknown.into_iter().partition(|blob| blob.created < listed_until);
-        found.not_due = not_due.len() as u64;
-        found.known = found.listed - found.not_due - due.len() as u64;
-        let missing = |blob: BlobRef| MissingBlob {
-            found_by: found_by(&rules, listed_until, blob.created),
+        let next_poll_since = listed_until - plan::delta(rules.relist_overlap);
+        let (missing, due): (Vec<_>, Vec<_>) =
+            unknown.into_iter().partition(|blob| blob.created < next_poll_since);
+        found.late = due.iter().filter(|blob| blob.created < listed_until).count() as u64;
+        found.not_due = due.len() as u64 - found.late;
+        found.known = found.listed - (missing.len() + due.len()) as u64;
+        let found_by = if rules.relist_all_interval.is_zero() {
+            FoundBy::Nothing
+        } else {
+            FoundBy::NextRelisting
+        };
+        let named = |blob: BlobRef| MissingBlob {
+            found_by,
             content_id: blob.id.0,
             created: blob.created,
             expires: blob.expires,
         };
-        found.missing = due.into_iter().map(missing).collect();
+        found.missing = missing.into_iter().map(named).collect();
         Ok(())
     }
 
@@ -271,21 +300,5 @@ impl Listing<'_> {
 
 /// Whether a listing that failed may work a little later.
 fn can_pass(error: &ApiError) -> bool {
-    matches!(
-        error.class(),
-        ErrorClass::Retry { .. }
-            | ErrorClass::Throttled { .. }
-            | ErrorClass::BadPage
-            | ErrorClass::WindowRefused
-    )
-}
-
-fn found_by(rules: &ListingRules, listed_until: Timestamp, created: Timestamp) -> FoundBy {
-    if created >= listed_until - plan::delta(rules.relist_overlap) {
-        FoundBy::NextPoll
-    } else if rules.relist_all_interval.is_zero() {
-        FoundBy::Nothing
-    } else {
-        FoundBy::NextRelisting
-    }
+    matches!(error.class(), ErrorClass::Retry { .. } | ErrorClass::Throttled { .. })
 }
