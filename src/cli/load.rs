@@ -9,11 +9,11 @@ use std::{
 use clap::Args;
 use pipeline_core::ComponentId;
 
-use super::Failure;
+use super::{Failure, complain};
 use crate::{
     components::{REGISTRY, office365, office365_config, read_table_files},
     config::{
-        self, Ask, Config, Global, Settings, TableReader,
+        self, Ask, Config, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
     topology::{self, Checked, state_dir},
@@ -62,9 +62,20 @@ impl ConfigFiles {
         if is_strict {
             refuse(too_open(self.paths.iter().map(PathBuf::as_path)))?;
         }
-        let loaded = load(&config::read_files(&self.paths)?, environment)?;
+        let privacy = if is_strict { Privacy::Strict } else { Privacy::Any };
+        let files = config::read_files(&self.paths)?;
+        let loaded = load_private(&files, environment, Ask::All, privacy)?;
         if is_strict {
             refuse(loaded.too_open())?;
+        }
+        Ok(loaded)
+    }
+
+    /// As [`ConfigFiles::load`], for a command that shows no log: says what is wrong in files that are left out.
+    pub(super) fn load_telling(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load()?;
+        for fault in &loaded.file_faults {
+            complain(format_args!("left out: {fault}"));
         }
         Ok(loaded)
     }
@@ -164,9 +175,19 @@ pub(super) fn load_asking(
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ask: Ask,
 ) -> Result<Loaded, Failure> {
+    load_private(files, variables, ask, Privacy::Any)
+}
+
+/// As [`load_asking`]; `privacy` is that of the files that are read again while the topology runs.
+fn load_private(
+    files: &[Arc<SourceFile>],
+    variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ask: Ask,
+    privacy: Privacy,
+) -> Result<Loaded, Failure> {
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
     let Config { global, mut components, secrets, mut private_files } = config;
-    let reader = TableReader::new(secrets, variables);
+    let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();
     for component in &mut components {
         let read = component.settings.as_mut().map(|settings| read_table_files(settings, &reader));

@@ -63,7 +63,7 @@ struct Document<'a> {
 
 impl Report {
     pub(super) fn execute(self, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = self.config.load()?;
+        let loaded = self.config.load_telling()?;
         let sources = load::office365_sources(&loaded);
         let sources = load::chosen(sources, self.source.as_deref())?;
         let now = clock.now();
@@ -94,7 +94,10 @@ impl Report {
                 say(serde_json::to_string_pretty(&document)?);
             }
         }
-        if reports.iter().all(|report| report.complete) { Ok(()) } else { Err(Failure::Negative) }
+        // A tenant whose file cannot be used is in no report.
+        let is_whole = loaded.file_faults.is_empty() || !self.tenant.is_empty();
+        let is_complete = is_whole && reports.iter().all(|report| report.complete);
+        if is_complete { Ok(()) } else { Err(Failure::Negative) }
     }
 }
 

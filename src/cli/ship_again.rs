@@ -78,7 +78,11 @@ pub(super) enum ShipError {
 impl Scope {
     /// Reads and checks the configuration.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let loaded = self.config.load()?;
+        let mut loaded = self.config.load_telling()?;
+        if self.tenants.is_empty() && !loaded.file_faults.is_empty() {
+            // All tenants are meant, and these would be passed over.
+            return Err(Failure::Config(std::mem::take(&mut loaded.file_faults)));
+        }
         self.check(&loaded)?;
         Ok(loaded)
     }

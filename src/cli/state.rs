@@ -56,7 +56,7 @@ impl State {
 
 impl Import {
     fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
-        let loaded = self.config.load()?;
+        let loaded = self.config.load_telling()?;
         let source = load::the_one(load::office365_sources(&loaded), self.source.as_deref())?;
         let now = clock.now();
         let listed_until = read_state(&self.file, now)?;

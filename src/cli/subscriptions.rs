@@ -126,7 +126,7 @@ impl SubscriptionsCommand {
 impl Scope {
     /// The sources, each with the tenants that are meant.
     fn sources(&self) -> Result<Vec<Office365Source>, Failure> {
-        let loaded = self.config.load()?;
+        let loaded = self.config.load_telling()?;
         let mut sources = load::office365_sources(&loaded);
         let known: Vec<String> = sources
             .iter()

@@ -29,7 +29,7 @@ pub use self::{
     interpolate::Variables,
     permissions::too_open,
     secrets::{Ask, Secrets},
-    tables::{ReadTable, TableReader},
+    tables::{Privacy, ReadTable, TableReader},
     tree::Node as ConfigNode,
 };
 

@@ -1,7 +1,7 @@
 //! Files that hold one table each and are read apart from the configuration, also while the program runs. Variables and
 //! secrets in them are replaced as in the configuration itself, and mistakes are found all at once, each at its line.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use pipeline_core::Problem;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{
     fault::{Fault, SourceFile, Span},
     interpolate::{self, Variables},
-    read,
+    permissions, read,
     secrets::{Secret, Secrets},
     tree::{self, Entry, Node, Table, Value},
 };
@@ -37,6 +37,15 @@ type KeptVariables = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct TableReader {
     secrets: Secrets,
     variables: Arc<KeptVariables>,
+    privacy: Privacy,
+}
+
+/// Which files may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privacy {
+    Any,
+    /// Those that no other user can read or change.
+    Strict,
 }
 
 impl TableReader {
@@ -45,7 +54,21 @@ impl TableReader {
         secrets: Secrets,
         variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> TableReader {
-        TableReader { secrets, variables: Arc::new(variables) }
+        TableReader { secrets, variables: Arc::new(variables), privacy: Privacy::Any }
+    }
+
+    /// The same reader, of these files only.
+    #[must_use]
+    pub fn of(self, privacy: Privacy) -> TableReader {
+        TableReader { privacy, ..self }
+    }
+
+    /// Why the file at `path` may not be read.
+    pub fn refusal(&self, path: &Path) -> Option<Fault> {
+        match self.privacy {
+            Privacy::Any => None,
+            Privacy::Strict => permissions::too_open(path),
+        }
     }
 
     /// As [`Secrets::read_tables`]. `key` has the name of the file, without its ending, in a file that lacks it.

@@ -104,6 +104,27 @@ fn what_the_owner_and_the_group_can_read_is_fine() {
 }
 
 #[test]
+fn a_tenants_file_that_others_can_read_stops_no_other_tenant() {
+    let folder = folder();
+    let config = CONFIG.replace("[[sources", "tenants_dir = \"tenants.d\"\n[[sources");
+    fs::write(folder.path().join("o365flow.toml"), config).expect("written");
+    fs::create_dir(folder.path().join("tenants.d")).expect("a folder");
+    let table = "tenant_id = \"5e0a9b7e-0f4d-4a8e-b7f1-3f0c8d1e2b22\"\n\
+                 client_id = \"8d7c6b5a-4f3e-4d2c-9b1a-00112233aabb\"\nclient_secret = \"hunter2\"\n";
+    fs::write(folder.path().join("tenants.d/other.toml"), table).expect("written");
+    chmod(folder.path(), "tenants.d/other.toml", 0o644);
+    let (output, said) = o365flow(folder.path(), &RUN);
+    assert!(output.status.code() == Some(1) && said.contains(PASSED), "{said}");
+    let backfill = ["backfill", "--since", "1d", "--config", "o365flow.toml"];
+    let (output, said) = o365flow(folder.path(), &backfill);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("`tenants.d/other.toml` can be read by any user"), "{said}");
+    let (output, said) = o365flow(folder.path(), &["validate", "o365flow.toml"]);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("warning: `tenants.d/other.toml` can be read by any user"), "{said}");
+}
+
+#[test]
 fn it_can_be_turned_off() {
     let folder = folder();
     for name in PRIVATE {

@@ -118,6 +118,9 @@ impl Doctor {
         if is_everything {
             let data_dir = &loaded.global.data_dir;
             let mut findings = self.permissions(loaded);
+            let file_faults = loaded.file_faults.iter();
+            findings
+                .extend(file_faults.map(|fault| Finding::fail("tenants_dir", fault.to_string())));
             findings.extend(state::look_at(data_dir));
             report.0.push(Subject {
                 kind: SubjectKind::State,

@@ -11,7 +11,7 @@ use std::{
 use super::{FileTenant, folder::Stamp};
 use crate::{
     config::{
-        ReadTable,
+        ReadTable, TableReader,
         fault::{Fault, SourceFile},
     },
     sources::office365::config::{App, Tenant},
@@ -58,17 +58,25 @@ impl KnownFile {
     }
 
     /// Takes the file's text, where that is another than before.
-    pub(super) fn take(&mut self, path: &Path) -> Result<Option<Arc<SourceFile>>, Fault> {
-        let text = match read_text(path) {
+    pub(super) fn take(
+        &mut self,
+        path: &Path,
+        reader: &TableReader,
+    ) -> Result<Option<Arc<SourceFile>>, Fault> {
+        let cannot = |error| Fault::general(format!("cannot read `{}`: {error}", path.display()));
+        let read = match reader.refusal(path) {
+            Some(fault) => Err(fault),
+            None => read_text(path).map_err(cannot),
+        };
+        let text = match read {
             Ok(text) => text,
-            Err(error) => {
+            Err(fault) => {
                 // It is tried again at each look, and told once.
                 self.taken = None;
-                let message = format!("cannot read `{}`: {error}", path.display());
-                let digest = Some(digest_of(&message));
+                let digest = Some(digest_of(&fault.message));
                 let is_known = std::mem::replace(&mut self.digest, digest) == digest;
                 self.has_mistakes = true;
-                return if is_known { Ok(None) } else { Err(Fault::general(message)) };
+                return if is_known { Ok(None) } else { Err(fault) };
             }
         };
         let digest = Some(digest_of(&text));

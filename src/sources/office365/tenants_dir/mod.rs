@@ -84,7 +84,7 @@ impl TenantsDir {
             if file.is_settled(&stamp, self.is_first_look) {
                 // The first look takes what it finds, so a second one must not rely on the times alone.
                 file.taken = (!self.is_first_look).then(|| stamp.clone());
-                match file.take(&path) {
+                match file.take(&path, &self.reader) {
                     Ok(text) => taken.extend(text),
                     Err(fault) => faults.push(fault),
                 }

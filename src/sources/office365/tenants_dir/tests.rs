@@ -1,11 +1,11 @@
 //! What is in force after each look at a real folder.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Secrets;
+use crate::config::{Privacy, Secrets};
 
 const IDS: [&str; 4] = [
     "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11",
@@ -127,6 +127,35 @@ fn a_faulty_file_is_told_once_and_leaves_in_force_what_was() {
     watched.check(&["a", "b"], &[]);
     assert_ne!(watched.fingerprints()[0], before[0]);
     assert_eq!(watched.dir.look().unwrap().unusable, 0);
+}
+
+#[test]
+fn a_file_that_others_can_read_is_as_one_with_a_mistake_until_they_cannot() {
+    let mut watched = Watched::new(&[]);
+    watched.dir.reader = watched.dir.reader.clone().of(Privacy::Strict);
+    let root = watched.folder.path().to_owned();
+    let chmod = |name: &str, mode: u32| {
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (tenant, name, mode) in [(0, "a.toml", 0o600), (1, "b.toml", 0o644)] {
+        write(&watched.folder, name, &table(tenant, ""));
+        chmod(name, mode);
+    }
+    let refused =
+        |name: &str, mode: &str| format!("`{name}` can be read by any user (its mode is {mode})");
+    watched.check(&["a"], &[&refused("b.toml", "0644")]);
+    watched.check(&["a"], &[]);
+    chmod("b.toml", 0o600);
+    chmod("a.toml", 0o604);
+    watched.check(&["a"], &[]);
+    watched.check(&["a", "b"], &[&refused("a.toml", "0604")]);
+    assert_eq!(watched.dir.look().unwrap().unusable, 1);
+    let before = watched.fingerprints();
+    chmod("a.toml", 0o400);
+    watched.look();
+    watched.check(&["a", "b"], &[]);
+    assert_eq!(watched.dir.look().unwrap().unusable, 0);
+    assert_eq!(watched.fingerprints(), before);
 }
 
 #[test]
