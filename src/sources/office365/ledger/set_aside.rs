@@ -33,6 +33,8 @@ pub(super) fn set_aside(
     now: Timestamp,
 ) -> Result<SetAside, LedgerError> {
     let aside = with_ending(path, &now.format(".corrupt-%Y%m%dT%H%M%SZ").to_string());
+    // Whoever is killed between two renames leaves a file without its log, which may look sound.
+    lock.note_damage(&reason);
     let rename = || -> io::Result<()> {
         for ending in ENDINGS {
             match fs::rename(with_ending(path, ending), with_ending(&aside, ending)) {
