@@ -181,7 +181,12 @@ impl Roster {
             };
             let tenant = match opened {
                 Ok(tenant) => tenant,
-                Err(error) => return vec![error.to_string()],
+                Err(error) => {
+                    let (component_id, name) = (&*shared.id, &tenant.name);
+                    shared.metrics.error("tenant_failed", ErrorStage::Processing);
+                    tracing::error!(component_id, tenant = name, %error, "tenant cannot start");
+                    return vec![error.to_string()];
+                }
             };
             let undone = Arc::clone(&tenant).run().await;
             if !shared.stop.is_cancelled() && !shared.is_once {
@@ -203,7 +208,11 @@ impl Roster {
         let Some(AtWork { declared, stop, next }) = self.at_work.remove(&id) else { return };
         let (component_id, name) = (&*self.shared.id, &declared.tenant.name);
         match result {
-            Ok(undone) => self.undone.extend(undone),
+            // One that cannot start is tried at each look, and told once.
+            Ok(mut undone) => {
+                undone.retain(|text| !self.undone.contains(text));
+                self.undone.extend(undone);
+            }
             Err(error) => {
                 self.shared.metrics.error("tenant_failed", ErrorStage::Processing);
                 tracing::error!(component_id, tenant = name, %error, "a tenant's task ended early");
