@@ -24,6 +24,7 @@ use super::{
     shared::Shared,
     tenants_dir::{FileTenant, Look},
     watch::Watch,
+    work::Ended,
 };
 
 /// The time between the starts of two tenants.
@@ -39,7 +40,7 @@ pub(super) struct Roster {
     /// The tenants of the main configuration.
     inline: Vec<FileTenant>,
     watch: Option<Watch>,
-    tasks: JoinSet<Vec<String>>,
+    tasks: JoinSet<Ended>,
     /// Whose task each is.
     owners: HashMap<tokio::task::Id, TenantId>,
     at_work: BTreeMap<TenantId, AtWork>,
@@ -170,14 +171,14 @@ impl Roster {
         let task = self.tasks.spawn(async move {
             tokio::select! {
                 biased;
-                () = task_stop.cancelled() => return Vec::new(),
+                () = task_stop.cancelled() => return Ended::default(),
                 () = tokio::time::sleep_until(start_at + pause) => {}
             }
             // The ledger is tried until it works, and so would keep the program from ending.
             let opened = tokio::select! {
                 biased;
-                () = task_stop.cancelled() => return Vec::new(),
-                opened = opening.open(&tenant, &shared, task_stop.clone()) => opened,
+                () = task_stop.cancelled() => return Ended::default(),
+                opened = opening.open(&tenant, &shared, task_stop.child_token()) => opened,
             };
             let tenant = match opened {
                 Ok(tenant) => tenant,
@@ -185,38 +186,42 @@ impl Roster {
                     let (component_id, name) = (&*shared.id, &tenant.name);
                     shared.metrics.error("tenant_failed", ErrorStage::Processing);
                     tracing::error!(component_id, tenant = name, %error, "tenant cannot start");
-                    return vec![error.to_string()];
+                    return Ended { undone: vec![error.to_string()], is_broken: false };
                 }
             };
-            let undone = Arc::clone(&tenant).run().await;
+            let ended = Arc::clone(&tenant).run().await;
             if !shared.stop.is_cancelled() && !shared.is_once {
                 tenant.withdraw_metrics();
             }
-            undone
+            ended
         });
         self.owners.insert(task.id(), id);
         self.at_work.insert(id, AtWork { declared, stop, next: None });
     }
 
     /// A tenant's task has ended: as it should, or by a fault.
-    fn ended(&mut self, ended: Result<(tokio::task::Id, Vec<String>), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(tokio::task::Id, Ended), tokio::task::JoinError>) {
         let (task, result) = match ended {
-            Ok((task, undone)) => (task, Ok(undone)),
+            Ok((task, ended)) => (task, Ok(ended)),
             Err(error) => (error.id(), Err(error)),
         };
         let Some(id) = self.owners.remove(&task) else { return };
         let Some(AtWork { declared, stop, next }) = self.at_work.remove(&id) else { return };
         let (component_id, name) = (&*self.shared.id, &declared.tenant.name);
+        let is_over = self.shared.is_once || stop.is_cancelled();
         match result {
+            Ok(Ended { is_broken: true, .. }) if !is_over => {
+                return self.start(next.unwrap_or(declared), RESTART_PAUSE);
+            }
             // One that cannot start is tried at each look, and told once.
-            Ok(mut undone) => {
+            Ok(Ended { mut undone, .. }) => {
                 undone.retain(|text| !self.undone.contains(text));
                 self.undone.extend(undone);
             }
             Err(error) => {
                 self.shared.metrics.error("tenant_failed", ErrorStage::Processing);
                 tracing::error!(component_id, tenant = name, %error, "a tenant's task ended early");
-                if self.shared.is_once || stop.is_cancelled() {
+                if is_over {
                     self.undone.push(format!("{name}: a tenant's task ended early: {error}"));
                 } else {
                     return self.start(next.unwrap_or(declared), RESTART_PAUSE);

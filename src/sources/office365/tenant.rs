@@ -30,7 +30,7 @@ use super::{
     metrics::{FeedMetrics, TenantMetrics},
     plan,
     shared::Shared,
-    work::Work,
+    work::{Ended, Work},
 };
 
 /// Blobs whose records are with the sinks. What their records take is bounded in bytes; this bounds the blobs, of which
@@ -72,7 +72,7 @@ struct Shown {
 pub(super) struct Tenant {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
-    /// Nothing new may be begun for this tenant.
+    /// Nothing new may be begun for this tenant. Its own: it may end itself.
     pub(super) stop: CancellationToken,
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
@@ -219,9 +219,8 @@ impl Tenant {
             .filter(|left| !left.is_zero())
     }
 
-    /// Lists and fetches until the source stops, or, where it ends by itself, until all is done that can be. Gives
-    /// what could not be done.
-    pub(super) async fn run(self: Arc<Self>) -> Vec<String> {
+    /// Lists and fetches until the source stops, or, where it ends by itself, until all is done that can be.
+    pub(super) async fn run(self: Arc<Self>) -> Ended {
         let mut work = Work::default();
         for handle in self.feeds.values() {
             let feed = Feed::new(Arc::clone(&self), Arc::clone(handle));
@@ -248,7 +247,7 @@ impl Tenant {
         if self.shared.is_once {
             self.name_undelivered(&mut work.undone).await;
         }
-        work.undone
+        work.end()
     }
 
     async fn prepare(&self) {

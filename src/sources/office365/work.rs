@@ -20,6 +20,16 @@ pub(super) struct Work {
     /// The ledger may count blobs as handed out that nobody has.
     pub(super) has_strays: bool,
     pub(super) undone: Vec<String>,
+    is_broken: bool,
+}
+
+/// How a tenant's work ended.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// What could not be done.
+    pub(super) undone: Vec<String>,
+    /// By a fault of this program: the tenant is to be started again.
+    pub(super) is_broken: bool,
 }
 
 impl Work {
@@ -35,8 +45,19 @@ impl Work {
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.undone.push(error),
-            Err(error) => self.task_failed("feed", &error, tenant),
+            Err(error) => {
+                self.task_failed("feed", &error, tenant);
+                // Nothing lists the feed any more, and only the ledger knows where it stood.
+                self.is_broken = true;
+                if !tenant.shared.is_once {
+                    tenant.stop.cancel();
+                }
+            }
         }
+    }
+
+    pub(super) fn end(self) -> Ended {
+        Ended { undone: self.undone, is_broken: self.is_broken }
     }
 
     pub(super) fn blob_ended(&mut self, ended: Result<(task::Id, ()), JoinError>, tenant: &Tenant) {

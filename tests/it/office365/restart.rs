@@ -1,13 +1,22 @@
 //! What is left when the source ends early, and what the next one makes of it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use fake_tenant::{ContentType, NewBlob, NewContent, Settings};
+use futures_util::future::BoxFuture;
+use o365flow::sources::office365::ledger::{LedgerError, SqliteLedger};
 use pipeline_core::{RunMode, Shutdown};
 
 use super::rig::{CONTOSO, Rig, history, simulate, start, tenant};
-use o365flow::sources::office365::ledger::SqliteLedger;
+use crate::stage::{Gate, Gated};
 
 /// Nothing in memory survives: what was under way is dropped, and the file is opened anew.
 async fn reopen(rig: &mut Rig, path: &Path) {
@@ -86,4 +95,33 @@ fn an_abandoned_source_ends_at_once() {
         let (elapsed, ()) = tokio::join!(source, end);
         assert!(elapsed < Duration::from_secs(6), "{elapsed:?}");
     });
+}
+
+/// A fault of the program at one of its requests for numbers.
+#[derive(Debug, Default)]
+struct Faulty(AtomicU64);
+
+impl Gate for Faulty {
+    fn pass<'a, T: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        request: BoxFuture<'a, Result<T, LedgerError>>,
+    ) -> BoxFuture<'a, Result<T, LedgerError>> {
+        let is_fault = name == "status" && self.0.fetch_add(1, Ordering::Relaxed) == 7;
+        assert!(!is_fault, "a fault of this program");
+        request
+    }
+}
+
+#[test]
+fn a_tenant_of_which_a_feed_fails_is_started_again() {
+    let ((), metrics) = simulate(async || {
+        let mut week = history(9);
+        week.end = start() + TimeDelta::hours(4);
+        let mut rig = Rig::new(vec![tenant(CONTOSO, "contoso.example").with_history(week)]);
+        rig.ledger = Arc::new(Gated { inner: Arc::clone(&rig.ledger), gate: Faulty::default() });
+        rig.run_for(Duration::from_hours(12)).await.unwrap();
+        rig.assert_exact();
+    });
+    assert_eq!(metrics.sum("component_errors_total", &["tenant_failed"]), 1);
 }

@@ -334,7 +334,7 @@ mod tests {
         };
         let from = "2026-03-07T12:00:00";
         assert_eq!(next(from, "2026-03-10T12:00:00"), (time(from), None));
-        assert_eq!(next(from, "2026-03-14T12:03:00"), (time("2026-03-07T12:08:00"), None));
+        assert_eq!(next(from, "2026-03-14T11:58:00"), (time("2026-03-07T12:03:00"), None));
         let reached = time("2026-03-09T12:05:00");
         let missed = Unlisted { start: time(from), end: reached };
         assert_eq!(next(from, "2026-03-16T12:00:00"), (reached, Some(missed)));
