@@ -60,6 +60,11 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// The files with secrets: its own, where it has one, and its private key's.
+    pub fn private_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.file.iter().chain(self.certificate.iter().map(Certificate::key_file)).cloned()
+    }
+
     /// All that is wrong with the tenant by itself, at keys of its own table. `app` is what serves it if it has none.
     pub(in super::super) fn own_problems(&self, app: Option<&App>) -> Vec<Problem> {
         let mut problems = self.problems(0, app);
