@@ -63,8 +63,8 @@ fn the_wait_that_the_api_asks_for_is_kept_in_either_form_and_status() {
     check_wait(429, &[("retry-after", "200")], af, 200);
     check_wait(429, &[("retry-after", "200")], "", 200);
     check_wait(403, &[], af, 30);
-    const DATE: (&str, &str) = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
-    check_wait(429, &[DATE, ("retry-after", "Thu, 01 Jan 2026 00:05:00 GMT")], af, 300);
+    let date = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+    check_wait(429, &[date, ("retry-after", "Thu, 01 Jan 2026 00:05:00 GMT")], af, 300);
 }
 
 #[test]
