@@ -72,7 +72,7 @@ struct UnknownTenant {
 impl Doctor {
     pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
         // Who else can read it is a finding, not an obstacle.
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
+        let loaded = load::load(&config::read_files(&self.config.paths)?, load::environment)?;
         self.check_names(&loaded)?;
         let report = block_on(self.examine(&loaded, clock))?;
         match self.format {
