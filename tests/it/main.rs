@@ -19,6 +19,7 @@ mod proxy;
 mod replay;
 mod report;
 mod rig;
+mod scope;
 mod secrets;
 mod secrets_backends;
 mod services;
