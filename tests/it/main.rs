@@ -22,6 +22,7 @@ mod rig;
 mod scope;
 mod secrets;
 mod secrets_backends;
+mod secrets_commands;
 mod services;
 mod signals;
 #[path = "../stage/mod.rs"]
