@@ -64,8 +64,7 @@ enum SubjectKind {
 impl Doctor {
     pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
         // Who else can read it is a finding, not an obstacle.
-        let loaded =
-            load::load(&config::read_files(&self.scope.config.paths)?, &load::environment)?;
+        let loaded = load::load(&config::read_files(&self.scope.config.paths)?, load::environment)?;
         let sources = self.sources(&loaded)?;
         let report = block_on(self.examine(&loaded, &sources, clock))?;
         match self.format {
