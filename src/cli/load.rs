@@ -9,9 +9,13 @@ use std::{
 use clap::Args;
 use pipeline_core::ComponentId;
 
-use super::{Failure, complain};
+use super::Failure;
 use crate::{
-    components::{REGISTRY, office365, office365_config, read_table_files},
+    components::{
+        REGISTRY,
+        office365::{self, Tenant},
+        office365_config, read_table_files,
+    },
     config::{
         self, Ask, Config, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
@@ -70,15 +74,6 @@ impl ConfigFiles {
         }
         Ok(loaded)
     }
-
-    /// As [`ConfigFiles::load`], for a command that shows no log: says what is wrong in files that are left out.
-    pub(super) fn load_telling(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load()?;
-        for fault in &loaded.file_faults {
-            complain(format_args!("left out: {fault}"));
-        }
-        Ok(loaded)
-    }
 }
 
 fn refuse(faults: Vec<Fault>) -> Result<(), Failure> {
@@ -118,42 +113,6 @@ pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
         Some(Office365Source { id: id.clone(), config: config.clone(), state_dir })
     };
     loaded.topology.sources().filter_map(source).collect()
-}
-
-/// A command was asked about a source that is not there.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoSuchSource {
-    #[error("there is no source `{wanted}` of type `office365`; there are: {}", known.join(", "))]
-    Unknown { wanted: String, known: Vec<String> },
-    #[error("choose a source of type `office365` with --source; there are: {}", known.join(", "))]
-    NotChosen { known: Vec<String> },
-}
-
-/// The source of this id; all of them where none is asked for.
-pub(super) fn chosen(
-    sources: Vec<Office365Source>,
-    wanted: Option<&str>,
-) -> Result<Vec<Office365Source>, NoSuchSource> {
-    let Some(wanted) = wanted else { return Ok(sources) };
-    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
-    let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
-    if chosen.is_empty() {
-        return Err(NoSuchSource::Unknown { wanted: wanted.to_owned(), known });
-    }
-    Ok(chosen)
-}
-
-/// The source of this id, or the only one there is.
-pub(super) fn the_one(
-    sources: Vec<Office365Source>,
-    wanted: Option<&str>,
-) -> Result<Office365Source, NoSuchSource> {
-    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
-    let mut chosen = chosen(sources, wanted)?;
-    match chosen.pop() {
-        Some(source) if chosen.is_empty() => Ok(source),
-        Some(_) | None => Err(NoSuchSource::NotChosen { known }),
-    }
 }
 
 /// The variables of the environment.
@@ -199,7 +158,7 @@ fn load_private(
         if let Some(Settings::Source(source)) = &component.settings
             && let Some(config) = office365_config(&**source)
         {
-            private_files.extend(config.tenants.iter().filter_map(|tenant| tenant.file.clone()));
+            private_files.extend(config.tenants.iter().flat_map(Tenant::private_files));
         }
     }
     match topology::check(components, &|path| fs::read_to_string(path)) {

@@ -31,6 +31,8 @@ pub(super) struct KnownFile {
     pub(super) was_missing: bool,
     /// Of the content that was taken last.
     digest: Option<u64>,
+    /// Why it was last done without, whatever its text.
+    refusal: Option<String>,
     /// The content that was taken last has mistakes of its own.
     has_mistakes: bool,
     pub(super) in_force: Option<FileTenant>,
@@ -70,14 +72,7 @@ impl KnownFile {
         };
         let text = match read {
             Ok(text) => text,
-            Err(fault) => {
-                // It is tried again at each look, and told once.
-                self.taken = None;
-                let digest = Some(digest_of(&fault.message));
-                let is_known = std::mem::replace(&mut self.digest, digest) == digest;
-                self.has_mistakes = true;
-                return if is_known { Ok(None) } else { Err(fault) };
-            }
+            Err(fault) => return self.refuse(fault).map_or(Ok(None), Err),
         };
         let digest = Some(digest_of(&text));
         if std::mem::replace(&mut self.digest, digest) == digest {
@@ -92,18 +87,36 @@ impl KnownFile {
         file: &SourceFile,
         read: Result<ReadTable<Tenant>, Vec<Fault>>,
         app: Option<&App>,
+        reader: &TableReader,
     ) -> Vec<Fault> {
         self.collision = None;
         self.candidate = None;
         let candidate = read.and_then(|read| candidate(file, read, app));
         self.has_mistakes = candidate.is_err();
-        match candidate {
-            Ok(candidate) => {
-                self.candidate = Some(candidate);
-                Vec::new()
-            }
-            Err(faults) => faults,
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(faults) => return faults,
+        };
+        let refusal = {
+            let mut private = candidate.declared.tenant.private_files();
+            private.find_map(|path| reader.refusal(&path))
+        };
+        if let Some(fault) = refusal {
+            return self.refuse(fault).into_iter().collect();
         }
+        self.refusal = None;
+        self.candidate = Some(candidate);
+        Vec::new()
+    }
+
+    /// Does without the file for what no other text mends. It is tried again at each look, and the same is told once.
+    fn refuse(&mut self, fault: Fault) -> Option<Fault> {
+        self.taken = None;
+        self.digest = None;
+        self.has_mistakes = true;
+        let is_known = self.refusal.as_ref() == Some(&fault.message);
+        self.refusal = Some(fault.message.clone());
+        (!is_known).then_some(fault)
     }
 }
 

@@ -107,7 +107,7 @@ impl TenantsDir {
         let mut faults = Vec::new();
         for (file, read) in taken.iter().zip(self.reader.read_named(taken, "name")) {
             if let Some(known) = self.files.get_mut(&file.path) {
-                faults.extend(known.note(file, read, self.app.as_ref()));
+                faults.extend(known.note(file, read, self.app.as_ref(), &self.reader));
             }
         }
         faults

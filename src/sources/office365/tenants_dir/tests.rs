@@ -155,6 +155,25 @@ fn a_file_that_others_can_read_is_as_one_with_a_mistake_until_they_cannot() {
     watched.look();
     watched.check(&["a", "b"], &[]);
     assert_eq!(watched.dir.look().unwrap().unusable, 0);
+    // The same of a private key.
+    let key = root.join("key.pfx");
+    fs::write(&key, "").unwrap();
+    chmod("key.pfx", 0o640);
+    let with_key = format!(
+        "tenant_id = '{}'\nclient_id = '{}'\ncertificate = {{ path = '{}' }}",
+        IDS[2],
+        IDS[0],
+        key.display()
+    );
+    write(&watched.folder, "c.toml", &with_key);
+    chmod("c.toml", 0o600);
+    chmod("key.pfx", 0o644);
+    watched.look();
+    watched.check(&["a", "b"], &[&refused("key.pfx", "0644")]);
+    watched.check(&["a", "b"], &[]);
+    chmod("key.pfx", 0o600);
+    watched.check(&["a", "b", "c"], &[]);
+    assert_eq!(watched.dir.look().unwrap().unusable, 0);
     assert_eq!(watched.fingerprints(), before);
 }
 
