@@ -27,7 +27,16 @@ pub(super) async fn execute(
     mode: RunMode,
     clock: Arc<dyn Clock>,
 ) -> Result<Ended, Failure> {
-    let metrics = Metrics::install()?;
+    execute_until(loaded, (mode, clock), &Metrics::install()?, &Shutdown::new()).await
+}
+
+/// As [`execute`], with metrics that may have counted before, and an order to end that the caller can give too.
+pub(super) async fn execute_until(
+    loaded: Loaded,
+    (mode, clock): (RunMode, Arc<dyn Clock>),
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let global = loaded.global;
     let listeners = Listeners::bind(&global, metrics.clone(), readiness.clone()).await?;
@@ -45,16 +54,15 @@ pub(super) async fn execute(
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
-    let shutdown = Shutdown::new();
     let signals = Signals::new()?;
     readiness.set(true);
     info!(version = env!("CARGO_PKG_VERSION"), "running");
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
-        never = signals.obey(&shutdown, &readiness) => match never {},
+        never = signals.obey(shutdown, &readiness) => match never {},
         never = listeners.serve() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
-        never = progress::show(&metrics, mode) => match never {},
+        never = progress::show(metrics, mode) => match never {},
     };
     readiness.set(false);
     Ok(Ended { snapshot: metrics.snapshot(), result })

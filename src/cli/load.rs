@@ -11,7 +11,11 @@ use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::{REGISTRY, office365, office365_config, read_table_files},
+    components::{
+        REGISTRY,
+        office365::{self, Tenant},
+        office365_config, read_table_files,
+    },
     config::{
         self, Ask, Config, Global, Settings, TableReader,
         fault::{Fault, SourceFile},
@@ -142,7 +146,7 @@ pub(super) fn load_asking(
         if let Some(Settings::Source(source)) = &component.settings
             && let Some(config) = office365_config(&**source)
         {
-            private_files.extend(config.tenants.iter().filter_map(|tenant| tenant.file.clone()));
+            private_files.extend(config.tenants.iter().flat_map(Tenant::private_files));
         }
     }
     match topology::check(components, &|path| fs::read_to_string(path)) {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use o365flow::sources::office365::ledger::LedgerError;
+use o365flow::sources::office365::ledger::{BlobEnd, LedgerError, RecordId, Span};
+use office365::BlobRef;
 use pipeline_core::Clock;
 
 use crate::{
@@ -15,10 +16,7 @@ use crate::{
     journal::{Entry, Journal},
     life::Life,
     sabotage::Sabotage,
-    stage::{
-        Gate, SimulatedClock, disk_full,
-        gated_ledger::{Change, Spoilable},
-    },
+    stage::{Gate, SimulatedClock, disk_full},
     trace::Trace,
     weather::{Trouble, Weather},
 };
@@ -102,25 +100,34 @@ impl Gate for Disk {
         })
     }
 
-    fn spoil(&self, what: Spoilable<'_>) {
-        self.sabotage.spoil(what);
+    fn remembered(&self, ids: &[RecordId]) {
+        self.trace.note(format_args!("remembered {} records", ids.len()));
+        for id in ids {
+            let record = self.content.by_key(id);
+            self.journal.add(record.map_or_else(
+                || Entry::Unknown { id: format!("{id:?}") },
+                |record| Entry::Remembered { record },
+            ));
+        }
     }
 
-    fn committed(&self, change: &Change) {
-        match change {
-            Change::Seen(ids) => {
-                self.trace.note(format_args!("remembered {} records", ids.len()));
-                for id in ids {
-                    let record = self.content.by_key(id);
-                    self.journal.add(record.map_or_else(
-                        || Entry::Unknown { id: format!("{id:?}") },
-                        |record| Entry::Remembered { record },
-                    ));
-                }
-            }
-            Change::Finished(end) => {
-                self.trace.note(format_args!("finished {end:?}"));
-            }
-        }
+    fn finished(&self, end: &BlobEnd) {
+        self.trace.note(format_args!("finished {end:?}"));
+    }
+
+    fn spoil_page(&self, blobs: &mut Vec<BlobRef>) {
+        self.sabotage.spoil_page(blobs);
+    }
+
+    fn spoil_gap(&self, span: &mut Span) {
+        self.sabotage.spoil_gap(span);
+    }
+
+    fn spoil_seen(&self, ids: &mut Vec<RecordId>) {
+        self.sabotage.spoil_seen(ids);
+    }
+
+    fn spoil_end(&self, end: &mut BlobEnd) {
+        self.sabotage.spoil_end(end);
     }
 }

@@ -1,8 +1,7 @@
 //! Faults that a source could have, put in on purpose: each must be found, or the proof proves nothing.
 
-use o365flow::sources::office365::ledger::BlobEnd;
-
-use crate::stage::gated_ledger::Spoilable;
+use o365flow::sources::office365::ledger::{BlobEnd, RecordId, Span};
+use office365::BlobRef;
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,25 +40,30 @@ impl Sabotage {
         Sabotage::LongWindow,
     ];
 
-    /// Breaks what goes to the ledger.
-    pub(crate) fn spoil(self, what: Spoilable<'_>) {
-        match (self, what) {
-            (Sabotage::ForgottenBlob, Spoilable::Page(blobs)) => {
-                blobs.retain(|blob| blob.created.timestamp_millis() % 40 != 7);
-            }
-            (Sabotage::SilentGap, Spoilable::Gap(span)) => span.end = span.start,
-            (Sabotage::ForgottenRecord, Spoilable::Seen(ids)) => {
-                ids.pop();
-            }
-            (Sabotage::Miscount, Spoilable::End(BlobEnd::Delivered(counts))) => {
-                counts.delivered = counts.delivered.saturating_sub(1);
-            }
-            (Sabotage::GivenUp, Spoilable::End(end)) => {
-                if matches!(end, BlobEnd::Delivered(counts) if counts.records == 3) {
-                    *end = BlobEnd::Lost("given up".to_owned());
-                }
-            }
-            _ => {}
+    pub(crate) fn spoil_page(self, blobs: &mut Vec<BlobRef>) {
+        if self == Sabotage::ForgottenBlob {
+            blobs.retain(|blob| blob.created.timestamp_millis() % 40 != 7);
+        }
+    }
+
+    pub(crate) fn spoil_gap(self, span: &mut Span) {
+        if self == Sabotage::SilentGap {
+            span.end = span.start;
+        }
+    }
+
+    pub(crate) fn spoil_seen(self, ids: &mut Vec<RecordId>) {
+        if self == Sabotage::ForgottenRecord {
+            ids.pop();
+        }
+    }
+
+    pub(crate) fn spoil_end(self, end: &mut BlobEnd) {
+        let BlobEnd::Delivered(counts) = end else { return };
+        if self == Sabotage::Miscount {
+            counts.delivered = counts.delivered.saturating_sub(1);
+        } else if self == Sabotage::GivenUp && counts.records == 3 {
+            *end = BlobEnd::Lost("given up".to_owned());
         }
     }
 }

@@ -19,28 +19,20 @@ pub(crate) trait Gate: Send + Sync + Debug {
         request: BoxFuture<'a, Result<T, LedgerError>>,
     ) -> BoxFuture<'a, Result<T, LedgerError>>;
 
-    /// A change is in the ledger, whatever its caller is told.
-    fn committed(&self, _change: &Change) {}
+    /// Delivered records are in the ledger, whatever its caller is told.
+    fn remembered(&self, _ids: &[RecordId]) {}
 
-    /// Breaks what is asked for, where a proof is to show that it finds it.
-    fn spoil(&self, _what: Spoilable<'_>) {}
-}
+    /// The end of a blob's way is in the ledger, whatever its caller is told.
+    fn finished(&self, _end: &BlobEnd) {}
 
-/// What a gate can break before the ledger sees it.
-pub(crate) enum Spoilable<'a> {
-    Page(&'a mut Vec<BlobRef>),
-    Gap(&'a mut Span),
-    Seen(&'a mut Vec<RecordId>),
-    End(&'a mut BlobEnd),
-}
+    /// Breaks a page before it is entered, where a proof is to show that it finds it; the others likewise.
+    fn spoil_page(&self, _blobs: &mut Vec<BlobRef>) {}
 
-/// A change that matters to a proof.
-#[derive(Debug)]
-pub(crate) enum Change {
-    /// These records count as delivered.
-    Seen(Vec<RecordId>),
-    /// A blob's way has ended.
-    Finished(BlobEnd),
+    fn spoil_gap(&self, _span: &mut Span) {}
+
+    fn spoil_seen(&self, _ids: &mut Vec<RecordId>) {}
+
+    fn spoil_end(&self, _end: &mut BlobEnd) {}
 }
 
 /// The ledger behind the gate.
@@ -51,16 +43,16 @@ pub(crate) struct Gated<G> {
 }
 
 impl<G: Gate> Gated<G> {
-    /// Passes a request on that makes `change`.
+    /// Passes a request on, and tells the gate when its change is made.
     fn change<'a, T: Send + 'a>(
         &'a self,
         name: &'static str,
         request: BoxFuture<'a, Result<T, LedgerError>>,
-        change: Change,
+        made: impl FnOnce(&G) + Send + 'a,
     ) -> BoxFuture<'a, Result<T, LedgerError>> {
         let noted = async move {
             let answer = request.await?;
-            self.gate.committed(&change);
+            made(&self.gate);
             Ok(answer)
         };
         self.gate.pass(name, Box::pin(noted))
@@ -104,7 +96,7 @@ impl<G: Gate> Ledger for Gated<G> {
         mut blobs: Vec<BlobRef>,
         listed_until: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<u64, LedgerError>> {
-        self.gate.spoil(Spoilable::Page(&mut blobs));
+        self.gate.spoil_page(&mut blobs);
         self.gate.pass("add_page", self.inner.add_page(feed, blobs, listed_until))
     }
 
@@ -114,7 +106,7 @@ impl<G: Gate> Ledger for Gated<G> {
         mut span: Span,
         found: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.gate.spoil(Spoilable::Gap(&mut span));
+        self.gate.spoil_gap(&mut span);
         self.gate.pass("record_gap", self.inner.record_gap(feed, span, found))
     }
 
@@ -125,9 +117,9 @@ impl<G: Gate> Ledger for Gated<G> {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(), LedgerError>> {
         let mut written = end.clone();
-        self.gate.spoil(Spoilable::End(&mut written));
+        self.gate.spoil_end(&mut written);
         let request = self.inner.finish(row, written, at);
-        self.change("finish", request, Change::Finished(end))
+        self.change("finish", request, move |gate| gate.finished(&end))
     }
 
     fn add_seen(
@@ -138,8 +130,8 @@ impl<G: Gate> Ledger for Gated<G> {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<SeenRow, LedgerError>> {
         let mut written = ids.clone();
-        self.gate.spoil(Spoilable::Seen(&mut written));
+        self.gate.spoil_seen(&mut written);
         let request = self.inner.add_seen(tenant, blob, written, at);
-        self.change("add_seen", request, Change::Seen(ids))
+        self.change("add_seen", request, move |gate| gate.remembered(&ids))
     }
 }

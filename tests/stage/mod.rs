@@ -2,7 +2,7 @@
 //! ledger whose requests can be met on their way. It decides nothing about what goes wrong.
 
 mod clock;
-pub(crate) mod gated_ledger;
+mod gated_ledger;
 mod in_process;
 
 use chrono::DateTime;

@@ -1,12 +1,22 @@
 //! Blobs that come into sight long after they were created, or are said to be gone, or to be elsewhere, before they are.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use chrono::TimeDelta;
 use fake_tenant::{ContentType, Fault, FaultTarget, NewBlob, NewContent, Operation};
+use pipeline_core::{Clock, Timestamp};
 
-use super::rig::{CONTOSO, Rig, history, simulate, start, tenant};
+use super::{
+    rig::{CONTOSO, Rig, history, simulate, start, tenant},
+    tamper::{is_exchange, response},
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -38,6 +48,34 @@ fn a_blob_that_is_listed_three_days_late_is_delivered_and_none_is_fetched_twice(
             }
         });
     }
+}
+
+#[test]
+fn a_listing_of_everything_that_fails_goes_on_where_it_failed() {
+    simulate(async || {
+        let mut rig = rig();
+        let late = add(&rig, 60, 3);
+        // From the first hour on, every second day that was listed before is answered with an error: begun anew, a
+        // listing of everything never gets past its second day.
+        let (clock, asked) = (rig.clock.clone(), AtomicU32::new(0));
+        rig.tamper = Some(Arc::new(move |request, answer| {
+            let now = Clock::now(&*clock);
+            let is_old = is_exchange(request, office365::Operation::ListContent, CONTOSO)
+                && now > start() + TimeDelta::hours(1)
+                && window_start(request) < now - TimeDelta::hours(20);
+            let is_refused = is_old && asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+            Ok(if is_refused { response(503, &[], "") } else { answer })
+        }));
+        rig.run_for(Duration::from_hours(8)).await.unwrap();
+        assert_eq!(rig.tenants.times_served(CONTOSO, &late), 1);
+        rig.assert_exact();
+    });
+}
+
+fn window_start(request: &http::Request<()>) -> Timestamp {
+    let mut pairs = request.uri().query().unwrap().split('&');
+    let start = pairs.find_map(|pair| pair.strip_prefix("startTime=")).unwrap();
+    office365::parse_time(start).unwrap()
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! A tenant that the API throttles slows down as a whole, and alone.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use fake_tenant::{ContentType, NewBlob, NewContent, Settings, ThrottleStatus};
@@ -110,4 +116,23 @@ fn a_budget_that_is_too_large_slows_down_and_loses_nothing() {
         assert!(metrics.sum("o365_throttled_total", &[]) > 0);
         assert_eq!(metrics.sum("component_errors_total", &["blob_failed"]), 0);
     }
+}
+
+#[test]
+fn a_window_is_planned_when_the_pause_is_over() {
+    simulate(async || {
+        let mut rig = rig(Settings { latency: Duration::from_secs(1), ..Settings::default() });
+        // All feeds of the tenant begin together, and one is told to wait: what the others would ask for at once starts
+        // too far back when the wait is over.
+        let was_throttled = AtomicBool::new(false);
+        rig.tamper = Some(Arc::new(move |request, answer| {
+            let is_first = request.extensions().get() == Some(&Operation::ListSubscriptions)
+                && !was_throttled.swap(true, Ordering::SeqCst);
+            Ok(if is_first { response(429, &[("retry-after", "900")], "") } else { answer })
+        }));
+        rig.run_for(Duration::from_hours(1)).await.unwrap();
+        let stats = rig.tenants.stats();
+        assert_eq!(stats.refusals, [], "windows are asked for that the API lists no more");
+        rig.assert_exact();
+    });
 }

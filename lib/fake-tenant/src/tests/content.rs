@@ -10,10 +10,10 @@ use chrono::TimeDelta;
 use http::Request;
 use tokio::time::Instant;
 
-use super::client::{Client, OTHER_TENANT, TENANT, ids_of, noon};
+use super::client::{Client, OTHER_TENANT, SECRET, TENANT, ids_of, noon};
 use crate::{
-    BadRecord, ContentType, FakeTenants, Fault, FaultRates, FaultTarget, Filter, History,
-    ManualClock, NewBlob, NewContent, Operation, Settings, TenantSpec,
+    BadRecord, ContentType, FakeTenants, Fault, FaultKind, FaultRates, FaultTarget, Filter,
+    History, ManualClock, NewBlob, NewContent, Operation, Settings, TenantSpec, ThrottleStatus,
 };
 
 fn two_records() -> NewContent {
@@ -144,6 +144,15 @@ async fn a_fault_spoils_one_answer() {
         "500 AF50000"
     );
     assert_eq!(body(Fault::Throttle).await.error(), "403 AF429");
+    let throttle = Fault::ThrottleAs {
+        status: ThrottleStatus::TooManyRequests,
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    let answer = body(throttle).await;
+    assert_eq!(
+        (answer.error().as_str(), &answer.headers["retry-after"]),
+        ("429 AF429", &"7".parse().expect("a value"))
+    );
     assert!(body(Fault::ResetAfter(5)).await.body.is_err());
     assert!(body(Fault::ResetAfter(5000)).await.body.is_err());
     assert_eq!(body(Fault::TruncateAfter(5)).await.text(), r#"[{"Id"#);
@@ -232,6 +241,31 @@ async fn chance_is_the_same_for_the_same_seed() {
     assert_eq!(first, outcomes().await);
     let failed = first.iter().filter(|outcome| **outcome != (200, true)).count();
     assert!((30..70).contains(&failed), "{failed} of 100 failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_fault_comes_by_chance() {
+    let client = Client::with_history(Settings { page_size: 2, ..Settings::default() }).await;
+    let list = "subscriptions/content?contentType=Audit.Exchange";
+    let rows = client.list_all(list).await;
+    for kind in FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Scripted) {
+        let before = client.fake.stats();
+        let mut rates = FaultRates::all(0.0);
+        rates.set(kind, 1.0);
+        client.fake.set_fault_rates(rates);
+        client.get(list).await;
+        client.call(http::Method::GET, rows[0]["contentUri"].as_str().expect("a link"), "").await;
+        client.token_v2(TENANT, SECRET).await;
+        let after = client.fake.stats();
+        for other in FaultKind::ALL {
+            let has_met = after.faults_of(other) > before.faults_of(other);
+            assert_eq!(has_met, other == kind, "{other:?} where there is {kind:?} alone");
+        }
+    }
+    client.fake.set_fault_rates(FaultRates::all(0.0));
+    let before = client.fake.stats().faults;
+    assert_eq!(client.list_all(list).await, rows);
+    assert_eq!(before, client.fake.stats().faults);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{TimeDelta, Utc};
 use http::Method;
 
-use super::client::{Client, TENANT, noon};
+use super::client::{Client, TENANT, feed, noon};
 use crate::{
     ContentType, Fault, FaultTarget, NewBlob, NewContent, NextPageHeader, Operation, RowOrder,
     Settings,
@@ -141,4 +141,42 @@ async fn links_can_lead_astray() {
     assert!(
         answer.headers["nextpageuri"].to_str().expect("a link").starts_with("http://203.0.113.9/")
     );
+}
+
+#[tokio::test]
+async fn a_page_can_lie_once() {
+    let settings = Settings { page_size: 10, ..Settings::default() };
+    let client = Client::with_history(settings).await;
+    let list = "subscriptions/content?contentType=Audit.General";
+    let ask = async |url: &str| {
+        let answer = client.call(Method::GET, url, "").await;
+        let rows = answer.json().as_array().expect("rows").clone();
+        let next = answer.headers.get("nextpageuri").map(|link| link.to_str().expect("a link"));
+        (rows, next.map(ToOwned::to_owned))
+    };
+    let lie = |fault: Fault| {
+        client.fake.script(FaultTarget::operation(Operation::ListContent), fault, 1);
+    };
+    let first = feed(list);
+    let sound = ask(&first).await;
+    assert_eq!((sound.0.len(), sound.1.is_some()), (10, true));
+
+    lie(Fault::MissingRows(1));
+    let (rows, next) = ask(&first).await;
+    assert!(rows.len() < 10 && rows.iter().all(|row| sound.0.contains(row)), "{rows:?}");
+    assert_eq!(next, sound.1, "the next page begins where it did");
+
+    lie(Fault::RepeatedRows);
+    let (rows, next) = ask(&first).await;
+    assert_eq!((rows.len(), &rows[10..]), (15, &sound.0[..5]));
+    assert_eq!(next, sound.1);
+
+    lie(Fault::NoNextPage);
+    assert_eq!(ask(&first).await, (sound.0.clone(), None));
+
+    let second = sound.1.clone().expect("a link");
+    lie(Fault::NextPageLoop);
+    assert_eq!(ask(&second).await.1.as_deref(), Some(&*second));
+    assert_ne!(ask(&second).await.1.as_deref(), Some(&*second));
+    assert_eq!(ask(&first).await, sound);
 }

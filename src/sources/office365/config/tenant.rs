@@ -60,6 +60,11 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// The files with secrets: its own, where it has one, and its private key's.
+    pub fn private_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.file.iter().chain(self.certificate.iter().map(Certificate::key_file)).cloned()
+    }
+
     /// Whether this is what a user means by `name`: its name in any case, or its GUID.
     pub fn is_called(&self, name: &str) -> bool {
         let id = self.tenant_id.parse::<TenantId>().ok();

@@ -1,5 +1,7 @@
 //! `o365flow demo`: a whole run against a made-up tenant, and the proof that nothing is missing.
 
+mod chaos;
+
 use std::{
     collections::HashMap,
     fs, io,
@@ -20,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{
     Failure,
-    execute::execute,
+    execute::{Ended, execute},
     load::{self, Loaded},
     run::block_on,
     say,
@@ -50,6 +52,10 @@ pub(super) struct Demo {
     /// Blobs that each of the five feeds gets in an hour, on average.
     #[arg(long, default_value_t = 0.6)]
     blobs_per_hour: f64,
+    /// Let much go wrong: requests are throttled, refused and cut off, listings lie, tokens expire, blobs turn up late,
+    /// and the program is restarted in the middle.
+    #[arg(long)]
+    chaos: bool,
 }
 
 impl Demo {
@@ -61,15 +67,20 @@ impl Demo {
     async fn run(self, now: Timestamp) -> Result<(), Failure> {
         clear(&self.output)?;
         let clock = Arc::new(TokioClock::new(now));
-        let tenants = Arc::new(FakeTenants::new(clock.clone(), settings(), vec![self.tenant(now)]));
+        let settings = if self.chaos { chaos::settings(self.seed) } else { settings() };
+        let tenants = Arc::new(FakeTenants::new(clock.clone(), settings, vec![self.tenant(now)]));
         let server = Server::start(Arc::clone(&tenants)).await?;
-        let loaded = self.load(&server.resource_url())?;
         if let Some(url) = elasticsearch_url() {
             install_template(&url).await?;
         }
         say("A made-up tenant with a week of history is being collected …");
         let start = Instant::now();
-        let ended = execute(loaded, RunMode::Once, Arc::new(DemoClock(clock))).await?;
+        let clock: Arc<dyn Clock> = Arc::new(DemoClock(clock));
+        let ended: Ended = if self.chaos {
+            chaos::execute(&self, &tenants, (&server.resource_url(), clock)).await?
+        } else {
+            execute(self.load(&server.resource_url())?, RunMode::Once, clock).await?
+        };
         let took = start.elapsed();
         let written = self.output.join("o365.ndjson");
         let completeness = verify(&tenants, &written)?;
@@ -85,6 +96,9 @@ impl Demo {
             completeness.missing.len(),
             completeness.repeated
         ));
+        if self.chaos {
+            say(chaos::Injected(tenants.stats()));
+        }
         ended.result?;
         if completeness.is_exact() && totals.blobs_lost == 0 {
             Ok(())
@@ -115,13 +129,17 @@ impl Demo {
             ("DEMO_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             ("DEMO_URL", url.to_owned()),
         ]);
-        let mut files = vec![built_in("config/demo.toml", include_str!("../../config/demo.toml"))];
+        let intervals: &[(&str, &str)] = if self.chaos { &chaos::INTERVALS } else { &[] };
+        let mut files =
+            vec![built_in("config/demo.toml", include_str!("../../../config/demo.toml"))];
         if elasticsearch_url().is_some() {
-            let text = include_str!("../../config/demo-elasticsearch.toml");
+            let text = include_str!("../../../config/demo-elasticsearch.toml");
             files.push(built_in("config/demo-elasticsearch.toml", text));
         }
         load::load(&files, move |name| {
-            variables.get(name).cloned().or_else(|| load::environment(name))
+            let interval = intervals.iter().find(|(known, _)| *known == name);
+            let known = interval.map(|(_, value)| (*value).to_owned());
+            known.or_else(|| variables.get(name).cloned()).or_else(|| load::environment(name))
         })
     }
 }
@@ -156,7 +174,9 @@ async fn install_template(url: &str) -> Result<(), TemplateError> {
     let request =
         http::Request::put(format!("{}/_index_template/o365beat", url.trim_end_matches('/')))
             .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from_static(include_bytes!("../../config/elasticsearch/o365beat.json")))?;
+            .body(Bytes::from_static(include_bytes!(
+                "../../../config/elasticsearch/o365beat.json"
+            )))?;
     let response = HttpClient::new(&ClientSettings::default())?.send(request).await?;
     if response.status().is_success() {
         Ok(())
