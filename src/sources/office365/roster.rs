@@ -255,9 +255,10 @@ impl AtWork {
         }
         if !is_ending {
             let (component_id, tenant) = (&*shared.id, &self.declared.tenant.name);
-            match &wanted {
-                None => tracing::info!(component_id, tenant, "tenant stops: its file is gone"),
-                Some(_) => tracing::info!(component_id, tenant, "tenant stops: its file changed"),
+            if wanted.is_some() {
+                tracing::info!(component_id, tenant, "tenant stops: its file changed");
+            } else {
+                tracing::info!(component_id, tenant, "tenant stops: its file is gone");
             }
             self.stop.cancel();
         }
