@@ -6,8 +6,9 @@ use pipeline_core::Timestamp;
 
 use super::{Failure, run::block_on};
 
-/// Serve made-up tenants on a loopback port, to rehearse with. Prints one line of JSON with addresses and
-/// credentials, and serves until SIGTERM or until its input closes.
+/// Serve made-up tenants on a loopback port, to rehearse with.
+///
+/// Prints one line of JSON with addresses and credentials, and serves until SIGTERM or until its input closes.
 #[derive(Debug, Args)]
 pub(super) struct FakeTenant {
     #[command(flatten)]

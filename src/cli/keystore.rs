@@ -17,10 +17,10 @@ use crate::{
 /// No secret is as large.
 const VALUE_BYTES_MAX: u64 = 1_000_000;
 
-/// Keep secrets in an encrypted file, for `SECRET[name.key]` with a backend of type `keystore`.
+/// Keep secrets in an encrypted file.
 ///
-/// The password is taken from the variable `O365FLOW_KEYSTORE_PASSWORD`, and is empty without it: then the mode of the
-/// file, 0600, is all that protects it.
+/// A backend of type `keystore` gives them to `SECRET[backend.key]`. The password is taken from the variable
+/// `O365FLOW_KEYSTORE_PASSWORD`, and is empty without it: then the mode of the file, 0600, is all that protects it.
 #[derive(Debug, Args)]
 pub(super) struct KeystoreCommand {
     #[command(subcommand)]
@@ -78,7 +78,7 @@ enum ChangeError {
     Name(String),
     #[error("there is a secret `{0}` already; `--force` replaces it")]
     Taken(String),
-    #[error("there is no secret `{0}`")]
+    #[error("there is no secret `{0}`; `o365flow keystore list` shows which there are")]
     Unknown(String),
     #[error("the value is empty")]
     Empty,
@@ -135,7 +135,7 @@ impl KeystoreCommand {
                     keystore.set(&key, value);
                     Ok::<(), ChangeError>(())
                 })?;
-                say(format_args!("keeps `{key}` in `{shown}`"));
+                say(format_args!("added `{key}` to `{shown}`"));
             }
             Action::List => {
                 let (_, keystore) = open(&path)?;
@@ -147,7 +147,7 @@ impl KeystoreCommand {
                     let unknown = keys.iter().find(|key| !keystore.remove(key));
                     unknown.map_or(Ok(()), |key| Err(ChangeError::Unknown(key.clone())))
                 })?;
-                say(format_args!("removed {} of `{shown}`", keys.join(", ")));
+                say(format_args!("removed `{}` from `{shown}`", keys.join("`, `")));
             }
         }
         if let Some(fault) = config::too_open(&path) {

@@ -11,7 +11,11 @@ use pipeline_core::ComponentId;
 
 use super::Failure;
 use crate::{
-    components::{REGISTRY, office365, office365_config, read_table_files},
+    components::{
+        REGISTRY,
+        office365::{self, Tenant},
+        office365_config, read_table_files,
+    },
     config::{
         self, Ask, Config, Global, Settings, TableReader,
         fault::{Fault, SourceFile},
@@ -109,42 +113,6 @@ pub(super) fn office365_sources(loaded: &Loaded) -> Vec<Office365Source> {
     loaded.topology.sources().filter_map(source).collect()
 }
 
-/// A command was asked about a source that is not there.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoSuchSource {
-    #[error("there is no source `{wanted}` of type `office365`; there are: {}", known.join(", "))]
-    Unknown { wanted: String, known: Vec<String> },
-    #[error("choose a source of type `office365` with --source; there are: {}", known.join(", "))]
-    NotChosen { known: Vec<String> },
-}
-
-/// The source of this id; all of them where none is asked for.
-pub(super) fn chosen(
-    sources: Vec<Office365Source>,
-    wanted: Option<&str>,
-) -> Result<Vec<Office365Source>, NoSuchSource> {
-    let Some(wanted) = wanted else { return Ok(sources) };
-    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
-    let chosen: Vec<_> = sources.into_iter().filter(|source| *source.id == *wanted).collect();
-    if chosen.is_empty() {
-        return Err(NoSuchSource::Unknown { wanted: wanted.to_owned(), known });
-    }
-    Ok(chosen)
-}
-
-/// The source of this id, or the only one there is.
-pub(super) fn the_one(
-    sources: Vec<Office365Source>,
-    wanted: Option<&str>,
-) -> Result<Office365Source, NoSuchSource> {
-    let known: Vec<String> = sources.iter().map(|source| source.id.to_string()).collect();
-    let mut chosen = chosen(sources, wanted)?;
-    match chosen.pop() {
-        Some(source) if chosen.is_empty() => Ok(source),
-        Some(_) | None => Err(NoSuchSource::NotChosen { known }),
-    }
-}
-
 /// The variables of the environment.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -178,7 +146,7 @@ pub(super) fn load_asking(
         if let Some(Settings::Source(source)) = &component.settings
             && let Some(config) = office365_config(&**source)
         {
-            private_files.extend(config.tenants.iter().filter_map(|tenant| tenant.file.clone()));
+            private_files.extend(config.tenants.iter().flat_map(Tenant::private_files));
         }
     }
     match topology::check(components, &|path| fs::read_to_string(path)) {

@@ -13,6 +13,7 @@ mod progress;
 mod replay;
 mod report;
 mod run;
+mod scope;
 mod ship_again;
 mod state;
 mod subscriptions;
@@ -23,57 +24,61 @@ mod when;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
 
+use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
-use pipeline_core::Clock;
+use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
     telemetry::{self, LogFormat},
 };
 
+/// The heading of the options that all commands have.
+const LOGGING: &str = "Logging";
+
 /// Office 365 audit logs into Elasticsearch and other sinks, with nothing lost.
 #[derive(Debug, Parser)]
 #[command(name = "o365flow", version, about, max_term_width = 100)]
 pub struct Arguments {
-    /// What to log: a level, or levels by module as `info,o365flow::sinks=debug`.
-    #[arg(long, global = true, env = "O365FLOW_LOG", default_value = "info")]
+    /// What to log on standard error: a level, or levels by module as `info,o365flow::sinks=debug`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "O365FLOW_LOG",
+        default_value = "info",
+        help_heading = LOGGING
+    )]
     log: String,
     /// How log lines look; by default text on a terminal, JSON otherwise.
-    #[arg(long, global = true, env = "O365FLOW_LOG_FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "O365FLOW_LOG_FORMAT",
+        help_heading = LOGGING
+    )]
     log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
 
+/// Each command's own documentation is its help.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a topology.
     Run(run::Run),
-    /// Ship a span of content again.
     Backfill(backfill::Backfill),
-    /// Ship single blobs again.
     Replay(replay::Replay),
-    /// Look at tenants, sinks and state: what works, what does not, and what to do.
     Doctor(doctor::Doctor),
-    /// Show, start and stop the tenants' subscriptions.
     Subscriptions(subscriptions::SubscriptionsCommand),
-    /// Check a configuration, without starting anything.
     Validate(validate::Validate),
-    /// Show hour by hour what was listed, delivered, dropped and lost.
     Report(report::Report),
-    /// Go on where the predecessor stopped.
     State(state::State),
-    /// Run the golden tests of VRL programs.
     Test(test::Test),
-    /// Draw a topology's graph.
     Graph(graph::Graph),
-    /// Write the topology that does what an `o365beat.yml` did.
     Convert(convert::Convert),
-    /// Keep secrets in an encrypted file.
     Keystore(keystore::KeystoreCommand),
-    /// Show a whole run: a made-up tenant with a week of history, mapped and delivered.
     Demo(demo::Demo),
-    /// Serve made-up tenants to rehearse with.
     FakeTenant(fake_tenant::FakeTenant),
 }
 
@@ -84,8 +89,16 @@ pub enum Failure {
     Config(Vec<Fault>),
     /// It was right, and something failed. Exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
+    /// The arguments make no sense together, or with the configuration. Exit code 2, as for those that clap refuses.
+    Usage(Box<dyn Error + Send + Sync>),
     /// What was asked is answered, in the negative, and has been shown. Exit code 1.
     Negative,
+}
+
+impl Failure {
+    fn usage(error: impl Error + Send + Sync + 'static) -> Failure {
+        Failure::Usage(Box::new(error))
+    }
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
@@ -123,6 +136,10 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
             complain(format_args!("error: {}", Chain(&*error)));
             ExitCode::FAILURE
         }
+        Err(Failure::Usage(error)) => {
+            complain(format_args!("error: {}", Chain(&*error)));
+            ExitCode::from(2)
+        }
         Err(Failure::Negative) => ExitCode::FAILURE,
     }
 }
@@ -146,6 +163,11 @@ fn say(line: impl fmt::Display) {
 fn complain(line: impl fmt::Display) {
     use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// A time as all commands show it: in UTC, to the second.
+fn rfc3339(time: Timestamp) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// An error with all that is behind it.

@@ -6,15 +6,17 @@ use clap::Args;
 use office365::ContentId;
 use pipeline_core::Clock;
 
-use super::{Failure, complain, load, ship_again::Scope};
+use super::{Failure, complain, ship_again::ShipAgain};
 use crate::components::office365::{Replay as Shipment, Wanted};
 
-/// Ship single blobs again, by their ids, without touching the ledger. One that the ledger knows is fetched for as long as
-/// Microsoft serves it; another one must still be listed.
+/// Ship single blobs again.
+///
+/// The ledger is left as it is. A blob that it knows is fetched for as long as Microsoft serves it; another one must still
+/// be listed.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     #[command(flatten)]
-    scope: Scope,
+    ship_again: ShipAgain,
     /// The id of a blob, as events have it in `%content_id`; may be given several times.
     #[arg(
         long = "content-id",
@@ -30,22 +32,22 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = self.scope.load()?;
+        let loaded = self.ship_again.scope.load()?;
+        let sources = self.ship_again.scope.feeds_of(&loaded).map_err(Failure::usage)?;
         let wanted = Arc::new(Wanted::new(self.content_ids.into_iter().map(ContentId)));
         let mut shipments = HashMap::new();
-        for source in load::office365_sources(&loaded) {
-            let Some(config) = self.scope.part_of(&source.config) else { continue };
+        for source in &sources {
             let shipment = if self.lost {
-                Shipment::of_undelivered(&config, &source.state_dir)?
+                Shipment::of_undelivered(&source.config, &source.state_dir)?
             } else {
                 Shipment::of_blobs(&wanted, &source.state_dir, clock.now())?
             };
-            shipments.insert(source.id, shipment);
+            shipments.insert(source.id.clone(), shipment);
         }
         if self.lost {
             let blobs: usize = shipments.values().map(|shipment| shipment.known.len()).sum();
             complain(format_args!("{blobs} blobs are lost or not delivered yet."));
         }
-        self.scope.ship(loaded, &shipments, clock)
+        self.ship_again.ship(loaded, &sources, &shipments, clock)
     }
 }

@@ -7,31 +7,31 @@ use clap::{Args, ValueEnum};
 use pipeline_core::{Clock, Timestamp};
 use serde::Serialize;
 
-use super::{Failure, load, run::block_on, say, when::When};
+use super::{
+    Failure,
+    load::Office365Source,
+    run::block_on,
+    say,
+    scope::{Scope as CliScope, ScopeError, listed},
+    when::{self, When},
+};
 use crate::components::office365::{
-    self, ContentType,
+    self,
     report::{FORMAT_VERSION, Grouping, Scope, SourceReport, Table, Verifier},
 };
 
-/// Show what became of all content, from the ledger, beside a running o365flow or without one. The exit code is 0 only
-/// when nothing is lost, nothing was missed and every sum adds up.
+/// Show hour by hour what was listed, delivered, dropped and lost.
+///
+/// It is read from the ledger, beside a running o365flow or without one. The exit code is 0 only when nothing is lost,
+/// nothing was missed and every sum adds up.
 #[derive(Debug, Args)]
 pub(super) struct Report {
     #[command(flatten)]
-    config: load::ConfigFiles,
-    /// Only this source, where there are several of type `office365`.
-    #[arg(long, value_name = "ID")]
-    source: Option<String>,
-    /// Only this tenant, by its name or GUID. Can be given several times.
-    #[arg(long, value_name = "NAME")]
-    tenant: Vec<String>,
-    /// Only this content type, such as `Audit.Exchange`. Can be given several times.
-    #[arg(long, value_name = "TYPE")]
-    content_type: Vec<ContentType>,
-    /// Content created from here on: a time in UTC, a day, or how long ago. Cut to the hour.
+    scope: CliScope,
+    /// Content created from here on: a time or day in UTC, or an age such as 36h or 3d. Cut to the hour.
     #[arg(long, value_name = "TIME", default_value = "7d")]
     since: When,
-    /// Content created before: a time in UTC, a day, or how long ago. Now, if left out.
+    /// Content created before: a time or day in UTC, or an age such as 36h or 3d. By default now.
     #[arg(long, value_name = "TIME")]
     until: Option<When>,
     /// What one row stands for.
@@ -63,29 +63,30 @@ struct Document<'a> {
 
 impl Report {
     pub(super) fn execute(self, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = self.config.load()?;
-        let sources = load::office365_sources(&loaded);
-        let sources = load::chosen(sources, self.source.as_deref())?;
+        let loaded = self.scope.load()?;
+        // A tenant that is configured no more is in the ledger all the same.
+        let sources = self.scope.whole_sources(&loaded).map_err(Failure::usage)?;
         let now = clock.now();
-        let until = self.until.map_or(now, |until| until.resolve(now));
-        let since = self.since.resolve(now).min(until);
+        let span = when::span(self.since, self.until, now).map_err(Failure::usage)?;
         let scope = Scope {
-            span: to_the_hour(since)..until,
+            span: to_the_hour(span.start)..span.end,
             by: self.by,
-            tenants: self.tenant.clone(),
-            content_types: self.content_type.clone(),
+            tenants: self.scope.tenants.clone(),
+            content_types: self.scope.content_types.clone(),
         };
         let mut reports = Vec::new();
         for source in &sources {
             let path = office365::ledger_path(&source.state_dir);
-            let mut report = office365::report::report(&source.id, &source.config, &path, &scope)?;
-            if self.verify {
-                let verifier = Verifier::new(&source.config, &path, Arc::clone(clock))?;
-                block_on(verifier.verify(&mut report))?;
-            }
-            reports.push(report);
+            reports.push(office365::report::report(&source.id, &source.config, &path, &scope)?);
         }
-        self.check_matches(&reports)?;
+        self.check_matches(&sources, &reports).map_err(Failure::usage)?;
+        if self.verify {
+            for (source, report) in sources.iter().zip(&mut reports) {
+                let path = office365::ledger_path(&source.state_dir);
+                let verifier = Verifier::new(&source.config, &path, Arc::clone(clock))?;
+                block_on(verifier.verify(report))?;
+            }
+        }
         match self.format {
             Format::Table => reports.iter().for_each(|report| say(Table(report))),
             Format::Json => {
@@ -98,25 +99,29 @@ impl Report {
     }
 }
 
-/// What was asked about is nowhere: not in the configuration, and not in a ledger.
-#[derive(Debug, thiserror::Error)]
-enum NothingToReport {
-    #[error("there is no tenant `{wanted}`")]
-    Tenant { wanted: String },
-    #[error("there is no feed that this could be reported of")]
-    Feed,
-}
-
 impl Report {
-    /// A report about nothing would say that it is complete.
-    fn check_matches(&self, reports: &[SourceReport]) -> Result<(), NothingToReport> {
+    /// What was asked about is in the configuration or in a ledger: a report about nothing would say that it is complete.
+    fn check_matches(
+        &self,
+        sources: &[Office365Source],
+        reports: &[SourceReport],
+    ) -> Result<(), ScopeError> {
         let feeds = || reports.iter().flat_map(|report| &report.feeds);
-        for wanted in &self.tenant {
-            if !feeds().any(|feed| feed.is_of(wanted)) {
-                return Err(NothingToReport::Tenant { wanted: wanted.clone() });
+        for name in &self.scope.content_types {
+            if !feeds().any(|feed| feed.content_type == *name) {
+                let types = sources.iter().flat_map(|source| &source.config.content_types);
+                let known = listed(types.map(ToString::to_string));
+                return Err(ScopeError::UnknownContentType { name: *name, known });
             }
         }
-        if feeds().next().is_none() { Err(NothingToReport::Feed) } else { Ok(()) }
+        for name in &self.scope.tenants {
+            if !feeds().any(|feed| feed.is_of(name)) {
+                let tenants = sources.iter().flat_map(|source| &source.config.tenants);
+                let known = listed(tenants.map(|tenant| tenant.name.clone()));
+                return Err(ScopeError::UnknownTenant { name: name.clone(), known });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -17,6 +17,8 @@ use super::{
 const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run a topology until SIGTERM, then deliver what is under way and end.
+///
+/// A second signal ends at once, and still loses nothing.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]

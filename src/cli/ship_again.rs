@@ -1,4 +1,4 @@
-//! What `backfill` and `replay` share: the part of the configuration that is meant, and its run.
+//! What `backfill` and `replay` share: the run of a part of the topology.
 //!
 //! Invariant: what the main process of the same configuration uses (its ledger, its folders, its listeners) is left
 //! alone, so that both can run at one time. One run of this kind at a time.
@@ -14,36 +14,27 @@ use std::{
 };
 
 use clap::Args;
-use office365::ContentType;
 use pipeline_core::{Clock, ComponentId, RunMode};
 use tokio::time::Instant;
 
 use super::{
     Failure, complain,
     execute::execute,
-    load::{self, Loaded},
+    load::{Loaded, Office365Source},
     run::block_on,
+    scope::Scope,
     summary::{Summary, Totals},
 };
-use crate::components::{
-    office365::{self as source, Replay, ReplayConfig},
-    office365_config,
-};
+use crate::components::office365::{Replay, ReplayConfig};
 
 /// The folder below `data_dir` for the state of such runs.
 const FOLDER: &str = "replay";
 
-/// The part of a configuration that is meant.
+/// What is shipped, where to, and how fast.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Scope {
+pub(super) struct ShipAgain {
     #[command(flatten)]
-    config: load::ConfigFiles,
-    /// Only this tenant, by its name; may be given several times.
-    #[arg(long = "tenant", value_name = "NAME")]
-    tenants: Vec<String>,
-    /// Only this content type, as Audit.Exchange; may be given several times.
-    #[arg(long = "content-type", value_name = "TYPE")]
-    content_types: Vec<ContentType>,
+    pub(super) scope: Scope,
     /// Only to this sink, by its id; may be given several times.
     #[arg(long = "sink", value_name = "ID")]
     sinks: Vec<String>,
@@ -55,13 +46,7 @@ pub(super) struct Scope {
 
 /// Why nothing is shipped.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ScopeError {
-    #[error("the configuration has no source of type office365")]
-    NoSource,
-    #[error("there is no tenant `{name}`; there are: {known}")]
-    NoTenant { name: String, known: String },
-    #[error("`{name}` is not among the content types of any source")]
-    NoContentType { name: ContentType },
+pub(super) enum ShipAgainError {
     #[error("another backfill or replay runs: it holds `{}`", path.display())]
     Busy { path: PathBuf },
     #[error("cannot use the folder `{}`", path.display())]
@@ -75,66 +60,25 @@ pub(super) enum ShipError {
     DeadLetters(u64, String),
 }
 
-impl Scope {
-    /// Reads and checks the configuration.
-    pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        let loaded = self.config.load()?;
-        self.check(&loaded)?;
-        Ok(loaded)
-    }
-
-    /// Whether all that the scope names is there.
-    fn check(&self, loaded: &Loaded) -> Result<(), ScopeError> {
-        let configs: Vec<source::Config> =
-            load::office365_sources(loaded).into_iter().map(|source| source.config).collect();
-        if configs.is_empty() {
-            return Err(ScopeError::NoSource);
-        }
-        let known: Vec<&str> = configs
-            .iter()
-            .flat_map(|config| config.tenants.iter().map(|tenant| tenant.name.as_str()))
-            .collect();
-        for name in &self.tenants {
-            if !known.contains(&name.as_str()) {
-                return Err(ScopeError::NoTenant { name: name.clone(), known: known.join(", ") });
-            }
-        }
-        for name in &self.content_types {
-            if !configs.iter().any(|config| config.content_types.contains(name)) {
-                return Err(ScopeError::NoContentType { name: *name });
-            }
-        }
-        Ok(())
-    }
-
-    /// The part of a source that is meant; nothing where none of it is.
-    pub(super) fn part_of(&self, config: &source::Config) -> Option<source::Config> {
-        let mut config = config.clone();
-        if !self.tenants.is_empty() {
-            config.tenants.retain(|tenant| self.tenants.contains(&tenant.name));
-        }
-        if !self.content_types.is_empty() {
-            config.content_types.retain(|content_type| self.content_types.contains(content_type));
-        }
-        let half = (config.max_requests_per_minute.get() / 2).max(1);
-        config.max_requests_per_minute = self
-            .max_requests_per_minute
-            .unwrap_or(NonZeroU32::new(half).unwrap_or(NonZeroU32::MIN));
-        let is_empty = config.tenants.is_empty() || config.content_types.is_empty();
-        (!is_empty).then_some(config)
-    }
-
-    /// Ships through the part of the topology that is meant, of each source its replay.
+impl ShipAgain {
+    /// Ships through the part of the topology that is meant, of each of `sources` its replay.
     pub(super) fn ship(
         &self,
         mut loaded: Loaded,
+        sources: &[Office365Source],
         replays: &HashMap<ComponentId, Replay>,
         clock: Arc<dyn Clock>,
     ) -> Result<(), Failure> {
-        loaded.topology = loaded.topology.narrow(&self.sinks, |id, source| {
-            let config = self.part_of(office365_config(source)?)?;
+        let narrowed = loaded.topology.narrow(&self.sinks, |id, _| {
+            let source = sources.iter().find(|source| source.id == *id)?;
+            let mut config = source.config.clone();
+            let half = (config.max_requests_per_minute.get() / 2).max(1);
+            config.max_requests_per_minute = self
+                .max_requests_per_minute
+                .unwrap_or(NonZeroU32::new(half).unwrap_or(NonZeroU32::MIN));
             Some(Box::new(ReplayConfig { config, replay: replays.get(id)?.clone() }))
-        })?;
+        });
+        loaded.topology = narrowed.map_err(Failure::usage)?;
         loaded.global.api = None;
         loaded.global.metrics = None;
         let folder = loaded.global.data_dir.join(FOLDER);
@@ -161,8 +105,8 @@ async fn run(loaded: Loaded, folder: &Path, clock: Arc<dyn Clock>) -> Result<(),
 }
 
 /// Makes the folder and holds it until the file is dropped.
-fn lock(folder: &Path) -> Result<File, ScopeError> {
-    let cannot = |source| ScopeError::Folder { path: folder.to_owned(), source };
+fn lock(folder: &Path) -> Result<File, ShipAgainError> {
+    let cannot = |source| ShipAgainError::Folder { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cannot)?;
     let path = folder.join("replay.lock");
     let file = fs::OpenOptions::new()
@@ -173,7 +117,7 @@ fn lock(folder: &Path) -> Result<File, ScopeError> {
         .map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ScopeError::Busy { path }),
+        Err(TryLockError::WouldBlock) => Err(ShipAgainError::Busy { path }),
         Err(TryLockError::Error(source)) => Err(cannot(source)),
     }
 }

@@ -2,20 +2,16 @@
 
 use std::fmt;
 
-use chrono::SecondsFormat;
 use clap::{Args, Subcommand, ValueEnum};
 use office365::ContentType;
 use pipeline_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Chain, Failure, complain,
-    load::{self, Office365Source},
-    run::block_on,
-    say,
+    Chain, Failure, complain, load::Office365Source, rfc3339, run::block_on, say, scope::Scope,
 };
 use crate::components::office365::{
-    StartBook, StartOutcome, SubscriptionRow, Subscriptions, ledger::LedgerError,
+    StartBook, StartOutcome, StopOutcome, SubscriptionRow, Subscriptions, ledger::LedgerError,
 };
 
 /// Show, start and stop the tenants' subscriptions.
@@ -53,19 +49,6 @@ enum Action {
     },
 }
 
-/// Which subscriptions are meant.
-#[derive(Clone, Debug, Args)]
-struct Scope {
-    #[command(flatten)]
-    config: load::ConfigFiles,
-    /// Only of this tenant, by its name; may be given several times.
-    #[arg(long = "tenant", value_name = "NAME")]
-    tenants: Vec<String>,
-    /// Only of this content type, as Audit.Exchange; may be given several times.
-    #[arg(long = "content-type", value_name = "TYPE")]
-    content_types: Vec<ContentType>,
-}
-
 /// How subscriptions are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -77,10 +60,8 @@ enum Format {
 /// Why nothing is done.
 #[derive(Debug, thiserror::Error)]
 enum RefusedError {
-    #[error("there is no tenant `{name}`; there are: {known}")]
-    NoTenant { name: String, known: String },
     #[error(
-        "a running o365flow starts what is missing by itself, and writes down when; --force starts all the same"
+        "not started: a running o365flow starts what is missing by itself, and writes down when; --force starts all the same"
     )]
     Running(#[source] LedgerError),
     #[error("name what to stop with --content-type")]
@@ -110,13 +91,13 @@ impl SubscriptionsCommand {
                 block_on(start(&scope, &sources, force, now))?
             }
             Action::Stop { scope, yes } => {
-                let sources = scope.sources()?;
                 if scope.content_types.is_empty() {
-                    return Err(RefusedError::NothingNamed.into());
+                    return Err(Failure::usage(RefusedError::NothingNamed));
                 }
                 if !yes {
-                    return Err(RefusedError::NotConfirmed.into());
+                    return Err(Failure::usage(RefusedError::NotConfirmed));
                 }
+                let sources = scope.sources()?;
                 block_on(stop(&scope, &sources))?
             }
         }
@@ -126,23 +107,7 @@ impl SubscriptionsCommand {
 impl Scope {
     /// The sources, each with the tenants that are meant.
     fn sources(&self) -> Result<Vec<Office365Source>, Failure> {
-        let loaded = self.config.load()?;
-        let mut sources = load::office365_sources(&loaded);
-        let known: Vec<String> = sources
-            .iter()
-            .flat_map(|source| source.config.tenants.iter().map(|tenant| tenant.name.clone()))
-            .collect();
-        if let Some(name) = self.tenants.iter().find(|name| !known.contains(name)) {
-            let known = known.join(", ");
-            return Err(RefusedError::NoTenant { name: name.clone(), known }.into());
-        }
-        if !self.tenants.is_empty() {
-            for source in &mut sources {
-                source.config.tenants.retain(|tenant| self.tenants.contains(&tenant.name));
-            }
-        }
-        sources.retain(|source| !source.config.tenants.is_empty());
-        Ok(sources)
+        self.tenants_of(&self.load()?).map_err(Failure::usage)
     }
 
     fn means(&self, content_type: ContentType) -> bool {
@@ -210,7 +175,8 @@ async fn start(
                         has_failed = true;
                         complain(format_args!(
                             "{about}: asked to start a short while ago; Microsoft wants 15 minutes between two \
-                             attempts, so try again after {until}"
+                             attempts, so try again after {}",
+                            rfc3339(until)
                         ));
                     }
                     Err(error) => {
@@ -232,7 +198,10 @@ async fn stop(scope: &Scope, sources: &[Office365Source]) -> Result<(), Failure>
             for content_type in scope.types_of(source) {
                 let about = format!("{} {content_type}", tenant.name);
                 match subscriptions.stop(content_type).await {
-                    Ok(()) => say(format_args!("{about}: stopped")),
+                    Ok(StopOutcome::Stopped) => say(format_args!("{about}: stopped")),
+                    Ok(StopOutcome::WasMissing) => {
+                        say(format_args!("{about}: there is no subscription"));
+                    }
                     Err(error) => {
                         has_failed = true;
                         complain_of(&about, &error, error.hint());
@@ -249,10 +218,6 @@ fn complain_of(about: &str, error: &dyn std::error::Error, hint: Option<office36
     if let Some(hint) = hint {
         complain(format_args!("  cause: {}\n  fix: {}", hint.cause, hint.fix));
     }
-}
-
-fn rfc3339(time: Timestamp) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 struct Table<'a>(&'a [Listed]);

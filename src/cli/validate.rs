@@ -11,7 +11,9 @@ use super::{
 };
 use crate::config::{self, Ask};
 
-/// Check configurations, each file by itself, reading nothing but the files that they name.
+/// Check a configuration, without starting anything.
+///
+/// Each file is one configuration. Nothing is read but the files that they name.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The configurations.

@@ -1,6 +1,6 @@
-//! A time on the command line: a point, or so long ago.
+//! Times on the command line, `--since` and `--until`: a point, or so long ago.
 
-use std::{str::FromStr, time::Duration};
+use std::{ops::Range, str::FromStr, time::Duration};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
 use office365::parse_time;
@@ -19,6 +19,32 @@ pub(super) enum When {
     "write a time such as 2026-03-01T12:00:00Z, a day such as 2026-03-01 (UTC), or an age such as 36h or 3d"
 )]
 pub(super) struct WhenError;
+
+/// Times that make no span.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpanError {
+    #[error("the span is empty: --since is not before --until")]
+    Empty,
+    #[error("--{0} lies in the future")]
+    Future(&'static str),
+}
+
+/// From `since` to before `until`, or now.
+pub(super) fn span(
+    since: When,
+    until: Option<When>,
+    now: Timestamp,
+) -> Result<Range<Timestamp>, SpanError> {
+    let since = since.resolve(now);
+    let until = until.map_or(now, |until| until.resolve(now));
+    if since > now {
+        return Err(SpanError::Future("since"));
+    }
+    if until > now {
+        return Err(SpanError::Future("until"));
+    }
+    if since < until { Ok(since..until) } else { Err(SpanError::Empty) }
+}
 
 impl When {
     pub(super) fn resolve(self, now: Timestamp) -> Timestamp {

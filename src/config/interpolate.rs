@@ -5,7 +5,7 @@
 
 use super::{
     fault::{Fault, Span},
-    secrets::Secret,
+    secrets::{Secret, stand_in},
     tree::Table,
 };
 
@@ -32,6 +32,10 @@ pub(super) fn interpolate(
                 values
             }
             Err(mistake) => {
+                // Nothing else is wrong with an option only because its variable is not set.
+                if let Mistake::Unset(name) = &mistake {
+                    *text = stand_in(name);
+                }
                 faults.push(mistake.at(span));
                 Vec::new()
             }

@@ -48,7 +48,16 @@ pub fn too_open(path: &Path) -> Option<Fault> {
     } else {
         return None;
     };
-    let fix = format!("`{fix}`; or, if that can't be, run with `--no-strict-permissions`");
+    let way_out = "if that can't be, run with `--no-strict-permissions`";
+    let fix = if metadata.is_dir() {
+        format!("`{fix}`; {way_out}")
+    } else {
+        // A mounted file is root's and cannot be changed from within.
+        format!(
+            "`{fix}`, or in a container set the mode of the mount (in Kubernetes `defaultMode: 0440` with an `fsGroup`, \
+             in Docker the secret's `mode: 0440`); {way_out}"
+        )
+    };
     Some(Fault::general(message).fix(fix))
 }
 
@@ -60,9 +69,11 @@ pub(super) fn key_files(node: &Node, found: &mut Vec<PathBuf>) {
             for entry in &table.0 {
                 let named = match entry.key.as_str() {
                     "key_file" | "key_path" => entry.node.as_str(),
+                    // With a `key_path`, which is found below, the certificate itself is no secret.
                     "certificate" => entry
                         .node
                         .as_table()
+                        .filter(|table| table.entry("key_path").is_none())
                         .and_then(|table| table.entry("path"))
                         .and_then(|entry| entry.node.as_str()),
                     _ => None,

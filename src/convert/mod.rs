@@ -11,7 +11,7 @@ mod yaml;
 
 use self::{
     processors::{Mapping, statements, take_mapping},
-    text::{add, add_line, toml_program},
+    text::{add, add_line, has_variable, toml_program},
     yaml::Yaml,
 };
 
@@ -131,6 +131,9 @@ fn transforms(root: &Yaml, notes: &mut Notes) -> (String, &'static str) {
         program.push_str(&processors::set_fields(target, fields));
     }
     program.push_str(&statements(&rest, notes));
+    if has_variable(&program.replace("$$", "")) {
+        notes.add("variables in fields, tags and processors become text of the program: what they hold must have no quotation mark, backslash or line break");
+    }
     if !program.is_empty() {
         let source = format!("source = {}", toml_program(&program));
         toml.push_str(&remap("processors", input, &source));

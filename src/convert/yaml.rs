@@ -1,10 +1,19 @@
 //! YAML as Beats reads it: `a.b: 1` and `a: {b: 1}` are the same, and of a key that stands twice the last one counts.
+//!
+//! Bounded: aliases that multiply and keys of many steps are refused before they take memory.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Notes;
+
+/// What a file may hold, aliases followed: bytes of text, and some for each value. A configuration has some thousands.
+const CONTENT_MAX: usize = 500_000;
+const VALUE_COST: usize = 10;
+
+/// The steps of a key with dots.
+const STEPS_MAX: usize = 20;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +34,7 @@ pub(super) type Map = Vec<(String, Yaml)>;
 pub(super) fn read(text: &str, notes: &mut Notes) -> Result<Yaml, serde_yaml_ng::Error> {
     let mut documents = serde_yaml_ng::Deserializer::from_str(text);
     let root = match documents.next() {
-        Some(document) => Yaml::deserialize(document)?,
+        Some(document) => AnyYaml { left: &Cell::new(CONTENT_MAX) }.deserialize(document)?,
         None => Yaml::Null,
     };
     Ok(unfold(root, "", notes))
@@ -128,6 +137,10 @@ fn unfold(value: Yaml, path: &str, notes: &mut Notes) -> Yaml {
                 let value = unfold(value, &full, notes);
                 seen.push(key.clone());
                 let steps: Vec<&str> = key.split('.').collect();
+                if steps.len() > STEPS_MAX {
+                    notes.add(&format!("a key of {} steps is not carried", steps.len()));
+                    continue;
+                }
                 insert(&mut merged, &steps, value);
             }
             Yaml::Map(merged)
@@ -179,62 +192,81 @@ fn remove(map: &mut Map, key: &str) {
     }
 }
 
-impl<'de> Deserialize<'de> for Yaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Yaml, D::Error> {
-        deserializer.deserialize_any(AnyYaml)
+/// Reads any value, as long as there is something `left` of what a file may hold.
+#[derive(Clone, Copy)]
+struct AnyYaml<'a> {
+    left: &'a Cell<usize>,
+}
+
+impl AnyYaml<'_> {
+    /// Takes what `value` needs.
+    fn charged<E: de::Error>(self, bytes: usize, value: Yaml) -> Result<Yaml, E> {
+        match self.left.get().checked_sub(VALUE_COST + bytes) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(value)
+            }
+            None => Err(E::custom("it holds more than a configuration of o365beat can")),
+        }
     }
 }
 
-struct AnyYaml;
+impl<'de> DeserializeSeed<'de> for AnyYaml<'_> {
+    type Value = Yaml;
 
-impl<'de> Visitor<'de> for AnyYaml {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyYaml<'_> {
     type Value = Yaml;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("YAML without tags")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Yaml, E> {
-        Ok(Yaml::Boolean(value))
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Boolean(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Yaml, E> {
-        Ok(Yaml::Number(value.to_string()))
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Number(value.to_string()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Yaml, E> {
-        Ok(Yaml::Number(value.to_string()))
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Number(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Yaml, E> {
-        Ok(Yaml::Number(value.to_string()))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Number(value.to_string()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Yaml, E> {
-        Ok(Yaml::Text(value.to_owned()))
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Yaml, E> {
+        self.charged(value.len(), Yaml::Text(value.to_owned()))
     }
 
-    fn visit_unit<E>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Yaml, E> {
-        Ok(Yaml::Null)
+    fn visit_none<E: de::Error>(self) -> Result<Yaml, E> {
+        self.charged(0, Yaml::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Yaml, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
-        Ok(Yaml::List(list))
+        self.charged(0, Yaml::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Yaml, A::Error> {
         let mut map = Map::new();
-        while let Some((key, value)) = entries.next_entry::<Yaml, Yaml>()? {
+        while let Some((key, value)) = entries.next_entry_seed(self, self)? {
             map.push((key.text().unwrap_or_default(), value));
         }
-        Ok(Yaml::Map(map))
+        self.charged(0, Yaml::Map(map))
     }
 }

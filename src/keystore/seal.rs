@@ -56,8 +56,9 @@ pub(super) fn seal(
     random.fill(&mut nonce).map_err(|_| KeystoreError::Seal)?;
     let exposed: BTreeMap<&str, &str> =
         secrets.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
-    // Sealed in place, so that nothing readable is left in memory.
-    let mut bytes = serde_json::to_vec(&exposed).map_err(|_| KeystoreError::Seal)?;
+    // Sealed in place, and with room for all of it, so that nothing readable is left in memory.
+    let mut bytes = Vec::with_capacity(room(&exposed));
+    serde_json::to_writer(&mut bytes, &exposed).map_err(|_| KeystoreError::Seal)?;
     let key = key(password, &salt, ITERATIONS).ok_or(KeystoreError::Seal)?;
     let vouched = Aad::from(vouched(VERSION, ITERATIONS));
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), vouched, &mut bytes)
@@ -72,6 +73,12 @@ pub(super) fn seal(
     let mut text = serde_json::to_vec_pretty(&file).map_err(|_| KeystoreError::Seal)?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// More bytes than the sealed object takes: JSON escapes a byte by six at most, and an entry has six of its own.
+fn room(secrets: &BTreeMap<&str, &str>) -> usize {
+    let entry = |(name, value): (&&str, &&str)| 6 * (name.len() + value.len()) + 6;
+    2 + secrets.iter().map(entry).sum::<usize>() + AES_256_GCM.tag_len()
 }
 
 /// Opens the content of the file at `path`.

@@ -103,8 +103,6 @@ async fn a_healthy_configuration_is_well_and_stays_as_it_is() {
     let one = clinic.run(&["doctor", "--tenant", "fabrikam"]).await;
     let one = String::from_utf8_lossy(&one.stdout).into_owned();
     assert!(one.contains("tenant fabrikam") && !one.contains("contoso"), "{one}");
-    let none = clinic.run(&["doctor", "--tenant", "nobody"]).await;
-    assert_eq!(none.status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +217,7 @@ async fn subscriptions_that_are_disabled_or_missing_are_told_and_left_alone() {
     let report = doctor(&clinic).await;
     report.assert("contoso", "subscription", "fail", "Audit.Exchange: disabled");
     report.assert("contoso", "subscription", "ok", "Audit.General: enabled");
-    report.assert("contoso", "subscription", "warn", "DLP.All: never started");
+    report.assert("contoso", "subscription", "warn", "DLP.All: missing");
     assert_eq!(clinic.tenants.stats().requests_of(Operation::StartSubscription), 0);
     report.assert_well("fabrikam");
 }

@@ -19,8 +19,10 @@ mod proxy;
 mod replay;
 mod report;
 mod rig;
+mod scope;
 mod secrets;
 mod secrets_backends;
+mod secrets_commands;
 mod services;
 mod signals;
 #[path = "../stage/mod.rs"]

@@ -94,6 +94,46 @@ fn what_others_can_read_or_change_is_refused() {
 }
 
 #[test]
+fn a_private_key_matters_wherever_it_is_declared_and_a_certificate_alone_does_not() {
+    let certificate = |options: &str| format!("certificate = {{ {options} }}");
+    for (options, file, is_refused) in [
+        ("path = 'client.key'", "client.key", true),
+        ("path = 'client.pem', key_path = 'client.key'", "client.key", true),
+        ("path = 'app.crt', key_path = 'client.key'", "app.crt", false),
+    ] {
+        for is_in_folder in [false, true] {
+            let folder = folder();
+            fs::write(folder.path().join("app.crt"), "").expect("written");
+            let inline =
+                CONFIG.replace(r#"client_secret = "SECRET[json.secret]""#, &certificate(options));
+            let text = if is_in_folder {
+                let (before, rest) =
+                    inline.split_once("[[sources.office365.tenants]]").expect("it is there");
+                let (tenant, sinks) = rest.split_once("[sinks.out]").expect("it is there");
+                fs::create_dir(folder.path().join("tenants")).expect("a folder");
+                fs::write(folder.path().join("tenants/contoso.toml"), tenant).expect("written");
+                chmod(folder.path(), "tenants/contoso.toml", 0o600);
+                format!("{before}tenants_dir = 'tenants'\n[sinks.out]{sinks}")
+            } else {
+                inline
+            };
+            let text = text.replace("key_file = \"client.key\"", "key_file = \"other.key\"");
+            fs::write(folder.path().join("o365flow.toml"), text).expect("written");
+            chmod(folder.path(), file, 0o644);
+            let (output, said) = o365flow(folder.path(), &RUN);
+            let refusal = format!("`{file}` can be read by any user");
+            assert_eq!(said.contains(&refusal), is_refused, "{options} {is_in_folder}: {said}");
+            assert_eq!(
+                output.status.code() == Some(78),
+                is_refused,
+                "{options} {is_in_folder}: {said}"
+            );
+            assert!(!is_refused || said.contains("defaultMode: 0440"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn what_the_owner_and_the_group_can_read_is_fine() {
     let folder = folder();
     for name in PRIVATE {

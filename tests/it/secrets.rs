@@ -24,8 +24,8 @@ use crate::rig::write_private;
 
 const TENANT: &str = "2d6f1f0c-9c4e-4f0b-8a58-0d4b1c3c7a11";
 const CLIENT: &str = "7f1c9c58-55cb-4a3c-9a3e-5a1c1f5b2d22";
-const SECRET: &str = "hush~Q8/+se=cret_of.the-app&x";
-const WRONG_SECRET: &str = "hush~W7/+wr=ong_one.of-them&x";
+pub(crate) const SECRET: &str = "hush~Q8/+se=cret_of.the-app&x";
+pub(crate) const WRONG_SECRET: &str = "hush~W7/+wr=ong_one.of-them&x";
 
 /// The beginning of every token that the fake tenant gives, `{"alg":"RS25` in Base64.
 const TOKEN_START: &str = "eyJhbGciOiJSUzI1";
@@ -33,7 +33,7 @@ const TOKEN_START: &str = "eyJhbGciOiJSUzI1";
 /// A run that ends by itself gives up after some faults; the next one goes on.
 const RUNS_MAX: usize = 5;
 
-fn tenants() -> Arc<FakeTenants> {
+pub(crate) fn tenants() -> Arc<FakeTenants> {
     let now = Utc::now();
     let mut history = History::new(7, now - TimeDelta::days(2), now - TimeDelta::hours(1))
         .with_blobs_per_hour(0.2);
@@ -57,7 +57,7 @@ fn tenants() -> Arc<FakeTenants> {
 }
 
 /// Signs in as the program does.
-async fn token(tenants: &FakeTenants) -> String {
+pub(crate) async fn token(tenants: &FakeTenants) -> String {
     let scope = "https%3A%2F%2Fmanage.office.com%2F.default";
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "client_credentials")
@@ -77,7 +77,7 @@ async fn token(tenants: &FakeTenants) -> String {
 }
 
 /// Queues answers that say what a server should not, and others that go wrong in their own ways.
-fn spoil(tenants: &FakeTenants, token: &str) {
+pub(crate) fn spoil(tenants: &FakeTenants, token: &str) {
     let encoded: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
     let sign_in = |status, body: String| {
         tenants.script(
@@ -112,7 +112,7 @@ fn spoil(tenants: &FakeTenants, token: &str) {
 }
 
 /// Writes the configuration of a tenant with this credential.
-fn configure(server: &Server, folder: &Path, credential: &str) {
+pub(crate) fn configure(server: &Server, folder: &Path, credential: &str) {
     let text = format!(
         r#"
 data_dir = "{folder}/state"
@@ -187,7 +187,7 @@ fn scrape(address: &str) -> Option<String> {
 }
 
 /// The content of every file below `folder` but for the configuration, with its name.
-fn written(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn written(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -200,7 +200,7 @@ fn written(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn assert_silent(place: &str, content: &[u8]) {
+pub(crate) fn assert_silent(place: &str, content: &[u8]) {
     for secret in [SECRET, WRONG_SECRET] {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         for form in [secret, &encoded, &STANDARD.encode(secret), &secret[4..16], TOKEN_START] {

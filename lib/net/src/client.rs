@@ -45,7 +45,8 @@ pub struct ClientSettings {
     /// Unused connections kept for one host.
     pub pool_idle_connections_max: usize,
     pub tls: TlsSettings,
-    /// A proxy that speaks TLS is trusted as servers are; it is shown no client certificate.
+    /// A proxy that speaks TLS is always verified, by the system's authorities and those of the CA file, whatever servers
+    /// are forgiven; it is shown no client certificate.
     pub proxy: ProxySettings,
 }
 
@@ -80,12 +81,10 @@ impl HttpClient {
         tcp.set_connect_timeout(Some(settings.connect_timeout));
         let proxy = Arc::new(settings.proxy.clone());
         let tls = client_config(&settings.tls)?;
-        let tls_to_proxy = match settings.tls.client_certificate {
-            Some(_) => {
-                client_config(&TlsSettings { client_certificate: None, ..settings.tls.clone() })?
-            }
-            None => tls.clone(),
-        };
+        let tls_to_proxy = client_config(&TlsSettings {
+            ca_file: settings.tls.ca_file.clone(),
+            ..TlsSettings::default()
+        })?;
         let connector = Connector {
             to_proxy: over_tls(tls_to_proxy, tcp.clone()),
             tcp,

@@ -38,7 +38,9 @@ const CLIENT_SECRET: &str = "a-secret-of-the-demo-that-opens-nothing";
 /// A blob turns up in the listing this much later than it was created, at most.
 const LATE_BY: TimeDelta = TimeDelta::hours(2);
 
-/// Show a whole run: a made-up tenant with a week of history, mapped and delivered to a file.
+/// Show a whole run against a made-up tenant.
+///
+/// A week of history is collected, mapped and delivered to a file, which is then compared with what the tenant has.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Where to put the output and the state; what an earlier demo left there is replaced.

@@ -13,23 +13,23 @@ use pipeline_core::{Clock, Finding, Health};
 use self::show::Report;
 use super::{
     Failure,
-    load::{self, Loaded},
+    load::{self, Loaded, Office365Source},
     run::block_on,
     say,
+    scope::{Scope, ScopeError},
 };
 use crate::{
     components::office365,
     config::{self, fault::Fault},
 };
 
-/// Look at tenants, sinks and state, one by one: what works, what does not, why, and what to do.
+/// Look at tenants, sinks and state: what works, what does not, and what to do.
+///
+/// With --source, --tenant or --content-type, only at what is named, and at no sink and no state.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    config: load::ConfigFiles,
-    /// Only this tenant, by its name, and no sink; may be given several times.
-    #[arg(long = "tenant", value_name = "NAME")]
-    tenants: Vec<String>,
+    scope: Scope,
     /// Text for people, or JSON.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -61,20 +61,12 @@ enum SubjectKind {
     Sink,
 }
 
-/// A name that the configuration does not have.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no tenant `{name}`; there are: {known}")]
-struct UnknownTenant {
-    name: String,
-    known: String,
-}
-
 impl Doctor {
     pub(super) fn execute(self, clock: &dyn Clock) -> Result<(), Failure> {
         // Who else can read it is a finding, not an obstacle.
-        let loaded = load::load(&config::read_files(&self.config.paths)?, &load::environment)?;
-        self.check_names(&loaded)?;
-        let report = block_on(self.examine(&loaded, clock))?;
+        let loaded = load::load(&config::read_files(&self.scope.config.paths)?, load::environment)?;
+        let sources = self.sources(&loaded)?;
+        let report = block_on(self.examine(&loaded, &sources, clock))?;
         match self.format {
             Format::Text => say(&report),
             Format::Json => say(report.json()),
@@ -85,23 +77,27 @@ impl Doctor {
         }
     }
 
-    fn check_names(&self, loaded: &Loaded) -> Result<(), UnknownTenant> {
-        let sources = load::office365_sources(loaded);
-        let tenants = sources.iter().flat_map(|source| &source.config.tenants);
-        let known: Vec<&str> = tenants.map(|tenant| tenant.name.as_str()).collect();
-        match self.tenants.iter().find(|name| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(name) => Err(UnknownTenant { name: name.clone(), known: known.join(", ") }),
+    /// What is meant; a configuration without such a source has other things to look at.
+    fn sources(&self, loaded: &Loaded) -> Result<Vec<Office365Source>, Failure> {
+        match self.scope.feeds_of(loaded) {
+            Err(ScopeError::NoSource) if !self.scope.is_narrow() => Ok(Vec::new()),
+            sources => sources.map_err(Failure::usage),
         }
+    }
+
+    /// What is wrong with tenants' own files, without which the rest runs.
+    fn tenant_files(loaded: &Loaded) -> impl Iterator<Item = Finding> {
+        let finding = |fault: &Fault| Finding::fail("tenant-file", fault.to_string());
+        loaded.file_faults.iter().map(finding)
     }
 
     /// Who else can read or change the configuration, what it names, and the state.
     fn permissions(&self, loaded: &Loaded) -> Vec<Finding> {
         const CHECK: &str = "permissions";
-        if self.config.permissions.no_strict_permissions {
+        if self.scope.config.permissions.no_strict_permissions {
             return vec![Finding::warn(CHECK, "not looked at, as --no-strict-permissions says")];
         }
-        let mut faults = load::too_open(self.config.paths.iter().map(PathBuf::as_path));
+        let mut faults = load::too_open(self.scope.config.paths.iter().map(PathBuf::as_path));
         faults.extend(loaded.too_open());
         if faults.is_empty() {
             let found = "no other user can read or change configuration, secrets and state";
@@ -112,12 +108,18 @@ impl Doctor {
         faults.into_iter().map(finding).collect()
     }
 
-    async fn examine(&self, loaded: &Loaded, clock: &dyn Clock) -> Report {
+    async fn examine(
+        &self,
+        loaded: &Loaded,
+        sources: &[Office365Source],
+        clock: &dyn Clock,
+    ) -> Report {
         let mut report = Report::default();
-        let is_everything = self.tenants.is_empty();
+        let is_everything = !self.scope.is_narrow();
         if is_everything {
             let data_dir = &loaded.global.data_dir;
             let mut findings = self.permissions(loaded);
+            findings.extend(Self::tenant_files(loaded));
             findings.extend(state::look_at(data_dir));
             report.0.push(Subject {
                 kind: SubjectKind::State,
@@ -125,13 +127,11 @@ impl Doctor {
                 findings,
             });
         }
-        for source in load::office365_sources(loaded) {
+        for source in sources {
             for tenant in &source.config.tenants {
-                if is_everything || self.tenants.contains(&tenant.name) {
-                    let findings = office365::examine(&source.config, tenant, clock).await;
-                    let kind = SubjectKind::Tenant { source: source.id.to_string() };
-                    report.0.push(Subject { kind, name: tenant.name.clone(), findings });
-                }
+                let findings = office365::examine(&source.config, tenant, clock).await;
+                let kind = SubjectKind::Tenant { source: source.id.to_string() };
+                report.0.push(Subject { kind, name: tenant.name.clone(), findings });
             }
         }
         for (id, sink) in loaded.topology.sinks().filter(|_| is_everything) {

@@ -17,8 +17,10 @@ use crate::config::fault::Fault;
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 1_000_000;
-/// How much of standard error is shown.
-const COMPLAINT_BYTES_MAX: u64 = 2_000;
+/// How much of standard error is read.
+const COMPLAINT_BYTES_MAX: u64 = 1_000_000;
+/// How much of standard error, and of what is said of one secret, is shown.
+const SHOWN_BYTES_MAX: usize = 2_000;
 
 /// Runs the command and asks it for `keys`.
 pub(super) fn ask(backend: &ExecBackend, keys: &BTreeSet<String>) -> Answer {
@@ -112,7 +114,8 @@ impl Said {
         Ok(answer)
     }
 
-    /// Adds what the command wrote to standard error, without any secret that it gave.
+    /// Adds what the command wrote to standard error, without any secret that it gave: all of its answer may be one,
+    /// where that is not what was asked for.
     fn explained(
         &self,
         mut fault: Fault,
@@ -126,6 +129,13 @@ impl Said {
             if let Some(value) = value.get("value").and_then(Value::as_str) {
                 fault.hide(value);
             }
+        }
+        if secrets.is_none() {
+            fault.hide(&String::from_utf8_lossy(&self.answer));
+        }
+        // Cut last: a part of a secret would not be found.
+        for text in [Some(&mut fault.message), fault.detail.as_mut()].into_iter().flatten() {
+            text.truncate(text.floor_char_boundary(SHOWN_BYTES_MAX));
         }
         fault
     }

@@ -259,15 +259,17 @@ fn with_cause(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// What stands in for secrets that are not asked for: GUIDs, as some options take nothing else, and distinct, as some
-/// must differ.
+/// What stands in for secrets that are not asked for.
 fn stand_ins(keys: &BTreeSet<String>) -> BTreeMap<String, Result<String, Fault>> {
-    let stand_in = |key: &String| {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        (key.clone(), Ok(uuid::Uuid::from_u64_pair(0, hasher.finish()).to_string()))
-    };
-    keys.iter().map(stand_in).collect()
+    keys.iter().map(|key| (key.clone(), Ok(stand_in(key)))).collect()
+}
+
+/// What stands in for a value of this name: a GUID, as some options take nothing else, and another one for each name, as
+/// some must differ.
+pub(super) fn stand_in(name: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    uuid::Uuid::from_u64_pair(0, hasher.finish()).to_string()
 }
 
 #[cfg(test)]

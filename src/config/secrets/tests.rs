@@ -157,6 +157,15 @@ fn what_a_command_does_wrong_is_said_without_what_it_gave() {
     "#]],
     );
     check(
+        &script("echo hunter2; echo 'got hunter2' >&2; exit 3"),
+        &["x.a"],
+        &expect![[r#"
+            secret backend `x`: `/bin/sh` failed: exit status: 3
+                got (hidden value)
+              fix: run it by hand to see what it lacks
+        "#]],
+    );
+    check(
         "x = { type = 'exec', command = ['/nonexistent/secrets'] }",
         &["x.a"],
         &expect![[r#"
@@ -172,6 +181,21 @@ fn what_a_command_does_wrong_is_said_without_what_it_gave() {
           fix: name the program and its arguments, as ["/usr/bin/secrets"]
     "#]],
     );
+}
+
+#[test]
+fn a_secret_is_not_shown_in_part_either() {
+    let secret = "hunter2-".repeat(50);
+    let text = script(&format!(
+        "echo '{{\"a\": {{\"value\": \"{secret}\"}}}}'; printf '%1900s{secret}' ' ' | tr ' ' x >&2; exit 1"
+    ));
+    let backends = toml::from_str::<BTreeMap<String, Backend>>(&text).expect("backends");
+    let backends = backends.into_iter().map(|(name, backend)| (name, Some(backend))).collect();
+    let secrets = Secrets::new(backends, PathBuf::new(), Ask::All);
+    let wanted = Secret::parse("x.a").expect("a secret");
+    let fault = secrets.ask(vec![wanted.clone()], &|_| None).of(&wanted).expect_err("it failed");
+    let said = fault.to_string();
+    assert!(said.contains("xxx(hidden value)") && !said.contains("hunter2"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! error that is not handled and one that cannot happen.
 
 use super::super::{
-    text::{regex_of, vrl_path, vrl_regex, vrl_string},
+    text::{has_variable, regex_of, vrl_path, vrl_regex, vrl_string},
     yaml::Yaml,
 };
 
@@ -14,11 +14,8 @@ pub(super) fn expression(condition: &Yaml) -> Result<String, String> {
     for (name, value) in condition.map() {
         parts.push(match name.as_str() {
             "equals" => all(value, equals)?,
-            "contains" => all(value, |field, value| Ok(matches(field, &regex_of(&text(value)?))))?,
-            "regexp" => all(value, |field, value| {
-                let pattern = text(value)?;
-                Ok(matches(field, &pattern))
-            })?,
+            "contains" => all(value, |field, value| Ok(matches(field, &regex_of(&fixed(value)?))))?,
+            "regexp" => all(value, |field, value| Ok(matches(field, &fixed(value)?)))?,
             "range" => ranges(value)?,
             "has_fields" => {
                 let fields: Vec<String> = value.list().iter().filter_map(Yaml::text).collect();
@@ -78,6 +75,12 @@ fn all(
 
 fn text(value: &Yaml) -> Result<String, String> {
     value.text().ok_or_else(|| "a condition with a list or an object as value".to_owned())
+}
+
+/// A text without variables: in a pattern they would stand for their own letters.
+fn fixed(value: &Yaml) -> Result<String, String> {
+    let text = text(value)?;
+    if has_variable(&text) { Err("a variable in a pattern".to_owned()) } else { Ok(text) }
 }
 
 fn equals(field: &str, value: &Yaml) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Notes,
-        text::{add, add_line, regex_of, vrl_path, vrl_regex, vrl_string},
+        text::{add, add_line, has_variable, regex_of, vrl_path, vrl_regex, vrl_string},
         yaml::Yaml,
     },
     block,
@@ -133,6 +133,9 @@ pub(super) fn decode_json_fields(settings: &Yaml) -> String {
 /// `dissect`, of keys with fixed text between them.
 pub(super) fn dissect(settings: &Yaml) -> Result<String, String> {
     let tokenizer = settings.text_at("tokenizer").ok_or("it has no tokenizer")?;
+    if has_variable(&tokenizer) {
+        return Err("there is a variable in its tokenizer".to_owned());
+    }
     let field = settings.text_at("field").unwrap_or_else(|| "message".to_owned());
     let prefix = match settings.at("target_prefix").map(Yaml::text) {
         Some(prefix) => prefix.unwrap_or_default(),

@@ -280,6 +280,25 @@ fn texts_are_parsed() {
 }
 
 #[test]
+fn what_a_variable_cannot_do_any_more_is_told() {
+    let notes = |text: &str| converted(text).notes.join("\n");
+    let told = "must have no quotation mark";
+    assert!(notes("processors: [{add_fields: {fields: {x: '${X}'}}}]").contains(told));
+    assert!(notes("fields: {x: 'a ${X:y} b'}").contains(told));
+    assert!(!notes("fields: {x: 'a $ b'}\no365beat: {client_secret: '${X}'}").contains(told));
+    for pattern in ["contains: {a: '${X}'}", "regexp: {a: '^${X}$'}"] {
+        let text = format!("processors: [{{drop_event: {{when: {{{pattern}}}}}}}]");
+        assert!(notes(&text).contains("`drop_event` is not carried: a variable in a pattern"));
+    }
+    let text = "processors: [{dissect: {tokenizer: '${X} %{a}', field: b}}]";
+    assert!(
+        notes(text).contains("`dissect` is not carried: there is a variable"),
+        "{}",
+        notes(text)
+    );
+}
+
+#[test]
 fn no_value_leaves_its_place() {
     // Quotes of all sorts, a line break, a control character, a variable, a dollar sign.
     let odd = "a\nb = 1\u{7} ''' \" ${V:d} $";

@@ -237,6 +237,17 @@ fn odd_files_are_refused_or_noted_and_never_shown() {
             );
         }
     }
+    let many = "- 0\n".repeat(5000);
+    let aliases = "- *a\n".repeat(5000);
+    let long = "x".repeat(100_000);
+    for bomb in
+        [format!("a: &a\n{many}b:\n{aliases}"), format!("a: &a {long}\nb: [*a, *a, *a, *a, *a]\n")]
+    {
+        assert!(convert(&bomb, &SINKS).is_err(), "{}", bomb.len());
+    }
+    let deep = convert(&format!("o365beat:\n  ? x{}\n  : 1\n", ".x".repeat(100_000)), &SINKS);
+    let notes = deep.map(|converted| converted.notes.join("\n"));
+    assert!(notes.is_ok_and(|notes| notes.contains("a key of 100001 steps is not carried")));
     let error =
         convert("o365beat: {client_secret: hunter2\n  x: [", &SINKS).expect_err("it is no YAML");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");

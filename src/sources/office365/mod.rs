@@ -43,5 +43,6 @@ pub use doctor::examine;
 pub use replay::{Replay, ReplayConfig, Span, Wanted};
 pub use source::Office365;
 pub use subscriptions::{
-    StartBook, StartError, StartOutcome, SubscriptionRow, SubscriptionState, Subscriptions,
+    StartBook, StartError, StartOutcome, StopOutcome, SubscriptionRow, SubscriptionState,
+    Subscriptions,
 };

@@ -46,6 +46,8 @@ pub(super) struct Roster {
     next_start: Instant,
     /// The folder could not be read at the last look.
     is_folder_lost: bool,
+    /// The folder was read before.
+    has_looked: bool,
     undone: Vec<String>,
     running: Gauge,
     faulty: Gauge,
@@ -77,6 +79,7 @@ impl Roster {
             at_work: BTreeMap::new(),
             next_start: Instant::now(),
             is_folder_lost: false,
+            has_looked: false,
             undone: Vec::new(),
             running,
             faulty,
@@ -139,7 +142,17 @@ impl Roster {
         for (id, at_work) in &mut self.at_work {
             at_work.follow(wanted.remove(id), &shared);
         }
+        let has_looked = std::mem::replace(&mut self.has_looked, true);
         for declared in wanted.into_values() {
+            // At the start there may be thousands.
+            if has_looked {
+                let tenant = &declared.tenant.name;
+                tracing::info!(
+                    component_id = &*shared.id,
+                    tenant,
+                    "tenant starts: its file is new"
+                );
+            }
             self.start(declared, Duration::ZERO);
         }
     }
@@ -218,7 +231,7 @@ impl Roster {
             tracing::info!(
                 component_id,
                 tenant = next.tenant.name,
-                "tenant starts as its file says now"
+                "tenant starts, as its file says now"
             );
             self.start(next, Duration::ZERO);
         }
@@ -242,8 +255,10 @@ impl AtWork {
         }
         if !is_ending {
             let (component_id, tenant) = (&*shared.id, &self.declared.tenant.name);
-            let is_removed = wanted.is_none();
-            tracing::info!(component_id, tenant, is_removed, "tenant stops: its file changed");
+            match &wanted {
+                None => tracing::info!(component_id, tenant, "tenant stops: its file is gone"),
+                Some(_) => tracing::info!(component_id, tenant, "tenant stops: its file changed"),
+            }
             self.stop.cancel();
         }
         self.next = wanted;

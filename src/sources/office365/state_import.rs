@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::SecondsFormat;
 use office365::{ContentType, TenantId, parse_time};
 use pipeline_core::Timestamp;
 
 use super::{
-    Config,
+    Config, Tenant,
     ledger::{LedgerError, Overwrite, SqliteLedger},
     ledger_path, plan,
 };
@@ -46,14 +47,10 @@ pub enum ImportError {
         "the state holds no time: the predecessor has published nothing yet, and nothing need be imported"
     )]
     Unused,
-    #[error("the time in the state, {time}, is in the future")]
+    #[error("the time in the state, {}, is in the future", time.to_rfc3339_opts(SecondsFormat::Secs, true))]
     Future { time: Timestamp },
-    #[error(
-        "the state is of one tenant, and there are several: choose one with --tenant; they are {names}"
-    )]
-    NoTenantChosen { names: String },
-    #[error("there is no tenant `{name}`; they are {names}")]
-    UnknownTenant { name: String, names: String },
+    #[error("the tenant's id `{id}` is no GUID")]
+    TenantId { id: String },
     #[error(
         "already listed: {feeds}; a ledger that is in use needs no import, and --force would list again what it has"
     )]
@@ -75,30 +72,18 @@ pub fn read_state(path: &Path, now: Timestamp) -> Result<Timestamp, ImportError>
     if time > now { Err(ImportError::Future { time }) } else { Ok(time) }
 }
 
-/// Has the feeds of a tenant, the only one or the one that is named, go on at `listed_until`.
+/// Has the feeds of `tenant` go on at `listed_until`.
 pub async fn import_state(
     config: &Config,
     state_dir: &Path,
-    tenant: Option<&str>,
+    tenant: &Tenant,
     listed_until: Timestamp,
     overwrite: Overwrite,
 ) -> Result<Imported, ImportError> {
-    let names = || {
-        let names: Vec<&str> = config.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-        names.join(", ")
-    };
-    let chosen = match (tenant, config.tenants.as_slice()) {
-        (None, [only]) => only,
-        (None, _) => return Err(ImportError::NoTenantChosen { names: names() }),
-        (Some(name), tenants) => tenants
-            .iter()
-            .find(|tenant| tenant.name.eq_ignore_ascii_case(name) || tenant.tenant_id == name)
-            .ok_or_else(|| ImportError::UnknownTenant { name: name.to_owned(), names: names() })?,
-    };
-    let tenant_id: TenantId = chosen.tenant_id.parse().map_err(|_| {
-        // Was refused when the configuration was checked.
-        ImportError::UnknownTenant { name: chosen.tenant_id.clone(), names: names() }
-    })?;
+    let tenant_id: TenantId = tenant
+        .tenant_id
+        .parse()
+        .map_err(|_| ImportError::TenantId { id: tenant.tenant_id.clone() })?;
     let listed_from = listed_until - plan::delta(config.relist_overlap);
     let ledger = SqliteLedger::open(&ledger_path(state_dir))?;
     let types = config.content_types.clone();
@@ -108,6 +93,6 @@ pub async fn import_state(
         let feeds: Vec<&str> = known.iter().map(|known| known.name()).collect();
         return Err(ImportError::InUse { feeds: feeds.join(", ") });
     }
-    let tenant = chosen.name.clone();
+    let tenant = tenant.name.clone();
     Ok(Imported { tenant, content_types: types, listed_until, listed_from })
 }

@@ -36,7 +36,7 @@ pub enum SubscriptionState {
     Enabled,
     /// It was stopped, or an administrator disabled it.
     Disabled,
-    /// It was never started.
+    /// It was never started, or was stopped.
     Missing,
     /// The API lists it without a status, which happens.
     Unknown,
@@ -52,6 +52,14 @@ pub enum StartOutcome {
     Asked {
         until: Timestamp,
     },
+}
+
+/// What came of a wish to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopOutcome {
+    Stopped,
+    /// There was nothing to stop.
+    WasMissing,
 }
 
 /// Why a subscription was not started.
@@ -200,7 +208,11 @@ impl Subscriptions {
     }
 
     /// Stops a subscription. What is created from now until it is started again can never be had.
-    pub async fn stop(&self, content_type: ContentType) -> Result<(), ApiError> {
-        self.client.stop_subscription(content_type).await
+    pub async fn stop(&self, content_type: ContentType) -> Result<StopOutcome, ApiError> {
+        match self.client.stop_subscription(content_type).await {
+            Ok(()) => Ok(StopOutcome::Stopped),
+            Err(error) if error.code() == Some("AF20022") => Ok(StopOutcome::WasMissing),
+            Err(error) => Err(error),
+        }
     }
 }

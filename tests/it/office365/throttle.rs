@@ -64,12 +64,12 @@ fn check_wait(
 
 #[test]
 fn the_wait_that_the_api_asks_for_is_kept_in_either_form_and_status() {
+    const DATE: (&str, &str) = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
     let af = r#"{"error":{"code":"AF429","message":"Too many requests. Method=GetBlob"}}"#;
     check_wait(403, &[("retry-after", "200")], af, 200);
     check_wait(429, &[("retry-after", "200")], af, 200);
     check_wait(429, &[("retry-after", "200")], "", 200);
     check_wait(403, &[], af, 30);
-    const DATE: (&str, &str) = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
     check_wait(429, &[DATE, ("retry-after", "Thu, 01 Jan 2026 00:05:00 GMT")], af, 300);
 }
 

@@ -194,10 +194,17 @@ async fn a_proxy_that_speaks_tls_must_be_trusted_itself() {
     let tls = Some(authority.acceptor("elsewhere.example", false));
     let proxy = TestProxy::start(Manners { tls, ..inspecting(&authority) }).await;
     let settings = through(&format!("https://Aladdin:sesame@localhost:{}", proxy.port));
-    let error =
-        ask(&client(settings, authority.trusted()), "https://manage.example/").await.unwrap_err();
-    assert_eq!(error.kind(), SendErrorKind::Proxy, "{}", chain(&error));
-    assert!(proxy.heads().is_empty(), "the proxy was told something before it was trusted");
+    // What a server is forgiven, the proxy is not: it is told credentials.
+    for tls in [
+        authority.trusted(),
+        TlsSettings { verify_hostname: false, ..authority.trusted() },
+        TlsSettings { verify_certificate: false, ..TlsSettings::default() },
+    ] {
+        let client = client(settings.clone(), tls);
+        let error = ask(&client, "https://manage.example/").await.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::Proxy, "{}", chain(&error));
+        assert!(proxy.heads().is_empty(), "the proxy was told something before it was trusted");
+    }
 }
 
 #[tokio::test]

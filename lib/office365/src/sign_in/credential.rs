@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::SignInError;
 use super::assertion::AssertionClaims;
-use super::certificate::{Certificate, CertificateError, Pair};
+use super::certificate::{Certificate, CertificateError, KeyPair, Pair};
 use super::federated::read_token;
 use super::managed_identity::ManagedIdentity;
 use crate::{ApiUrls, TenantId, TenantSettings};
@@ -44,6 +44,8 @@ pub enum TokenEndpoint {
 pub(super) struct Exchange {
     pub(super) request: Request<Bytes>,
     pub(super) secrets: Vec<String>,
+    /// What signed, where a certificate did.
+    pub(super) pair: Option<Arc<KeyPair>>,
 }
 
 /// What differs from one request to the next.
@@ -79,7 +81,11 @@ impl Credential {
                     now: occasion.now,
                 };
                 let signed = sign(certificate, claims, occasion.pair).await;
-                Proof::Assertion(signed.map_err(|source| SignInError::Certificate { source })?)
+                let (assertion, pair) =
+                    signed.map_err(|source| SignInError::Certificate { source })?;
+                let proof = Proof::Assertion(assertion);
+                let exchange = settings.token_endpoint.exchange(uri, settings, &proof);
+                return Ok(Exchange { pair: Some(pair), ..exchange });
             }
             Credential::FederatedToken(path) => {
                 let token = read_token(path).await;
@@ -87,7 +93,7 @@ impl Credential {
             }
             Credential::ManagedIdentity(identity) => {
                 let request = identity.request(&settings.urls.resource);
-                return Ok(Exchange { request, secrets: identity.secrets() });
+                return Ok(Exchange { request, secrets: identity.secrets(), pair: None });
             }
         };
         Ok(settings.token_endpoint.exchange(uri, settings, &proof))
@@ -98,7 +104,7 @@ async fn sign(
     certificate: &Certificate,
     claims: AssertionClaims<'_>,
     pair: Pair,
-) -> Result<SecretString, CertificateError> {
+) -> Result<(SecretString, Arc<KeyPair>), CertificateError> {
     let previous = match pair {
         Pair::Current => None,
         Pair::Previous => certificate.previous(claims.now).await,
@@ -108,10 +114,9 @@ async fn sign(
         None => certificate.current(claims.now).await?,
     };
     let files = certificate.files();
-    files
-        .algorithm
-        .sign(&pair, claims)
-        .map_err(|source| CertificateError::Sign { path: files.path.clone(), source })
+    let signed = files.algorithm.sign(&pair, claims);
+    let failed = |source| CertificateError::Sign { path: files.path.clone(), source };
+    Ok((signed.map_err(failed)?, pair))
 }
 
 impl TokenEndpoint {
@@ -152,7 +157,7 @@ impl TokenEndpoint {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Exchange { request, secrets: vec![proof.to_owned(), encoded] }
+        Exchange { request, secrets: vec![proof.to_owned(), encoded], pair: None }
     }
 }
 

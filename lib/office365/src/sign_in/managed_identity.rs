@@ -1,8 +1,11 @@
 //! The identity that Azure gives to a machine or an app service: a token for the asking, at an address that only that
 //! machine reaches. No secret is kept anywhere.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
+use http::uri::Scheme;
 use http::{Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded;
@@ -51,6 +54,10 @@ pub enum IdentityEndpointError {
     NoHeader,
     #[error("the variable {ENDPOINT_VARIABLE} does not hold a URL")]
     NotUrl,
+    #[error(
+        "the variable {ENDPOINT_VARIABLE} leads to `{host}` in plain http, which is for this machine alone"
+    )]
+    NotLocal { host: String },
     #[error("the variable {HEADER_VARIABLE} does not hold a header")]
     NotHeader,
 }
@@ -69,10 +76,25 @@ impl IdentityEndpoint {
             .map_err(|_| IdentityEndpointError::NotHeader)?;
         header.set_sensitive(true);
         let url: Uri = url.parse().map_err(|_| IdentityEndpointError::NotUrl)?;
-        if url.query().is_some() || url.scheme().is_none() || url.authority().is_none() {
+        let authority = url.authority().ok_or(IdentityEndpointError::NotUrl)?;
+        let is_https = url.scheme() == Some(&Scheme::HTTPS);
+        let is_http = url.scheme() == Some(&Scheme::HTTP);
+        if url.query().is_some() || authority.as_str().contains('@') || !(is_https || is_http) {
             return Err(IdentityEndpointError::NotUrl);
         }
+        if is_http && !is_on_this_machine(authority.host()) {
+            return Err(IdentityEndpointError::NotLocal { host: authority.host().to_owned() });
+        }
         Ok(IdentityEndpoint::AppService(AppService { url, header }))
+    }
+}
+
+/// Whether what is sent to `host` leaves the machine at no time: the header proves an identity to whoever sees it.
+fn is_on_this_machine(host: &str) -> bool {
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unicast_link_local(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }
 

@@ -145,10 +145,16 @@ pub(super) fn parse_token(
         Some(Value::String(seconds)) => seconds.trim().parse().ok(),
         _ => None,
     };
-    // An app service tells the time of the end alone.
+    // An app service tells the time of the end alone. A machine's service hands out tokens that it has kept for a while,
+    // with the life that they had when they were new. An end that has passed says more of the clock than of the token.
     let left = |end: u64| end.saturating_sub(now.timestamp().unsigned_abs());
-    let lifetime = seconds("expires_in").or_else(|| seconds("expires_on").map(left));
-    let lifetime = Duration::from_secs(lifetime.ok_or("the body has no expires_in")?);
+    let (life, left) = (seconds("expires_in"), seconds("expires_on").map(left));
+    let lifetime = match (life, left) {
+        (Some(life), Some(left @ 1..)) => life.min(left),
+        (Some(life), _) => life,
+        (None, left) => left.ok_or("the body has no expires_in")?,
+    };
+    let lifetime = Duration::from_secs(lifetime);
     Ok((SecretString::from(token), lifetime.min(LIFETIME_MAX)))
 }
 
@@ -168,13 +174,18 @@ mod tests {
         for body in [
             r#"{"token_type":"Bearer","expires_in":3599,"access_token":"abc"}"#,
             r#"{"token_type":"Bearer","expires_in":"3599","expires_on":"1","access_token":"abc"}"#,
+            r#"{"expires_in":"3599","expires_on":"4600","access_token":"abc"}"#,
         ] {
-            let (token, lifetime) = parse_token(body.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
+            let now = DateTime::from_timestamp(1000, 0).unwrap();
+            let (token, lifetime) = parse_token(body.as_bytes(), now).unwrap();
             assert_eq!((token.expose_secret(), lifetime.as_secs()), ("abc", 3599));
         }
         // An app service says when the token ends, and not in how long.
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let body = br#"{"access_token":"abc","expires_on":"1800003000"}"#;
+        assert_eq!(parse_token(body, now).unwrap().1.as_secs(), 3000);
+        // A machine's service hands out what it has kept for a while, with the life that it had when it was new.
+        let body = br#"{"access_token":"abc","expires_in":"86399","expires_on":"1800003000"}"#;
         assert_eq!(parse_token(body, now).unwrap().1.as_secs(), 3000);
         for body in [
             "",

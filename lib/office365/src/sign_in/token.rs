@@ -31,7 +31,7 @@ const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// A token is renewed this long before its end, plus up to as much again, so that tenants do not do it all at once.
 const RENEW_AHEAD: Duration = Duration::from_mins(5);
 
-/// The wait after a renewal that failed while the old token still works.
+/// The least wait for a renewal, and the one after a renewal that failed while the old token still works.
 const RENEW_PAUSE: Duration = Duration::from_mins(1);
 
 /// Entra bears five minutes of difference between the clocks.
@@ -110,7 +110,9 @@ impl TokenSource {
             Ok(token) => {
                 let lifetime = token.expires_at.saturating_duration_since(now);
                 let jitter = RENEW_AHEAD.mul_f64(state.random.f64());
-                state.renew_at = now + lifetime - (RENEW_AHEAD + jitter).min(lifetime / 2);
+                let renew_in = lifetime - (RENEW_AHEAD + jitter).min(lifetime / 2);
+                // A token that is said to have ended must not be asked for at each call.
+                state.renew_at = now + renew_in.max(RENEW_PAUSE);
                 state.failure = None;
                 state.token = Some(Arc::clone(&token));
                 Ok(token)
@@ -144,24 +146,23 @@ impl TokenSource {
     /// Asks for a token. Tried a second time at once where something else than the credential was to blame: a clock that
     /// the refusal itself shows to be wrong, or a certificate that was replaced here before it was registered there.
     async fn sign_in(&self, state: &mut State, serial: u64) -> Result<Arc<Token>, SignInError> {
-        let mut pair = Pair::Current;
-        let mut was_repeated = false;
-        loop {
-            let ahead = state.clock_ahead;
-            let outcome = self.attempt(state, pair, serial).await;
-            let Err(SignInError::Refused { refusal }) = &outcome else { return outcome };
-            let clock_was_wrong = refusal.is_outside_time() && state.clock_ahead != ahead;
-            let pair_is_unknown =
-                refusal.is_unknown_certificate() && self.has_previous_pair().await;
-            if was_repeated || !(clock_was_wrong || pair_is_unknown) {
-                return outcome;
-            }
-            if pair_is_unknown {
-                warn!("the new certificate is not registered yet; signing in with the one before");
-                pair = Pair::Previous;
-            }
-            was_repeated = true;
+        let ahead = state.clock_ahead;
+        let refusal = match self.attempt(state, Pair::Current, serial).await {
+            Err(SignInError::Refused { refusal }) => refusal,
+            outcome => return outcome,
+        };
+        if refusal.is_unknown_certificate() && self.has_previous_pair().await {
+            warn!("the new certificate is not registered yet; signing in with the one before");
+            return match self.attempt(state, Pair::Previous, serial).await {
+                // It is the new one that has to be registered.
+                Err(SignInError::Refused { .. }) => Err(SignInError::Refused { refusal }),
+                outcome => outcome,
+            };
         }
+        if refusal.is_outside_time() && state.clock_ahead != ahead {
+            return self.attempt(state, Pair::Current, serial).await;
+        }
+        Err(SignInError::Refused { refusal })
     }
 
     async fn has_previous_pair(&self) -> bool {
@@ -189,7 +190,7 @@ impl TokenSource {
             id: Builder::from_random_bytes(state.random.u128(..).to_be_bytes()).into_uuid(),
             pair,
         };
-        let Exchange { mut request, secrets } =
+        let Exchange { mut request, secrets, pair } =
             settings.credential.exchange(settings, occasion).await?;
         request.extensions_mut().insert(Operation::SignIn);
         let is_identity = matches!(settings.credential, Credential::ManagedIdentity(_));
@@ -221,10 +222,13 @@ impl TokenSource {
                 SignInError::Refused { refusal }
             });
         }
-        parse_token(&body, settings.clock.now() - state.clock_ahead)
+        let token = parse_token(&body, settings.clock.now() - state.clock_ahead)
             .and_then(|(token, lifetime)| bearer(&token, now + lifetime, serial))
-            .map(Arc::new)
-            .map_err(|reason| SignInError::Malformed { status, reason })
+            .map_err(|reason| SignInError::Malformed { status, reason })?;
+        if let (Credential::Certificate(certificate), Some(pair)) = (&settings.credential, pair) {
+            certificate.note_accepted(pair).await;
+        }
+        Ok(Arc::new(token))
     }
 }
 

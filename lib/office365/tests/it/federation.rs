@@ -133,4 +133,34 @@ fn an_environment_that_makes_no_sense_is_refused() {
     assert!(endpoint("http://127.0.0.1/?x=1", Some("hush")).contains("does not hold a URL"));
     assert!(endpoint("http://127.0.0.1/", Some("hu\nsh")).contains("does not hold a header"));
     assert!(!endpoint("http://127.0.0.1/", Some("hush")).contains("hush"));
+    assert!(endpoint("ftp://127.0.0.1/", Some("hush")).contains("does not hold a URL"));
+}
+
+#[test]
+fn what_proves_the_identity_leaves_the_machine_only_over_tls() {
+    let endpoint = |url: &str| {
+        let variable = |name: &str| match name {
+            "IDENTITY_ENDPOINT" => Some(url.to_owned()),
+            _ => Some("hush".to_owned()),
+        };
+        IdentityEndpoint::from_environment(&variable).map(drop).map_err(|error| error.to_string())
+    };
+    for url in [
+        "http://localhost:42356/msi/token/",
+        "http://127.0.0.1:41155/msi/token",
+        "http://[::1]:1/msi/token",
+        "http://169.254.129.2:8081/msi/token",
+        "https://10.0.0.4:2377/metadata/identity/oauth2/token",
+    ] {
+        assert_eq!(endpoint(url), Ok(()), "{url}");
+    }
+    for url in [
+        "http://10.0.0.4/msi/token",
+        "http://identity.example/msi/token",
+        "http://127.0.0.1.example/msi/token",
+        "http://localhost@identity.example/msi/token",
+    ] {
+        let error = endpoint(url).unwrap_err();
+        assert!(error.contains("IDENTITY_ENDPOINT") && !error.contains("hush"), "{error}");
+    }
 }

@@ -47,6 +47,12 @@ impl Kit {
         fs::read(self.path(name)).unwrap()
     }
 
+    /// Makes a pipe, which blocks whoever reads it.
+    pub(crate) fn pipe(&self, name: &str) {
+        let status = Command::new("mkfifo").arg(self.path(name)).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Puts files one after the other.
     pub(crate) fn join(&self, names: &[&str], target: &str) {
         let parts: Vec<u8> = names.iter().flat_map(|name| self.read(name)).collect();

@@ -63,6 +63,76 @@ async fn a_certificate_is_replaced_without_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_one_that_worked_serves_on_whatever_is_tried_after_it() {
+    let kit = Kit::new();
+    let old = kit.pair("old", "rsa:2048");
+    let entra = Entra::new(spec().with_certificate(old));
+    let path = kit.path("app.pem");
+    kit.join(&["old.crt", "old.key"], "app.pem");
+    let client = entra.client(certificate(one_file(path.clone(), None)));
+    client.sign_in().await.unwrap();
+
+    // A mistake, its correction, and the correction with a line more: none of them is registered.
+    kit.pair("wrong", "rsa:2048");
+    let new = kit.pair("new", "rsa:2048");
+    for (number, names) in
+        [["wrong.crt", "wrong.key"].as_slice(), &["new.crt", "new.key"], &["new.key", "new.crt"]]
+            .into_iter()
+            .enumerate()
+    {
+        kit.join(names, "next.pem");
+        kit.put(kit.read("next.pem"), &path);
+        pass_an_hour().await;
+        client.sign_in().await.unwrap();
+        assert_eq!(entra.fake.stats().tokens_issued, number as u64 + 2, "{names:?}");
+    }
+
+    // Where one server knows the new one already and the next does not yet, the old one is still at hand.
+    let known = |entra: &Entra, certificate: &[u8]| {
+        let certificates = vec![certificate.to_vec()];
+        entra.change(|tenant| tenant.certificates = certificates);
+    };
+    let old = kit.read("old.der");
+    for certificate in [&new, &old, &new] {
+        known(&entra, certificate);
+        pass_an_hour().await;
+        client.sign_in().await.unwrap();
+    }
+    assert_eq!(entra.fake.stats().tokens_issued, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_never_answers_holds_nobody_up() {
+    let kit = Kit::new();
+    let entra = Entra::new(spec().with_certificate(kit.pair("app", "rsa:2048")));
+    let path = kit.path("app.pem");
+    kit.join(&["app.crt", "app.key"], "app.pem");
+    let dead = kit.path("dead.pem");
+    kit.pipe("dead.pem");
+    let client = entra.client(certificate(one_file(dead.clone(), None)));
+    // Nobody writes to the pipe, as nobody answers for a file on a server that is gone. A test's clock stands still while
+    // a thread is busy.
+    let pushed = async {
+        for _ in 0..200 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            tokio::task::yield_now().await;
+        }
+        panic!("the sign-in waits for the file");
+    };
+    let error = tokio::select! {
+        signed_in = client.sign_in() => signed_in.unwrap_err(),
+        () = pushed => unreachable!(),
+    };
+    assert!(chain(&error).contains("dead.pem"), "{}", chain(&error));
+    // What comes late is used all the same.
+    std::fs::write(&dead, kit.read("app.pem")).unwrap();
+    std::fs::rename(&path, &dead).unwrap();
+    while client.sign_in().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn key_and_certificate_may_be_replaced_one_after_the_other() {
     let kit = Kit::new();
     let certificates = vec![kit.pair("old", "rsa:2048"), kit.pair("new", "rsa:2048")];

@@ -48,6 +48,19 @@ async fn renews_five_to_ten_minutes_before_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_has_ended_already_is_not_asked_for_at_each_call() {
+    let (client, script) = scripted();
+    script.sign_in(200, r#"{"access_token":"short","expires_in":0}"#);
+    for _ in 0..3 {
+        client.sign_in().await.unwrap();
+    }
+    assert_eq!(script.tokens(), 1);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    client.sign_in().await.unwrap();
+    assert_eq!(script.tokens(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_old_token_serves_while_renewal_fails() {
     let (client, script) = scripted();
     client.sign_in().await.unwrap();

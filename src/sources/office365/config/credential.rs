@@ -52,6 +52,13 @@ pub struct Certificate {
     pub algorithm: SigningAlgorithm,
 }
 
+impl Certificate {
+    /// The file with the private key.
+    pub(super) fn key_file(&self) -> &PathBuf {
+        self.key_path.as_ref().unwrap_or(&self.path)
+    }
+}
+
 /// The managed identity of the machine.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -60,6 +60,17 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// The files with secrets: its own, where it has one, and its private key's.
+    pub fn private_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.file.iter().chain(self.certificate.iter().map(Certificate::key_file)).cloned()
+    }
+
+    /// Whether this is what a user means by `name`: its name in any case, or its GUID.
+    pub fn is_called(&self, name: &str) -> bool {
+        let id = self.tenant_id.parse::<TenantId>().ok();
+        self.name.eq_ignore_ascii_case(name) || id.is_some_and(|id| name.parse() == Ok(id))
+    }
+
     /// All that is wrong with the tenant by itself, at keys of its own table. `app` is what serves it if it has none.
     pub(in super::super) fn own_problems(&self, app: Option<&App>) -> Vec<Problem> {
         let mut problems = self.problems(0, app);

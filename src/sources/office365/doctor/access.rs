@@ -13,17 +13,20 @@ const API_APPLICATION: &str = "c5393580-f805-4401-95e8-94b7a6ef2fc2";
 const RENEWAL: TimeDelta = TimeDelta::days(30);
 
 impl Patient<'_> {
-    /// Reads the certificate, where the tenant has one.
-    pub(super) async fn certificate(&mut self) {
-        let Credential::Certificate(certificate) = &self.settings.credential else { return };
+    /// Reads the certificate, where the tenant has one. Whether there is one, or none is needed.
+    pub(super) async fn certificate(&mut self) -> bool {
+        let Credential::Certificate(certificate) = &self.settings.credential else { return true };
         let now = self.clock.now();
-        self.findings.push(match certificate.info(now).await {
+        let info = certificate.info(now).await;
+        let is_readable = info.is_ok();
+        self.findings.push(match info {
             Ok(info) => validity(&info, now),
             Err(error) => {
                 let hint = error.hint();
                 Finding::fail("certificate", chain(&error)).cause(hint.cause).fix(hint.fix)
             }
         });
+        is_readable
     }
 
     /// Whether there is a token.

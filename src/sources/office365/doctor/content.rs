@@ -132,8 +132,8 @@ fn subscription(content_type: ContentType, listed: &[Subscription]) -> (Finding,
         None => {
             let fix =
                 "nothing to do: `o365flow run` starts it; its first content takes up to 12 hours";
-            let finding = Finding::warn(CHECK, found("never started"));
-            (finding.cause("nobody has asked for this content so far").fix(fix), false)
+            let finding = Finding::warn(CHECK, found("missing"));
+            (finding.cause("it was never started, or was stopped").fix(fix), false)
         }
     }
 }

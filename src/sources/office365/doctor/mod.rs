@@ -47,9 +47,9 @@ pub async fn examine(config: &Config, tenant: &Tenant, clock: &dyn Clock) -> Vec
     };
     let findings = vec![summary];
     let mut patient = Patient { config, settings, transport, proxies, clock, findings };
-    patient.certificate().await;
+    let has_certificate = patient.certificate().await;
     let reached = patient.network().await;
-    if !reached.login {
+    if !reached.login || !has_certificate {
         return patient.findings;
     }
     let client = TenantClient::new(
@@ -83,7 +83,11 @@ fn summary(settings: &TenantSettings) -> Finding {
 
 /// A failure of the API or the sign-in, with what is known about it.
 fn failure(check: &'static str, about: &str, error: &ApiError) -> Finding {
-    let finding = Finding::fail(check, format!("{about}{}", chain(error)));
+    let said = match error {
+        ApiError::SignIn { source, .. } => chain(&**source),
+        error => chain(error),
+    };
+    let finding = Finding::fail(check, format!("{about}{said}"));
     match (error.hint(), send_error(error)) {
         (Some(hint), _) => finding.cause(hint.cause).fix(hint.fix),
         (None, Some(error)) => finding.cause(error.kind().cause()).fix(error.kind().fix()),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use openssl::error::ErrorStack;
 
@@ -16,6 +17,8 @@ pub enum CertificateError {
         #[source]
         source: io::Error,
     },
+    #[error("reading `{}` takes more than {} s", path.display(), limit.as_secs())]
+    Slow { path: PathBuf, limit: Duration },
     #[error("`{}` is larger than a certificate can be", path.display())]
     TooLarge { path: PathBuf },
     #[error("`{}` is neither a PFX container nor PEM", path.display())]
@@ -57,6 +60,10 @@ impl CertificateError {
             CertificateError::Read { .. } => (
                 "the file is not there, or this program's user may not read it",
                 "check the path, the owner and the mode of the file",
+            ),
+            CertificateError::Slow { .. } => (
+                "its file system does not answer, or its password is worked on in very many rounds",
+                "check the mount; make the container anew with `openssl pkcs12 -export`",
             ),
             CertificateError::TooLarge { .. } | CertificateError::UnknownForm { .. } => (
                 "the file is something else",

@@ -1,8 +1,9 @@
 //! A certificate in files that may be replaced while the program runs.
 //!
 //! The files are looked at before each use and read again when their content has changed, so a rotation needs no
-//! restart. Invariant: a pair that works is given up only for another that can be read; what cannot is told once, and
-//! the old one serves on. The one before stays at hand for the case that Entra does not know the new one yet.
+//! restart. Invariants: a pair that works is given up only for another that can be read; what cannot is told once, and
+//! the old one serves on. What Entra took last stays at hand for the case that it does not know a new one yet. A file
+//! system that does not answer keeps one thread busy, whoever asks, and nobody waiting for long.
 
 mod error;
 mod expiry;
@@ -12,11 +13,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use openssl::sha::sha256;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub use self::error::CertificateError;
 use self::expiry::{Notice, Notices};
@@ -26,6 +30,13 @@ use super::assertion::SigningAlgorithm;
 
 /// Bytes of one file. A chain of certificates with its key has some 10 KB.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// For reading the files and making a key of the password, which is a matter of milliseconds.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pairs that Entra took and that are kept. Its servers learn of a new one at different times, and until then want the
+/// one before it.
+const ACCEPTED_MAX: usize = 2;
 
 /// Where a certificate and its key are, and how to sign with them.
 #[derive(Clone, Debug)]
@@ -42,7 +53,7 @@ pub struct CertificateFiles {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pair {
     Current,
-    /// The one that was replaced; the current one where there is none, or it has expired.
+    /// The one that Entra took before; the current one where there is none, or it has expired.
     Previous,
 }
 
@@ -67,10 +78,16 @@ pub struct Certificate {
 #[derive(Debug, Default)]
 struct State {
     current: Option<Loaded>,
-    previous: Option<Arc<KeyPair>>,
+    /// What Entra has taken, the latest first.
+    accepted: Vec<Arc<KeyPair>>,
+    /// A look at the files that has not come to its end.
+    reading: Option<JoinHandle<Reading>>,
     /// Why the files cannot take the place of the current pair; it was told.
     complaint: Option<String>,
 }
+
+/// What a look at the files gives: nothing where they are as they were.
+type Reading = Result<Option<Loaded>, CertificateError>;
 
 #[derive(Debug)]
 struct Loaded {
@@ -106,16 +123,7 @@ impl Certificate {
         now: DateTime<Utc>,
     ) -> Result<Arc<KeyPair>, CertificateError> {
         let mut state = self.state.lock().await;
-        let known = state.current.as_ref().map(|loaded| loaded.digest);
-        let files = self.files.clone();
-        let read = tokio::task::spawn_blocking(move || files.load(known)).await;
-        let read = read.unwrap_or_else(|error| {
-            Err(CertificateError::Read {
-                path: self.files.path.clone(),
-                source: io::Error::other(error),
-            })
-        });
-        match read {
+        match state.look(&self.files).await {
             Ok(None) => state.complaint = None,
             Ok(Some(loaded)) => state.replace(loaded, &self.files.path),
             Err(error) if state.current.is_some() => state.complain(&error),
@@ -126,14 +134,43 @@ impl Certificate {
         Ok(Arc::clone(&loaded.pair))
     }
 
-    /// The pair that was replaced, if it is still valid.
+    /// The pair that Entra took last and that is not the current one, if it is still valid.
     pub(super) async fn previous(&self, now: DateTime<Utc>) -> Option<Arc<KeyPair>> {
         let state = self.state.lock().await;
-        state.previous.as_ref().filter(|pair| now < pair.not_after).map(Arc::clone)
+        let current = state.current.as_ref().map(|loaded| &loaded.pair.sha256);
+        let mut others = state.accepted.iter().filter(|pair| Some(&pair.sha256) != current);
+        others.find(|pair| now < pair.not_after).map(Arc::clone)
+    }
+
+    /// Entra has taken an assertion of this pair.
+    pub(super) async fn note_accepted(&self, pair: Arc<KeyPair>) {
+        let mut state = self.state.lock().await;
+        state.accepted.retain(|known| known.sha256 != pair.sha256);
+        state.accepted.insert(0, pair);
+        state.accepted.truncate(ACCEPTED_MAX);
     }
 }
 
 impl State {
+    /// Looks at the files, unless another look has been at it for too long.
+    async fn look(&mut self, files: &CertificateFiles) -> Reading {
+        let slow = || CertificateError::Slow { path: files.path.clone(), limit: READ_LIMIT };
+        if self.reading.as_ref().is_some_and(|reading| !reading.is_finished()) {
+            return Err(slow());
+        }
+        let known = self.current.as_ref().map(|loaded| loaded.digest);
+        let reading = self.reading.get_or_insert_with(|| {
+            let files = files.clone();
+            tokio::task::spawn_blocking(move || files.load(known))
+        });
+        let read = timeout(READ_LIMIT, reading).await.map_err(|_| slow())?;
+        self.reading = None;
+        read.unwrap_or_else(|error| {
+            let source = io::Error::other(error);
+            Err(CertificateError::Read { path: files.path.clone(), source })
+        })
+    }
+
     fn replace(&mut self, loaded: Loaded, path: &Path) {
         let pair = &loaded.pair;
         tracing::info!(
@@ -143,8 +180,7 @@ impl State {
             not_after = %pair.not_after,
             "signing in with this certificate"
         );
-        let replaced = self.current.replace(loaded);
-        self.previous = replaced.map(|replaced| replaced.pair);
+        self.current = Some(loaded);
         self.complaint = None;
     }
 
@@ -182,7 +218,7 @@ impl Loaded {
 
 impl CertificateFiles {
     /// Reads the files, unless their content is the one with digest `known`. Blocks.
-    fn load(&self, known: Option<[u8; 32]>) -> Result<Option<Loaded>, CertificateError> {
+    fn load(&self, known: Option<[u8; 32]>) -> Reading {
         let bytes = read(&self.path)?;
         let key_bytes = self.key_path.as_deref().map(read).transpose()?;
         let mut parts = sha256(bytes.expose_secret()).to_vec();
