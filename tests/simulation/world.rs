@@ -95,7 +95,8 @@ struct World {
 /// Runs the simulation of a seed on a clock that is paused.
 pub(crate) fn simulate(seed: u64, sabotage: Sabotage, prints: bool) -> Outcome {
     tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // Without sockets, so that no moment of it asks the system whether there is something to read.
+        .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
