@@ -38,7 +38,8 @@ async fn clinic() -> Clinic {
     let folder = clinic.folder.path().join("tenants.d");
     fs::create_dir(&folder).expect("it is made");
     write_private(&folder.join("contoso.toml"), contoso);
-    let head = format!("{head}tenants_dir = {folder:?}\n");
+    let folder = folder.display();
+    let head = format!("{head}tenants_dir = \"{folder}\"\n");
     write_private(&clinic.path(), &format!("{head}{mark}{rest}"));
     clinic
 }
