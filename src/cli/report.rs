@@ -80,12 +80,18 @@ impl Report {
             reports.push(office365::report::report(&source.id, &source.config, &path, &scope)?);
         }
         self.check_matches(&sources, &reports).map_err(Failure::usage)?;
+        if reports.iter().all(|report| report.feeds.is_empty()) {
+            return Err(NothingToReport.into());
+        }
         if self.verify {
             for (source, report) in sources.iter().zip(&mut reports) {
                 let path = office365::ledger_path(&source.state_dir);
                 let verifier = Verifier::new(&source.config, &path, Arc::clone(clock))?;
                 block_on(verifier.verify(report))?;
             }
+        }
+        if self.scope.is_narrow() {
+            reports.retain(|report| !report.feeds.is_empty());
         }
         match self.format {
             Format::Table => reports.iter().for_each(|report| say(Table(report))),
@@ -102,8 +108,13 @@ impl Report {
     }
 }
 
+/// A report about nothing would say that it is complete.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no feed to report of: no tenant is configured, and the ledger knows none")]
+struct NothingToReport;
+
 impl Report {
-    /// What was asked about is in the configuration or in a ledger: a report about nothing would say that it is complete.
+    /// What was asked about is in the configuration or in a ledger.
     fn check_matches(
         &self,
         sources: &[Office365Source],

@@ -38,7 +38,8 @@ async fn clinic() -> Clinic {
     let folder = clinic.folder.path().join("tenants.d");
     fs::create_dir(&folder).expect("it is made");
     write_private(&folder.join("contoso.toml"), contoso);
-    let head = format!("{head}tenants_dir = {folder:?}\n");
+    let folder = folder.display();
+    let head = format!("{head}tenants_dir = \"{folder}\"\n");
     write_private(&clinic.path(), &format!("{head}{mark}{rest}"));
     clinic
 }
@@ -134,4 +135,32 @@ async fn what_is_wrong_with_a_tenants_file_is_told_by_every_command() {
     let (_, said) = text(&import);
     assert_eq!(import.status.code(), Some(2));
     assert!(said.contains("choose it with --tenant; there are: contoso, fabrikam"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_sources_those_that_are_meant_are_shown() {
+    let clinic = Clinic::new().await;
+    let whole = fs::read_to_string(clinic.path()).expect("it was written");
+    let mark = "[[sources.office365.tenants]]\nname = \"fabrikam\"";
+    let second =
+        "[sources.second]\ntype = \"office365\"\n[[sources.second.tenants]]\nname = \"fabrikam\"";
+    let whole =
+        whole.replace(mark, second).replace("[\"office365\"]", "[\"office365\", \"second\"]");
+    write_private(&clinic.path(), &whole);
+    let once = clinic.run(&["run", "--once"]).await;
+    assert!(once.status.success(), "{:?}", text(&once));
+    for more in [["--source", "second"], ["--tenant", "fabrikam"]] {
+        for command in [["report"], ["doctor"]] {
+            let output = run(&clinic, &command, &more).await;
+            let (shown, said) = text(&output);
+            assert!(output.status.success(), "{command:?}: {shown} {said}");
+            assert!(
+                shown.contains("source second") && !shown.contains("source office365"),
+                "{shown}"
+            );
+        }
+    }
+    let import = run(&clinic, &["state", "import", "FILE"], &[]).await;
+    let part = "choose a source with --source; there are: office365, second";
+    assert!(text(&import).1.contains(part), "{:?}", text(&import));
 }

@@ -1,6 +1,7 @@
 //! The way from the source to the fake tenants: slow, and at times down for all or for one tenant.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -40,6 +41,9 @@ pub(crate) struct Network {
     pub(crate) requests: AtomicU64,
     /// How many subscriptions were stopped so far.
     pub(crate) stopped: AtomicUsize,
+    /// Queries that were answered with 401. They are asked again as they are, after whatever wait, and planned anew when
+    /// that was too late.
+    pub(crate) unauthorized: Mutex<HashSet<String>>,
     pub(crate) sabotage: Sabotage,
     /// The app's right secret.
     pub(crate) secret: String,
@@ -104,12 +108,19 @@ impl Network {
         }
         if let Some(query) = request.uri().query().filter(|query| reaches_too_far_back(query, now))
         {
-            self.journal.add(Entry::TooFarBack { query: query.to_owned() });
+            let is_repeated = self.unauthorized.lock().unwrap().contains(query);
+            if !is_repeated {
+                self.journal.add(Entry::TooFarBack { query: query.to_owned() });
+            }
         }
         self.set_weather(now);
         let request = self.sabotaged(request);
         let is_cut = self.sabotage == Sabotage::CutBody && request.uri().path().contains("/audit/");
+        let query = request.uri().query().map(str::to_owned);
         let response = InProcess(Arc::clone(&self.tenants)).send(request).await?;
+        if response.status() == http::StatusCode::UNAUTHORIZED {
+            self.unauthorized.lock().unwrap().extend(query);
+        }
         if is_cut && asked.is_multiple_of(50) && response.status().is_success() {
             return Ok(Response::new(full_body("[]")));
         }

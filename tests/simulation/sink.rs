@@ -7,7 +7,10 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use pipeline_core::{Batch, Clock, Event, Inlet, Outcome};
-use vrl::path::{OwnedValuePath, parse_value_path};
+use vrl::{
+    path::{OwnedValuePath, parse_value_path},
+    value::Value,
+};
 
 use crate::{
     content::{Content, Fate},
@@ -86,7 +89,7 @@ impl Sink {
 
     fn judge(&self, event: &Event, id_paths: &[OwnedValuePath; 2]) -> Outcome {
         let [id, copy] = id_paths.each_ref().map(|path| {
-            event.at(path).and_then(|value| value.to_str_lossy()).unwrap_or_default().into_owned()
+            event.at(path).and_then(Value::to_str_lossy).unwrap_or_default().into_owned()
         });
         let record = self.content.by_id(&id).filter(|_| id == copy);
         let Some(record) = record else {

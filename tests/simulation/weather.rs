@@ -66,6 +66,18 @@ impl Trouble {
         }
         TROUBLES[dice.usize(0..TROUBLES.len())]
     }
+
+    /// Whether it can be of one tenant alone; the others are of what tenants share.
+    fn can_be_of_one(self) -> bool {
+        matches!(
+            self,
+            Trouble::ApiRefuses
+                | Trouble::ApiSilent
+                | Trouble::ApiUnavailable
+                | Trouble::SignInDown
+                | Trouble::WrongSecret
+        )
+    }
 }
 
 /// A span of time with one trouble.
@@ -100,7 +112,9 @@ impl Weather {
             let longest = if happens(&mut dice, 0.1) { 60.0 } else { 8.0 };
             let to = (from + span(&mut dice, 60.0..longest * 3600.0)).min(shape.calm_from);
             let tenant = happens(&mut dice, 0.5).then(|| dice.usize(0..shape.tenants.len()));
-            spells.push(Spell { trouble: Trouble::draw(&mut dice), from, to, tenant });
+            let trouble = Trouble::draw(&mut dice);
+            let tenant = tenant.filter(|_| trouble.can_be_of_one());
+            spells.push(Spell { trouble, from, to, tenant });
         }
         if let Some((from, to)) = shape.long_outage {
             let kinds = [Trouble::ApiRefuses, Trouble::ApiUnavailable, Trouble::SignInDown];

@@ -95,7 +95,8 @@ struct World {
 /// Runs the simulation of a seed on a clock that is paused.
 pub(crate) fn simulate(seed: u64, sabotage: Sabotage, prints: bool) -> Outcome {
     tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // Without sockets, so that no moment of it asks the system whether there is something to read.
+        .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
@@ -144,6 +145,7 @@ impl World {
             dice: Mutex::new(dice(seed, Purpose::Network)),
             requests: AtomicU64::new(0),
             stopped: AtomicUsize::new(0),
+            unauthorized: Mutex::default(),
             sabotage,
             secret,
         };
@@ -281,12 +283,12 @@ impl World {
         mut run: BoxFuture<'_, Result<(), RunError>>,
     ) -> Result<(), RunError> {
         shutdown.drain();
-        let (ending, result) = match tokio::time::timeout(DRAIN_MAX, &mut run).await {
-            Ok(result) => (Ending::Drained, result),
-            Err(_) => {
-                shutdown.abandon();
-                (Ending::Cut, run.now_or_never().unwrap_or(Ok(())))
-            }
+        let drained = tokio::time::timeout(DRAIN_MAX, &mut run).await;
+        let (ending, result) = if let Ok(result) = drained {
+            (Ending::Drained, result)
+        } else {
+            shutdown.abandon();
+            (Ending::Cut, run.now_or_never().unwrap_or(Ok(())))
         };
         self.journal.add(Entry::Ended { life: number, ending });
         result
@@ -312,7 +314,7 @@ impl World {
             sabotage: self.sabotage,
         };
         let ledger = Arc::new(Gated { inner: Arc::clone(opened), gate });
-        let line = Line { network: Arc::clone(&self.network), life: Arc::clone(life) };
+        let way = Line { network: Arc::clone(&self.network), life: Arc::clone(life) };
         let context = SourceContext {
             id: "office365".into(),
             data_dir: self.folder.path().to_owned(),
@@ -325,7 +327,7 @@ impl World {
             metrics: testing::metrics(ComponentKind::Source, "office365"),
         };
         let seed = fork(Purpose::Source).u64(..);
-        let source = self.config.build_on(ledger, Arc::new(line), seed, context).unwrap();
+        let source = self.config.build_on(ledger, Arc::new(way), seed, context).unwrap();
         let batches_max = NonZeroUsize::new(4).unwrap();
         let (outlet, inlet) = edge(batches_max, &testing::metrics(ComponentKind::Sink, "sink"));
         let writer = testing::metrics(ComponentKind::Source, "office365");

@@ -1,6 +1,8 @@
 //! What every test of the source `office365` stands on: made-up tenants, their clock, a network without sockets, and a
 //! ledger whose requests can be met on their way. It decides nothing about what goes wrong.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 mod clock;
 mod gated_ledger;
 mod in_process;

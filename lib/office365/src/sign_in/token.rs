@@ -110,7 +110,7 @@ impl TokenSource {
             Ok(token) => {
                 let lifetime = token.expires_at.saturating_duration_since(now);
                 let jitter = RENEW_AHEAD.mul_f64(state.random.f64());
-                let renew_in = lifetime.saturating_sub((RENEW_AHEAD + jitter).min(lifetime / 2));
+                let renew_in = lifetime.saturating_sub(RENEW_AHEAD + jitter).max(lifetime / 2);
                 // A token that is said to have ended must not be asked for at each call.
                 state.renew_at = now + renew_in.max(RENEW_PAUSE);
                 state.failure = None;
