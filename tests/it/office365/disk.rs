@@ -63,7 +63,7 @@ impl Gate for Lying {
         name: &'static str,
         request: BoxFuture<'a, Result<T, LedgerError>>,
     ) -> BoxFuture<'a, Result<T, LedgerError>> {
-        let lies = name == "take_due" && self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        let lies = name == "take_due" && self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         Box::pin(async move {
             let answer = request.await?;
             if lies { Err(disk_full()) } else { Ok(answer) }
