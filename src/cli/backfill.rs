@@ -33,9 +33,15 @@ pub(super) struct Backfill {
 #[error("Microsoft lists nothing of the span any more: it lists 7 days")]
 struct GoneError;
 
+/// Tenants are missing from what was meant to be of all.
+#[derive(Debug, thiserror::Error)]
+#[error("the mistakes in tenants' files kept their tenants out; the other tenants were shipped")]
+struct TenantsLeftOutError;
+
 impl Backfill {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
         let loaded = self.ship_again.scope.load()?;
+        let is_short = self.ship_again.scope.tenants.is_empty() && !loaded.file_faults.is_empty();
         let sources = self.ship_again.scope.feeds_of(&loaded).map_err(Failure::usage)?;
         let now = clock.now();
         let times = when::span(self.since, self.until, now).map_err(Failure::usage)?;
@@ -57,6 +63,7 @@ impl Backfill {
         ));
         let replay = Replay { span: Some(span), ..Replay::default() };
         let replays = sources.iter().map(|source| (source.id.clone(), replay.clone())).collect();
-        self.ship_again.ship(loaded, &sources, &replays, clock)
+        self.ship_again.ship(loaded, &sources, &replays, clock)?;
+        if is_short { Err(TenantsLeftOutError.into()) } else { Ok(()) }
     }
 }
