@@ -11,8 +11,9 @@
 use std::{
     error::Error,
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -124,7 +125,7 @@ fn write_configuration(folder: &Path, announced: &Value) -> Result<(), Failure> 
             announced["login_url"],
             announced["resource_url"],
         );
-        fs::write(tenants.join(format!("customer-{number}.toml")), text)?;
+        write_private(&tenants.join(format!("customer-{number}.toml")), &text)?;
     }
     let text = format!(
         r#"
@@ -141,7 +142,7 @@ inputs = ["office365"]
 "#,
         folder = folder.display()
     );
-    Ok(fs::write(folder.join("bench.toml"), text)?)
+    Ok(write_private(&folder.join("bench.toml"), &text)?)
 }
 
 fn start_program(folder: &Path) -> Result<Child, Failure> {
@@ -231,4 +232,10 @@ fn resident_megabytes(pid: u32) -> Result<(f64, f64), Failure> {
 #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
+}
+
+/// Writes a file as private as the program wants it.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
