@@ -10,6 +10,8 @@ mod dead_letters;
 mod disk;
 mod driver;
 mod lines;
+mod options;
+mod template;
 mod tls;
 mod trouble;
 
@@ -20,5 +22,7 @@ pub use dead_letters::DeadLetterFiles;
 pub use disk::{folder_findings, writable};
 pub use driver::{Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected};
 pub use lines::append_line;
+pub use options::{BatchConfig, RequestConfig};
+pub use template::{RenderError, Template, TemplateError};
 pub use tls::Tls;
 pub use trouble::Troubles;

@@ -1,6 +1,6 @@
 //! What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use net::Transport;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{proxy::Proxy, units},
-    delivery::{BackoffSettings, BatchSettings, Delivery, DeliverySettings, Tls},
+    delivery::{BatchConfig, Delivery, DeliverySettings, RequestConfig, Tls},
 };
 
 /// What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
@@ -117,37 +117,6 @@ pub enum Compression {
     None,
 }
 
-/// When a request is full.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BatchConfig {
-    /// Events in a request.
-    pub max_events: NonZeroUsize,
-    /// Bytes of a request before compression. Keep it under the server's `http.max_content_length`.
-    #[serde(with = "units::byte_size")]
-    pub max_bytes: usize,
-    /// How long the first event of a request waits for others.
-    #[serde(with = "units::duration")]
-    pub timeout: Duration,
-}
-
-/// How requests are made and repeated.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RequestConfig {
-    /// Requests under way at the same time.
-    pub concurrency: NonZeroUsize,
-    /// How long an answer may take. What was sent is then sent again.
-    #[serde(with = "units::duration")]
-    pub timeout: Duration,
-    /// The wait after a first failure. It doubles from there.
-    #[serde(with = "units::duration")]
-    pub retry_initial_backoff: Duration,
-    /// The longest wait between two attempts. There is no last one.
-    #[serde(with = "units::duration")]
-    pub retry_max_backoff: Duration,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -228,28 +197,6 @@ impl BulkConfig {
     }
 }
 
-impl Default for BatchConfig {
-    fn default() -> Self {
-        BatchConfig {
-            max_events: NonZeroUsize::new(2000).expect("it is not zero"),
-            max_bytes: 8 * 1000 * 1000,
-            timeout: Duration::from_secs(1),
-        }
-    }
-}
-
-impl Default for RequestConfig {
-    fn default() -> Self {
-        let backoff = BackoffSettings::default();
-        RequestConfig {
-            concurrency: NonZeroUsize::new(4).expect("it is not zero"),
-            timeout: Duration::from_mins(1),
-            retry_initial_backoff: backoff.initial,
-            retry_max_backoff: backoff.max,
-        }
-    }
-}
-
 impl Config {
     fn bulk(&self) -> BulkConfig {
         self.bulk.clone().unwrap_or_default()
@@ -288,18 +235,7 @@ impl Config {
             bytes_max: self.batch.max_bytes,
             component_id: Arc::clone(&context.id),
         };
-        let settings = DeliverySettings {
-            batch: BatchSettings {
-                events_max: self.batch.max_events,
-                bytes_max: self.batch.max_bytes,
-                timeout: self.batch.timeout,
-            },
-            concurrency: self.request.concurrency,
-            backoff: BackoffSettings {
-                initial: self.request.retry_initial_backoff,
-                max: self.request.retry_max_backoff,
-            },
-        };
+        let settings = DeliverySettings::new(&self.batch, &self.request);
         // Collectors that started at the same time must not come back at the same time.
         let seed = context.clock.now().timestamp_subsec_nanos();
         let sender = BulkSender::new(self, encoder, transport, &context)?;

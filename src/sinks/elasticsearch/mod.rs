@@ -16,9 +16,7 @@ mod reply;
 mod send;
 
 pub use auth::Auth;
-pub use config::{
-    Action, BatchConfig, BulkConfig, Compression, Config, DataStream, Mode, RequestConfig,
-};
+pub use config::{Action, BulkConfig, Compression, Config, DataStream, Mode};
 pub use endpoint::{Endpoint, EndpointError};
 
 use futures_util::future::BoxFuture;

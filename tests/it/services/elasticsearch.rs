@@ -1,15 +1,6 @@
-//! The real servers that tests run against.
-//!
-//! The test runner names servers that run already; without it a test starts its own by the scripts in
-//! `tests/services`. A server that was started here ends with the process of the tests, however that ends: the script
-//! watches the process.
+//! Elasticsearch, by the scripts in `tests/services`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
@@ -17,11 +8,10 @@ use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport, read_bod
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::{folder, script};
+
 /// An answer larger than this is no answer to a test's question.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Folders of servers begin with this; the process of the tests follows.
-const FOLDER_PREFIX: &str = "o365flow-it-";
 
 /// A running Elasticsearch.
 #[derive(Debug)]
@@ -69,23 +59,6 @@ pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     SERVER.get_or_init(|| Mutex::new(start())).lock().await
 }
 
-/// Removes what servers of earlier test programs have left: their logs and addresses.
-fn sweep() {
-    let entries = std::fs::read_dir(std::env::temp_dir()).expect("a folder for temporary files");
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
-        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
-            // Another test program may do the same at this moment.
-            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
-        }
-    }
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name)
-}
-
 impl Elasticsearch {
     /// A server that somebody else has started, without credentials or trust.
     pub(crate) fn at(url: &str) -> Elasticsearch {
@@ -99,9 +72,7 @@ impl Elasticsearch {
     }
 
     fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
-        sweep();
-        let folder = format!("{FOLDER_PREFIX}{}", std::process::id());
-        let folder = std::env::temp_dir().join(folder).join(name);
+        let folder = folder(name);
         let mut server = Elasticsearch {
             ca_file: is_secure.then(|| folder.join("ca.crt")),
             folder,
@@ -181,7 +152,7 @@ impl Elasticsearch {
 
     /// Makes an index in which no event that `o365beat.vrl` has mapped is refused. Its name begins with `o365-`.
     pub(crate) async fn create_index(&self, index: &str) {
-        let template = include_str!("../../config/elasticsearch/o365beat.json");
+        let template = include_str!("../../../config/elasticsearch/o365beat.json");
         self.done("PUT", "/_index_template/o365beat", template).await;
         self.done("PUT", &format!("/{index}"), "").await;
     }
