@@ -24,5 +24,5 @@ pub use proxy::{
 };
 pub use server::{Handler, ServerSettings, serve};
 pub use timeouts::{Timeouts, send_within};
-pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
+pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config, trusted_authorities};
 pub use transport::Transport;
