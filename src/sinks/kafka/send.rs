@@ -240,8 +240,9 @@ fn start(config: &Config, context: &SinkContext, is_alone: bool) -> Result<Produ
         after: None,
         needs_user: true,
     };
-    let mut client =
-        config.client().map_err(|error| Failure { needs_user: true, ..Failure::of("producer_failed", &error) })?;
+    let mut client = config
+        .client()
+        .map_err(|error| Failure { needs_user: true, ..Failure::of("producer_failed", &error) })?;
     if is_alone {
         client.set("batch.num.messages", "1");
         client.set("statistics.interval.ms", "0");

@@ -82,7 +82,9 @@ mod tests {
     fn check(code: RDKafkaErrorCode, is_topic_fixed: bool, is_alone: bool, expected: &str) {
         let sending = Sending { topic: "t", is_topic_fixed, is_alone };
         let said = match verdict(code, sending) {
-            Verdict::Retry(failure) if failure.needs_user => format!("user: {}", failure.error_type),
+            Verdict::Retry(failure) if failure.needs_user => {
+                format!("user: {}", failure.error_type)
+            }
             Verdict::Retry(failure) => format!("retry: {}", failure.error_type),
             Verdict::Alone => "alone".to_owned(),
             Verdict::Reject(reason) => reason,
