@@ -68,7 +68,7 @@ impl Opening {
             opened.await.into_iter().map(|handle| (handle.opened.feed, Arc::new(handle))).collect();
         let row = feeds.values().next().map(|handle| handle.opened.tenant);
         let row = row.ok_or_else(|| RunError::plain("`content_types` is empty"))?;
-        let limiter = Arc::new(RateLimiter::new(self.config.max_requests_per_minute));
+        let limiter = Arc::new(RateLimiter::per_minute(self.config.max_requests_per_minute));
         let counted = Counted::new(name, Arc::clone(&self.transport));
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
         let pace = Arc::clone(&limiter);
