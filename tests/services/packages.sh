@@ -37,6 +37,8 @@ need_for_test() {
     need openssl openssl
     need curl curl
     need promtool prometheus
+    # What the Lumberjack receiver is built with.
+    need go golang-go
 }
 
 # as_root COMMAND...
