@@ -6,6 +6,7 @@
 
 pub(crate) mod elasticsearch;
 pub(crate) mod lumberjack;
+pub(crate) mod kafka;
 
 use std::path::{Path, PathBuf};
 
