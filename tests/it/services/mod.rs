@@ -5,6 +5,7 @@
 //! watches the process.
 
 pub(crate) mod elasticsearch;
+pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};
 
