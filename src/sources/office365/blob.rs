@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use office365::{ApiError, ErrorClass, RecordFault};
-use pipeline_core::{DeadLetter, ErrorStage, Origin, Timestamp};
+use pipeline_core::{DeadLetter, ErrorStage, LetterKind, Origin, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use vrl::value::{ObjectMap, Value};
 
@@ -244,6 +244,7 @@ impl Attempt {
     pub(super) fn letter(&self, reason: &str, payload: &[u8]) -> DeadLetter {
         DeadLetter {
             component_id: Arc::clone(&self.tenant.shared.id),
+            kind: LetterKind::Unreadable,
             reason: reason.to_owned(),
             time: self.tenant.shared.clock.now(),
             origin: self.due.blob.id.0.clone(),
