@@ -7,6 +7,7 @@
 pub(crate) mod elasticsearch;
 pub(crate) mod lumberjack;
 pub(crate) mod kafka;
+pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};
 
