@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::{
     target::Target,
     toxiproxy::{Direction, Proxy, Toxic},
@@ -9,13 +11,19 @@ use crate::{
 };
 
 /// How long a fault lasts: longer than a request may take, and than the longest wait between two.
-const LASTS: Duration = Duration::from_millis(2500);
+const LASTS: Duration = Duration::from_millis(3500);
 
 /// Bytes after which a connection breaks that breaks amid a batch: less than a batch has.
 const CUT_BYTES: u64 = 8000;
 
 /// The shortest wait before something is sent again, by [`crate::target::REQUEST`].
 const WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// How often the program is killed.
+const KILLS: usize = 4;
+
+/// Decides when.
+const SEED: u64 = 7;
 
 /// A fault of the network.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +57,7 @@ impl Fault {
             }
             Fault::Drip => proxy.lay(Toxic::Drip, ToServer).await,
             Fault::AnswersLost => proxy.lay(Toxic::LimitData(0), ToClient).await,
-            Fault::AnswersLate => proxy.lay(Toxic::Latency(2000), ToClient).await,
+            Fault::AnswersLate => proxy.lay(Toxic::Latency(3000), ToClient).await,
         }
     }
 
@@ -84,4 +92,17 @@ pub(crate) async fn check(target: impl Target, fault: Fault) {
     }
     trial.proxy.heal().await;
     trial.finish(fault.resends()).await;
+}
+
+/// Kills the program some times while events are on their way.
+pub(crate) async fn check_kills(target: impl Target) {
+    let mut trial = Trial::begin(target).await;
+    let mut random = fastrand::Rng::with_seed(SEED);
+    for _ in 0..KILLS {
+        sleep(Duration::from_millis(random.u64(100..1000))).await;
+        trial.kill();
+        trial.start_again();
+    }
+    trial.proxy.heal().await;
+    trial.finish(KILLS).await;
 }

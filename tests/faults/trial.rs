@@ -18,10 +18,10 @@ use crate::{
 
 /// Bytes that reach the server in a second on each connection until a trial's trouble is over, in thousands: so few that
 /// requests are under way whenever something breaks.
-const NARROW: u64 = 30;
+const NARROW: u64 = 100;
 
 /// Longest wait for the first events, and for the last ones: machines can be slow.
-const WAIT_MAX: Duration = Duration::from_mins(3);
+const WAIT_MAX: Duration = Duration::from_mins(2);
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -45,6 +45,7 @@ impl<T: Target> Trial<T> {
             trial.assert_running();
             sleep(LOOK_INTERVAL).await;
         }
+        assert_eq!(trial.complaints().next(), None, "nothing is wrong yet");
         trial
     }
 
@@ -77,6 +78,15 @@ impl<T: Target> Trial<T> {
         assert!(self.complaints().next().is_some(), "there is no word of it in the log");
     }
 
+    /// Waits until the sink complains of something.
+    pub(crate) async fn await_complaint(&self, of: &str) {
+        let start = Instant::now();
+        while !self.complaints().any(|line| line.contains(of)) {
+            assert!(start.elapsed() < WAIT_MAX, "no complaint of `{of}`:\n{}", self.log());
+            sleep(LOOK_INTERVAL).await;
+        }
+    }
+
     /// The lines in which the sink complains.
     pub(crate) fn complaints(&self) -> impl Iterator<Item = String> {
         let log = self.log().lines().map(str::to_owned).collect::<Vec<_>>();
@@ -86,10 +96,15 @@ impl<T: Target> Trial<T> {
         })
     }
 
-    /// Kills the program where it stands, and starts it again.
-    pub(crate) fn kill_and_start_again(&mut self) {
+    /// Kills the program where it stands.
+    pub(crate) fn kill(&mut self) {
+        self.assert_running();
         self.running.kill().expect("it is our child");
         self.running.wait().expect("it is our child");
+    }
+
+    /// Starts the program after it was killed.
+    pub(crate) fn start_again(&mut self) {
         self.running = start(&self.rig);
     }
 
@@ -127,9 +142,7 @@ impl<T: Target> Trial<T> {
 
     /// Kills the program, whose events could not be delivered: none may be given up.
     pub(crate) fn give_up(mut self) {
-        self.assert_running();
-        self.running.kill().expect("it is our child");
-        self.running.wait().expect("it is our child");
+        self.kill();
         self.assert_nothing_given_up(&self.log());
     }
 

@@ -10,6 +10,7 @@ pub(crate) struct Index<'a> {
     pub(crate) server: &'a Elasticsearch,
     pub(crate) name: String,
     more: String,
+    secrets: Vec<String>,
 }
 
 impl<'a> Index<'a> {
@@ -18,12 +19,19 @@ impl<'a> Index<'a> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("o365-faults-{}-{number}", std::process::id());
         server.create_index(&name).await;
-        Index { server, name, more: String::new() }
+        let secrets = server.credentials.iter().map(|(_, password)| password.clone()).collect();
+        Index { server, name, more: String::new(), secrets }
     }
 
     /// With more lines in the sink's table.
     pub(crate) fn with(self, more: &str) -> Index<'a> {
         Index { more: more.to_owned(), ..self }
+    }
+
+    /// With one more thing that the log must not hold.
+    pub(crate) fn with_secret(mut self, secret: &str) -> Index<'a> {
+        self.secrets.push(secret.to_owned());
+        self
     }
 }
 
@@ -52,6 +60,6 @@ impl Target for Index<'_> {
     }
 
     fn secrets(&self) -> Vec<String> {
-        self.server.credentials.iter().map(|(_, password)| password.clone()).collect()
+        self.secrets.clone()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) trait Target {
 /// How sinks send here: little at once, and soon again, so that a trial takes seconds.
 pub(crate) const REQUEST: &str = r#"
 request.concurrency = 4
-request.timeout = "1s"
+request.timeout = "2s"
 request.retry_initial_backoff = "200ms"
 request.retry_max_backoff = "500ms"
 "#;

@@ -5,6 +5,10 @@ use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 use bytes::Bytes;
 use http::Request;
 use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport, read_body};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -71,7 +75,8 @@ impl Elasticsearch {
         }
     }
 
-    fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
+    /// Starts a server under a `name` that no other of this process has, with more lines in its settings.
+    pub(crate) fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
         let folder = folder(name);
         let mut server = Elasticsearch {
             ca_file: is_secure.then(|| folder.join("ca.crt")),
@@ -90,6 +95,11 @@ impl Elasticsearch {
 
     /// Starts a server that was stopped, with its data and its address.
     pub(crate) fn start_again(&mut self) {
+        self.url = self.launch();
+    }
+
+    /// Runs the script that starts it, and gives its URL: the one that it had, if it had one.
+    pub(crate) fn launch(&self) -> String {
         let output = Command::new(script("elasticsearch-start.sh"))
             .arg(&self.folder)
             .env("ES_SECURE", if self.ca_file.is_some() { "1" } else { "0" })
@@ -100,7 +110,7 @@ impl Elasticsearch {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "elasticsearch does not start: {said}");
         let url = std::fs::read_to_string(self.folder.join("url")).expect("it has an address");
-        url.trim().clone_into(&mut self.url);
+        url.trim().to_owned()
     }
 
     /// Stops the server; its data stays.
@@ -110,6 +120,14 @@ impl Elasticsearch {
             .status()
             .expect("the script runs");
         assert!(status.success(), "elasticsearch does not stop");
+    }
+
+    /// Kills a server that was started here, as a crash of its machine would.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it runs");
+        // The launcher leads the group; the server itself is in it.
+        let group = Pid::from_raw(pid.trim().parse().expect("a number"));
+        killpg(group, Signal::SIGKILL).expect("it is our child");
     }
 
     /// Asks the server; gives the status and the answer.
