@@ -27,6 +27,6 @@ pub use driver::{
 };
 pub use lines::append_line;
 pub use options::{AdaptiveConfig, BatchConfig, RequestConfig};
-pub use template::{RenderError, Template, TemplateError};
+pub use template::{RenderError, Template, TemplateError, time_of};
 pub use tls::Tls;
 pub use trouble::Troubles;
