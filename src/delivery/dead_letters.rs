@@ -194,6 +194,7 @@ mod tests {
             reason: "it \"never\" fits".to_owned(),
             time: Timestamp::from_timestamp(1_700_000_000, 0).expect("a time"),
             origin: "blob-1".to_owned(),
+            metadata: None,
             payload: payload.to_vec(),
         }
     }

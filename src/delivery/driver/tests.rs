@@ -54,6 +54,7 @@ fn letter(number: usize) -> DeadLetter {
         reason: "refused".to_owned(),
         time: Timestamp::UNIX_EPOCH,
         origin: String::new(),
+        metadata: None,
         payload: number.to_string().into_bytes(),
     }
 }

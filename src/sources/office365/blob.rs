@@ -253,6 +253,7 @@ impl Attempt {
             reason: reason.to_owned(),
             time: self.tenant.shared.clock.now(),
             origin: self.due.blob.id.0.clone(),
+            metadata: Some(self.origin.metadata().clone()),
             payload: payload.to_vec(),
         }
     }
