@@ -13,7 +13,6 @@ mod keystore;
 mod kill;
 mod metrics;
 mod office365;
-mod opensearch;
 mod outage;
 mod permissions;
 mod proxy;
