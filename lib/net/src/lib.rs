@@ -1,4 +1,4 @@
-//! The HTTP client and server bits that every component shares.
+//! The HTTP client and server bits that every component shares, and connections for other protocols.
 //!
 //! Invariants: every wait has a limit, every body is bounded by its reader or streamed, and the one TLS configuration
 //! is made in `tls`. Nothing here logs or formats a header, a query or a body, so no credential can leave by an error.
@@ -11,6 +11,7 @@ mod error;
 mod gzip;
 mod proxy;
 mod server;
+mod stream;
 mod timeouts;
 mod tls;
 mod transport;
@@ -23,6 +24,7 @@ pub use proxy::{
     DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
 };
 pub use server::{Handler, ServerSettings, serve};
+pub use stream::{Address, ConnectError, Io, Stream, StreamConnector};
 pub use timeouts::{Timeouts, send_within};
 pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
 pub use transport::Transport;
