@@ -11,6 +11,7 @@ pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, elasticsearch, file, lumberjack},
+    sinks::{blackhole, console, elasticsearch, file, kafka},
     transforms::remap,
 };
 
@@ -23,6 +24,7 @@ pub const REGISTRY: &Registry = &[
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
     sink::<lumberjack::Config>("lumberjack"),
+    sink::<kafka::Config>("kafka"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {

@@ -5,6 +5,7 @@ pub mod console;
 pub mod elasticsearch;
 pub mod file;
 pub mod lumberjack;
+pub mod kafka;
 
 #[cfg(test)]
 mod testing;

@@ -28,5 +28,5 @@ pub use rate_limiter::RateLimiter;
 pub use server::{Handler, ServerSettings, serve};
 pub use stream::{Address, ConnectError, Io, Stream, StreamConnector};
 pub use timeouts::{Timeouts, send_within};
-pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
+pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config, trusted_authorities};
 pub use transport::Transport;
