@@ -22,13 +22,15 @@ pub(crate) trait Target {
     fn secrets(&self) -> Vec<String>;
 }
 
-/// How sinks send here: little at once, and soon again, so that a trial takes seconds.
+/// How sinks send here, beside [`CONCURRENCY`] and [`BATCH_EVENTS`]: soon again, so that a trial takes seconds.
 pub(crate) const REQUEST: &str = r#"
-request.concurrency = 4
 request.timeout = "2s"
 request.retry_initial_backoff = "200ms"
 request.retry_max_backoff = "500ms"
 "#;
 
-/// Events in flight at most, where a sink sends by [`REQUEST`] and `batch.max_events = 100`.
-pub(crate) const IN_FLIGHT_MAX: usize = 4 * 100;
+/// Requests of a sink under way at the same time.
+pub(crate) const CONCURRENCY: usize = 4;
+
+/// Events in a request.
+pub(crate) const BATCH_EVENTS: usize = 100;
