@@ -23,6 +23,6 @@ pub use disk::{folder_findings, writable};
 pub use driver::{Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected};
 pub use lines::append_line;
 pub use options::{BatchConfig, RequestConfig};
-pub use template::{RenderError, Template, TemplateError};
+pub use template::{RenderError, Template, TemplateError, time_of};
 pub use tls::Tls;
 pub use trouble::Troubles;

@@ -13,6 +13,7 @@ mod keystore;
 mod kill;
 mod metrics;
 mod office365;
+mod opensearch;
 mod outage;
 mod permissions;
 mod proxy;

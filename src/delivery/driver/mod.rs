@@ -8,8 +8,8 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pipeline_core::{
-    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, Outcome,
-    Shutdown, SinkContext,
+    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, LetterKind,
+    Outcome, Shutdown, SinkContext,
 };
 use tracing::{error, warn};
 
@@ -84,6 +84,8 @@ pub struct Failure {
     pub after: Option<Duration>,
     /// Waiting alone won't help: credentials or a setting must change. It is tried at the slowest pace.
     pub needs_user: bool,
+    /// The server has too much to do: fewer requests at a time may help.
+    pub is_overload: bool,
 }
 
 /// How to deliver.
@@ -206,12 +208,15 @@ impl<C: Courier> Delivery<C> {
     async fn reject(&self, rejected: Vec<Rejected>) {
         let (letters, acks): (Vec<_>, Vec<_>) =
             rejected.into_iter().map(|Rejected { letter, ack }| (letter, ack)).unzip();
-        let Some(first) = letters.first() else { return };
+        if letters.is_empty() {
+            return;
+        }
+        // Not the reasons, which can quote what is in an event.
         warn!(
             component_id = %self.context.id,
             events = letters.len(),
-            reason = %first.reason,
-            "events can never be delivered and go to the dead letters"
+            kinds = %kinds_of(&letters),
+            "events can never be delivered and go to the dead letters, each with its reason"
         );
         let mut failures = 0;
         while let Err(error) = self.dead_letters().put(letters.clone()).await {
@@ -239,8 +244,22 @@ impl<C: Courier> Delivery<C> {
 impl Failure {
     /// A failure that can pass by itself.
     pub fn of(error_type: &'static str, error: &dyn std::error::Error) -> Failure {
-        Failure { error_type, message: chain(error), after: None, needs_user: false }
+        Failure {
+            error_type,
+            message: chain(error),
+            after: None,
+            needs_user: false,
+            is_overload: false,
+        }
     }
+}
+
+/// How many letters there are of each kind, in one line.
+fn kinds_of(letters: &[DeadLetter]) -> String {
+    let count = |kind| letters.iter().filter(|letter| letter.kind == kind).count();
+    let counts = LetterKind::ALL.map(|kind| (kind.as_str(), count(kind)));
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    told.map(|(kind, count)| format!("{kind}={count}")).collect::<Vec<_>>().join(" ")
 }
 
 /// An error with those behind it, in one line.

@@ -48,6 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn letter(number: usize) -> DeadLetter {
     DeadLetter {
         component_id: "test".into(),
+        kind: LetterKind::Refused,
         reason: "refused".to_owned(),
         time: Timestamp::UNIX_EPOCH,
         origin: String::new(),
@@ -98,6 +99,7 @@ impl Scripted {
             message: format!("{act:?}"),
             after: None,
             needs_user: matches!(act, Act::FailUntilFixed),
+            is_overload: false,
         };
         Attempt { rejected, next: Next::Retry { request: parcel, failure } }
     }

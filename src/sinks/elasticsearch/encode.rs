@@ -6,7 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
-use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, Origin, Timestamp};
+use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, LetterKind, Origin, Timestamp};
 use vrl::{path::OwnedValuePath, value::Value};
 
 use super::{config::Action, index::IndexName};
@@ -58,13 +58,14 @@ impl Item {
     pub(super) fn reject(
         self,
         lines: &[u8],
-        reason: String,
+        (kind, reason): (LetterKind, String),
         component_id: &ComponentId,
         time: Timestamp,
     ) -> Rejected {
         let document = lines[self.action_bytes..].trim_ascii_end().to_vec();
         let letter = DeadLetter {
             component_id: Arc::clone(component_id),
+            kind,
             reason,
             time,
             origin: self.origin.name().to_owned(),
@@ -86,7 +87,8 @@ impl Encoder {
             let start = body.len();
             if let Err(reason) = self.write_action(&event, &mut index, &mut body) {
                 body.truncate(start);
-                let letter = DeadLetter::of(&event, Arc::clone(&self.component_id), reason, now);
+                let (id, kind) = (Arc::clone(&self.component_id), LetterKind::UnusableField);
+                let letter = DeadLetter::of(&event, id, kind, reason, now);
                 encoded.rejected.push(Rejected { letter, ack: event.into_ack() });
                 continue;
             }

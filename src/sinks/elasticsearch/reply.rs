@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use pipeline_core::LetterKind;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
@@ -88,6 +89,23 @@ impl ItemReply {
 
     fn is_not_the_events(&self) -> bool {
         self.error.as_ref().is_some_and(|cause| NOT_THE_EVENTS.contains(&cause.kind.as_str()))
+    }
+
+    /// Why, in one word.
+    pub(super) fn kind(&self) -> LetterKind {
+        match (self.status, self.error.as_ref().map(|cause| cause.kind.as_str())) {
+            (409, _) => LetterKind::VersionConflict,
+            (413, _) => LetterKind::TooLarge,
+            (
+                _,
+                Some(
+                    "document_parsing_exception"
+                    | "mapper_parsing_exception"
+                    | "strict_dynamic_mapping_exception",
+                ),
+            ) => LetterKind::MappingConflict,
+            _ => LetterKind::Refused,
+        }
     }
 
     /// Why, for people.
@@ -223,9 +241,11 @@ impl<'de> Visitor<'de> for EntryVisitor {
 pub(super) struct Sorted {
     pub delivered: Vec<Item>,
     /// With their lines and the reason.
-    pub rejected: Vec<(Item, Bytes, String)>,
+    pub rejected: Vec<(Item, Bytes, (LetterKind, String))>,
     /// To be sent again, and the reason of the first.
     pub again: Option<(BulkRequest, String)>,
+    /// Whether the server has too much to do for some of them.
+    pub is_overload: bool,
 }
 
 /// Sorts the events of `request` by `replies`, of which there are as many.
@@ -240,10 +260,13 @@ pub(super) fn sort(request: BulkRequest, replies: &[ItemReply], action: Action) 
         match reply.fate(action) {
             ItemFate::Delivered => sorted.delivered.push(item),
             ItemFate::Reject => {
-                sorted.rejected.push((item, request.body.slice(start..end), reply.reason()));
+                let why = (reply.kind(), reply.reason());
+                sorted.rejected.push((item, request.body.slice(start..end), why));
             }
             ItemFate::Retry => {
                 first_reason.get_or_insert_with(|| reply.reason());
+                sorted.is_overload |=
+                    matches!(reply.status, 429 | 503) && !reply.is_not_the_events();
                 body.extend_from_slice(&request.body[start..end]);
                 items.push(item);
             }

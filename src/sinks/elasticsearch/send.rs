@@ -16,7 +16,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
 use net::{Body, BodyError, SendError, Transport, read_body, read_body_prefix};
-use pipeline_core::{BuildError, Clock, ComponentMetrics, Event, Outcome, SinkContext};
+use pipeline_core::{BuildError, Clock, ComponentMetrics, Event, LetterKind, Outcome, SinkContext};
 use tracing::debug;
 
 use super::{
@@ -68,7 +68,7 @@ enum BulkError {
     #[error("`_bulk` answered {status}: {}", refusal.reason)]
     Status { status: StatusCode, refusal: Refusal, after: Option<Duration> },
     #[error("{events} events are refused for now, the first with {reason}")]
-    Items { events: usize, reason: String },
+    Items { events: usize, reason: String, is_overload: bool },
 }
 
 impl BulkError {
@@ -91,6 +91,16 @@ impl BulkError {
         }
     }
 
+    /// Whether the server has too much to do.
+    fn is_overload(&self) -> bool {
+        match self {
+            BulkError::Send(error) => error.is_timeout(),
+            BulkError::Status { status, .. } => matches!(status.as_u16(), 429 | 503 | 504),
+            BulkError::Items { is_overload, .. } => *is_overload,
+            BulkError::Compress(_) | BulkError::Body(_) | BulkError::Reply(_) => false,
+        }
+    }
+
     fn failure(&self) -> Failure {
         let error_type = match self {
             BulkError::Send(error) if error.is_timeout() => "timeout",
@@ -106,7 +116,12 @@ impl BulkError {
         };
         let after = if let BulkError::Status { after, .. } = self { *after } else { None };
         let needs_user = self.step() == Step::RetryWhenFixed;
-        Failure { after, needs_user, ..Failure::of(error_type, self) }
+        Failure {
+            after,
+            needs_user,
+            is_overload: self.is_overload(),
+            ..Failure::of(error_type, self)
+        }
     }
 }
 
@@ -230,13 +245,14 @@ impl BulkSender {
             item.ack.settle(Outcome::Delivered);
         }
         let now = self.clock.now();
-        let reject = |(item, lines, reason): (Item, Bytes, String)| {
-            item.reject(&lines, reason, &self.encoder.component_id, now)
+        let reject = |(item, lines, why): (Item, Bytes, (LetterKind, String))| {
+            item.reject(&lines, why, &self.encoder.component_id, now)
         };
         let next = match sorted.again {
             None => Next::Done,
             Some((request, reason)) => {
-                let error = BulkError::Items { events: request.items.len(), reason };
+                let (events, is_overload) = (request.items.len(), sorted.is_overload);
+                let error = BulkError::Items { events, reason, is_overload };
                 Next::Retry { request, failure: error.failure() }
             }
         };
@@ -261,7 +277,10 @@ impl BulkSender {
     fn reject_single(&self, request: BulkRequest, error: &BulkError) -> Attempt<BulkRequest> {
         let BulkRequest { body, items } = request;
         let (now, id) = (self.clock.now(), &self.encoder.component_id);
-        let reject = |item: Item| item.reject(&body, error.to_string(), id, now);
+        let is_too_large =
+            matches!(error, BulkError::Status { status, .. } if status.as_u16() == 413);
+        let kind = if is_too_large { LetterKind::TooLarge } else { LetterKind::Refused };
+        let reject = |item: Item| item.reject(&body, (kind, error.to_string()), id, now);
         Attempt { rejected: items.into_iter().map(reject).collect(), next: Next::Done }
     }
 }

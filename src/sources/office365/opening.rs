@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{self, Config},
     duplicates::Duplicates,
+    kept_letters::KeptLetters,
     ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics},
     shared::Shared,
@@ -81,6 +82,7 @@ impl Opening {
             client,
             limiter,
             duplicates: Duplicates::new(row, shared.persist.clone(), is_on),
+            kept_letters: KeptLetters::default(),
             feeds,
             metrics: TenantMetrics::new(name),
             places: Arc::new(Semaphore::new(shared.fetch_concurrency)),

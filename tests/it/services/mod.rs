@@ -5,10 +5,14 @@
 //! watches the process.
 
 pub(crate) mod elasticsearch;
+pub(crate) mod lumberjack;
+pub(crate) mod kafka;
+pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use elasticsearch::{Elasticsearch, own, plain, secure};
+pub(crate) use lumberjack::Lumberjack;
 
 /// Folders of servers begin with this; the process of the tests follows.
 const FOLDER_PREFIX: &str = "o365flow-it-";
