@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     fault::{self, Fault},
     services::{self, Elasticsearch},
-    target::{Index, Target},
+    target::{Index, Settings, Target},
     toxiproxy::toxiproxy,
     trial::Trial,
 };
@@ -95,7 +95,8 @@ async fn a_server_that_crashes_and_comes_back() {
 async fn a_server_with_more_requests_than_it_takes() {
     let server = own().await;
     // Twice as much as it takes; it counts bytes before compression.
-    let index = Index::on(&server).await.with_concurrency(12);
+    let settings = Settings { concurrency: 12, ..Settings::default() };
+    let index = Index::on(&server).await.with_settings(settings);
     let trial = Trial::begin_wide(index).await;
     trial.await_complaint("es_rejected_execution_exception").await;
     trial.finish(1).await;

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{BATCH_EVENTS, CONCURRENCY, REQUEST, Target};
+use super::{REQUEST, Settings, Target};
 use crate::{rig::ids_in, services::Elasticsearch};
 
 /// An index of its own on a server.
 pub(crate) struct Index<'a> {
     pub(crate) server: &'a Elasticsearch,
     pub(crate) name: String,
-    concurrency: usize,
+    settings: Settings,
     more: String,
     secrets: Vec<String>,
 }
@@ -21,7 +21,7 @@ impl<'a> Index<'a> {
         let name = format!("o365-faults-{}-{number}", std::process::id());
         server.create_index(&name).await;
         let secrets = server.credentials.iter().map(|(_, password)| password.clone()).collect();
-        Index { server, name, concurrency: CONCURRENCY, more: String::new(), secrets }
+        Index { server, name, settings: Settings::default(), more: String::new(), secrets }
     }
 
     /// With more lines in the sink's table.
@@ -29,9 +29,9 @@ impl<'a> Index<'a> {
         Index { more: more.to_owned(), ..self }
     }
 
-    /// With so many requests under way at the same time.
-    pub(crate) fn with_concurrency(self, concurrency: usize) -> Index<'a> {
-        Index { concurrency, ..self }
+    /// Sending more at once, or less.
+    pub(crate) fn with_settings(self, settings: Settings) -> Index<'a> {
+        Index { settings, ..self }
     }
 
     /// With one more thing that the log must not hold.
@@ -52,9 +52,9 @@ impl Target for Index<'_> {
         format!(
             "type = \"elasticsearch\"\nendpoints = [\"{scheme}://{address}\"]\nmode = \"bulk\"\n\
              bulk = {{ index = \"{}\", action = \"create\" }}\nid_field = \"event.id\"\n\
-             batch.max_events = {BATCH_EVENTS}\nbatch.timeout = \"50ms\"\n\
+             batch.max_events = {}\nbatch.timeout = \"50ms\"\n\
              request.concurrency = {}\n{REQUEST}{}",
-            self.name, self.concurrency, self.more
+            self.name, self.settings.batch_events, self.settings.concurrency, self.more
         )
     }
 

@@ -22,15 +22,24 @@ pub(crate) trait Target {
     fn secrets(&self) -> Vec<String>;
 }
 
-/// How sinks send here, beside [`CONCURRENCY`] and [`BATCH_EVENTS`]: soon again, so that a trial takes seconds.
+/// How sinks send here, beside [`Settings`]: soon again, so that a trial takes seconds.
 pub(crate) const REQUEST: &str = r#"
 request.timeout = "2s"
 request.retry_initial_backoff = "200ms"
 request.retry_max_backoff = "500ms"
 "#;
 
-/// Requests of a sink under way at the same time.
-pub(crate) const CONCURRENCY: usize = 4;
+/// How much a sink sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// Events in a request.
+    pub(crate) batch_events: usize,
+    /// Requests under way at the same time.
+    pub(crate) concurrency: usize,
+}
 
-/// Events in a request.
-pub(crate) const BATCH_EVENTS: usize = 100;
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { batch_events: 100, concurrency: 4 }
+    }
+}
