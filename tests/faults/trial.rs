@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     rig::Rig,
-    target::Target,
+    target::{Resent, Target},
     toxiproxy::{Direction, Proxy, Toxic, toxiproxy},
 };
 
@@ -39,7 +40,7 @@ pub(crate) struct Trial<T> {
 impl<T: Target> Trial<T> {
     /// Starts the program; it is amid its work when this returns.
     pub(crate) async fn begin(target: T) -> Trial<T> {
-        let proxy = toxiproxy().proxy(&target.upstream()).await;
+        let proxy = toxiproxy().proxy_for(&target).await;
         let mut trial = Trial::begin_through(target, proxy).await;
         let start = Instant::now();
         // A server that has just started may be too slow for the first requests.
@@ -54,7 +55,7 @@ impl<T: Target> Trial<T> {
 
     /// Starts the program with nothing in its way, and does not wait for anything.
     pub(crate) async fn begin_wide(target: T) -> Trial<T> {
-        let proxy = toxiproxy().proxy(&target.upstream()).await;
+        let proxy = toxiproxy().proxy_for(&target).await;
         let trial = Trial::begin_through(target, proxy).await;
         trial.proxy.heal().await;
         trial
@@ -75,6 +76,14 @@ impl<T: Target> Trial<T> {
     /// How many different events have arrived.
     pub(crate) async fn arrived(&self) -> usize {
         self.target.ids().await.into_iter().collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many events the program has noted as delivered.
+    pub(crate) fn settled(&self) -> usize {
+        let output = self.rig.command("report", &["--format", "json"]).output().expect("it starts");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report is JSON");
+        let settled = report["sources"][0]["totals"]["records"]["delivered"].as_u64();
+        usize::try_from(settled.expect("it counts records")).expect("it is small")
     }
 
     /// What the program has logged so far.
@@ -132,9 +141,9 @@ impl<T: Target> Trial<T> {
         assert!(ended.is_none(), "the program has ended, {ended:?}:\n{}", self.log());
     }
 
-    /// Waits for the program's end, with nothing in its way any more. All must be there then; and of repeats no more than
-    /// what was in flight `resends` times.
-    pub(crate) async fn finish(mut self, resends: usize) {
+    /// Waits for the program's end, with nothing in its way any more. All must be there then, and of repeats no more than
+    /// there may be after `resent`.
+    pub(crate) async fn finish(mut self, resent: Resent) {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.running.try_wait().expect("it is our child") {
@@ -151,7 +160,7 @@ impl<T: Target> Trial<T> {
         let missing = self.expected.difference(&distinct).count();
         assert_eq!(missing, 0, "{missing} of {} events are missing:\n{log}", self.expected.len());
         assert_eq!(distinct.len(), self.expected.len(), "there are events of nobody");
-        let (repeats, most) = (found.len() - distinct.len(), self.target.repeats_max(resends));
+        let (repeats, most) = (found.len() - distinct.len(), self.target.repeats_max(resent));
         report(&format!(
             "{} events arrived, {repeats} of them again; at most {most} may",
             distinct.len()

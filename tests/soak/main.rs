@@ -32,7 +32,8 @@ use tokio::{
 
 use crate::{
     rig::Rig,
-    target::{Index, Settings, Target},
+    services::kafka::broker,
+    target::{Index, Receiver, Resent, Settings, Target, Topic},
     toxiproxy::toxiproxy,
     trouble::Troublemaker,
     watch::Memory,
@@ -80,9 +81,21 @@ async fn elasticsearch() {
     soak(index).await;
 }
 
+#[tokio::test]
+async fn kafka() {
+    let _turn = TURN.lock().await;
+    soak(Topic::on(broker()).await.with_settings(SETTINGS)).await;
+}
+
+#[tokio::test]
+async fn lumberjack() {
+    let _turn = TURN.lock().await;
+    soak(Receiver::start(&[]).with_settings(SETTINGS)).await;
+}
+
 async fn soak(target: impl Target) {
     let (rig, expected) = tenant();
-    let proxy = toxiproxy().proxy(&target.upstream()).await;
+    let proxy = toxiproxy().proxy_for(&target).await;
     let sink = format!("[sinks.out]\ninputs = [\"map\"]\n{}", target.sink(&proxy.address));
     rig.configure_mapped(MAPPING, &sink);
     let log = File::create(rig.folder.path().join("log")).expect("a log");
@@ -113,7 +126,7 @@ async fn soak(target: impl Target) {
     let missing = expected.iter().filter(|id| !distinct.contains(id)).count();
     assert_eq!(missing, 0, "{missing} of {} events are missing:\n{}", expected.len(), said());
     let repeats = found.len() - distinct.len();
-    let most = target.repeats_max(troublemaker.resends());
+    let most = target.repeats_max(Resent::InFlight(troublemaker.resends()));
     report(&format!(
         "{} events in {:.1} s with {} faults: {repeats} arrived again, {most} may; {memory}",
         expected.len(),
@@ -122,7 +135,7 @@ async fn soak(target: impl Target) {
     ));
     assert!(repeats <= most, "too many repeats");
     assert!(troublemaker.faults() > 0, "nothing went wrong");
-    memory.check();
+    memory.check(expected.len());
     let letters = rig.folder.path().join("state/dead-letters/out.ndjson");
     assert!(!letters.exists(), "there are dead letters");
 }

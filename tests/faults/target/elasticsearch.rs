@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{REQUEST, Settings, Target};
+use super::{REQUEST, Resent, Settings, Target};
 use crate::{rig::ids_in, services::Elasticsearch};
 
 /// An index of its own on a server.
@@ -62,7 +62,8 @@ impl Target for Index<'_> {
         ids_in(self.server, &self.name).await
     }
 
-    fn repeats_max(&self, _times: usize) -> usize {
+    /// The id of an event is that of its document.
+    fn repeats_max(&self, _resent: Resent) -> usize {
         0
     }
 
