@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
-    sinks::{blackhole, console, elasticsearch, file, lumberjack},
-    sinks::{blackhole, console, elasticsearch, file, kafka},
+    sinks::{blackhole, console, elasticsearch, file, kafka, lumberjack},
     transforms::remap,
 };
 
