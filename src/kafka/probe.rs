@@ -106,11 +106,14 @@ fn topic_finding(client: &BaseConsumer<Notes>, topic: &str) -> Finding {
             let partitions = found.partitions().len();
             Finding::ok("topic", format!("topic `{topic}` has partitions: {partitions}"))
         }
-        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
-            Finding::fail("topic", format!("there is no topic `{topic}`"))
-                .cause("it was not created, or this user may not see it")
-                .fix("create it, with as many partitions as are to be worked on at once, or correct `topic`")
-        }
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Finding::fail(
+            "topic",
+            format!("there is no topic `{topic}`"),
+        )
+        .cause("it was not created, or this user may not see it")
+        .fix(
+            "create it, with as many partitions as are to be worked on at once, or correct `topic`",
+        ),
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
             Finding::fail("topic", format!("topic `{topic}` may not be looked at"))
                 .fix("allow this user to describe, and to write or read, the topic")

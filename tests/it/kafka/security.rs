@@ -25,8 +25,7 @@ fn certificate(kafka: &Kafka) -> String {
 
 /// The first finding about a sink that cannot deliver, as it is printed.
 async fn failure(servers: &str, more: &str) -> String {
-    let findings =
-        config(servers, "any", more).probe(chrono::DateTime::UNIX_EPOCH).await;
+    let findings = config(servers, "any", more).probe(chrono::DateTime::UNIX_EPOCH).await;
     let Finding { check, health, found, cause, fix } =
         findings.into_iter().next().expect("something was found");
     assert_eq!(health, Health::Fail, "{check}: {found}");
