@@ -11,6 +11,7 @@ mod doctor;
 mod elasticsearch;
 mod keystore;
 mod kill;
+mod lumberjack;
 mod metrics;
 mod office365;
 mod outage;

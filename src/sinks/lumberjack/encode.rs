@@ -98,9 +98,9 @@ impl Encoder {
             Ok(Json::Object(all)) => all,
             Ok(_) | Err(_) => Map::new(),
         };
-        let own = own.iter().filter_map(|(key, value)| {
-            Some((key.to_string(), serde_json::to_value(value).ok()?))
-        });
+        let own = own
+            .iter()
+            .filter_map(|(key, value)| Some((key.to_string(), serde_json::to_value(value).ok()?)));
         all.extend(own);
         json(&all)
     }
