@@ -22,8 +22,8 @@ pub const REGISTRY: &Registry = &[
     sink::<console::Config>("console"),
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
-    sink::<lumberjack::Config>("lumberjack"),
     sink::<kafka::Config>("kafka"),
+    sink::<lumberjack::Config>("lumberjack"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {

@@ -65,7 +65,7 @@ impl Encoder {
                 Ok(()) => acks.push_back(event.into_ack()),
                 Err(reason) => {
                     let id = Arc::clone(&self.component_id);
-                    let letter = DeadLetter::of(&event, id, LetterKind::NotEncodable, reason, now);
+                    let letter = DeadLetter::of(&event, id, LetterKind::TooLarge, reason, now);
                     rejected.push(Rejected { letter, ack: event.into_ack() });
                 }
             }
