@@ -11,11 +11,13 @@ pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, elasticsearch, file, kafka, lumberjack},
+    sources,
     transforms::remap,
 };
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
+    source::<sources::kafka::Config>("kafka"),
     source::<office365::Config>("office365"),
     transform::<remap::Config>("remap"),
     sink::<blackhole::Config>("blackhole"),

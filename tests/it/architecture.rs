@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("main", &[]),
     ("program", &[]),
     ("sinks", &["config", "delivery", "kafka"]),
-    ("sources", &["config"]),
+    ("sources", &["config", "delivery", "kafka"]),
     ("transforms", &["config", "program"]),
     ("topology", &["config"]),
 ];
