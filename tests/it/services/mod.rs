@@ -5,8 +5,8 @@
 //! watches the process.
 
 pub(crate) mod elasticsearch;
-pub(crate) mod lumberjack;
 pub(crate) mod kafka;
+pub(crate) mod lumberjack;
 pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};

@@ -18,6 +18,7 @@ pub(crate) fn plain() -> &'static Elasticsearch {
 /// A server that one test has to itself, to stop it or to change its limits. It takes bodies of 1 MB.
 pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
-    let start = || Elasticsearch::start_product(Product::OpenSearch, "opensearch-own", false, SMALL);
+    let start =
+        || Elasticsearch::start_product(Product::OpenSearch, "opensearch-own", false, SMALL);
     SERVER.get_or_init(|| Mutex::new(start())).lock().await
 }
