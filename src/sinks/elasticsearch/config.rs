@@ -128,7 +128,7 @@ impl Config {
         self.bulk.clone().unwrap_or_default()
     }
 
-    fn data_stream(&self) -> DataStream {
+    pub(super) fn data_stream(&self) -> DataStream {
         self.data_stream.clone().unwrap_or_default()
     }
 

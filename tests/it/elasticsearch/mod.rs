@@ -4,6 +4,7 @@ mod delivery;
 mod endpoints;
 mod obstacles;
 mod secure;
+mod setup;
 
 use std::{
     num::NonZeroUsize,
