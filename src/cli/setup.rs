@@ -20,7 +20,7 @@ enum What {
     Elasticsearch(Elasticsearch),
 }
 
-/// Install lifecycle policy, component template and index template in Elasticsearch or OpenSearch.
+/// Install lifecycle policy, component template and index template where sinks of this type write.
 ///
 /// It can be done again at any time: what is as it should be stays. What somebody else has made stays too.
 #[derive(Debug, Args)]

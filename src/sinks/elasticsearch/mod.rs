@@ -16,6 +16,7 @@ mod destination;
 mod encode;
 mod endpoint;
 mod error;
+mod metrics;
 mod pool;
 mod probe;
 mod reply;

@@ -1,4 +1,4 @@
-//! The sink `elasticsearch` against real servers: Elasticsearch, and OpenSearch where it can show the same.
+//! The sink `elasticsearch` against real servers: Elasticsearch, and `OpenSearch` where it can show the same.
 
 mod delivery;
 mod endpoints;

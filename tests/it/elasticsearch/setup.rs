@@ -106,7 +106,7 @@ async fn what_somebody_else_has_made_is_replaced_by_force_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_set_up_is_told() {
     for server in each() {
-        let sink = "data_stream.dataset = \"{{ event.kind }}\"\n";
+        let sink = "data_stream.dataset = \"{{ event.id }}\"\n";
         check(&setup(server, sink, &[]), 1, &["the name begins with a field"]);
         check(&setup(server, "", &["--sink", "other"]), 2, &["there is no sink `other`", "`es`"]);
     }
