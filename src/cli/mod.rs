@@ -2,6 +2,7 @@
 
 mod backfill;
 mod convert;
+mod dead_letter;
 mod demo;
 mod doctor;
 mod execute;
@@ -79,6 +80,7 @@ enum Command {
     Test(test::Test),
     Graph(graph::Graph),
     Convert(convert::Convert),
+    DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
     Demo(demo::Demo),
     FakeTenant(fake_tenant::FakeTenant),
@@ -125,6 +127,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),
+        Command::DeadLetter(command) => command.execute(clock),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),

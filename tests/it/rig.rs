@@ -74,6 +74,11 @@ file = "vrl/o365beat.vrl"
         write_private(&self.folder.path().join("o365flow.toml"), &text);
     }
 
+    /// What the program signs in with.
+    pub(crate) fn client_secret(&self) -> String {
+        self.announced["tenants"][0]["client_secret"].as_str().expect("it has a secret").to_owned()
+    }
+
     /// `run` with the configuration, to be started.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         self.command("run", arguments)

@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod gzip;
 mod proxy;
+mod rate_limiter;
 mod server;
 mod timeouts;
 mod tls;
@@ -22,6 +23,7 @@ pub use gzip::decoded;
 pub use proxy::{
     DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
 };
+pub use rate_limiter::RateLimiter;
 pub use server::{Handler, ServerSettings, serve};
 pub use timeouts::{Timeouts, send_within};
 pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};

@@ -3,6 +3,7 @@
 use std::io;
 
 use futures_util::future::BoxFuture;
+use vrl::value::Value;
 
 use crate::{ComponentId, Event, Timestamp};
 
@@ -20,6 +21,8 @@ pub struct DeadLetter {
     pub time: Timestamp,
     /// Where the event came from, see [`crate::Origin::name`].
     pub origin: String,
+    /// The event's metadata, where it takes that to send it on its way again: a program may read it, a sink does not.
+    pub metadata: Option<Value>,
     /// The event as JSON, or the record's bytes where it is not JSON.
     pub payload: Vec<u8>,
 }
@@ -96,6 +99,7 @@ impl DeadLetter {
             reason: reason.into(),
             time,
             origin: event.origin().name().to_owned(),
+            metadata: Some(event.metadata().clone()),
             payload,
         }
     }

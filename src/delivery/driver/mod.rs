@@ -4,7 +4,11 @@
 //! again for as long as it takes, and keeps what can never be delivered. When the order to abandon comes it lets go of
 //! everything at once; what is dropped then counts as not delivered.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+mod aimd;
+mod budget;
+mod gate;
+
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pipeline_core::{
@@ -13,7 +17,9 @@ use pipeline_core::{
 };
 use tracing::{error, warn};
 
-use super::{Backoff, BackoffSettings, BatchSettings, Batcher, Troubles};
+pub use self::aimd::AimdSettings;
+use self::gate::{Gate, Passage};
+use super::{Backoff, BackoffSettings, BatchSettings, Batcher, Concurrency, Rate, Troubles};
 
 /// How one sink encodes its events and sends them.
 pub trait Courier: Send + Sync + 'static {
@@ -93,8 +99,10 @@ pub struct Failure {
 pub struct DeliverySettings {
     /// How events gather into a batch.
     pub batch: BatchSettings,
-    /// Batches under way at the same time. With 1, events keep their order.
-    pub concurrency: NonZeroUsize,
+    /// Requests under way at the same time. With 1, events keep their order.
+    pub concurrency: Concurrency,
+    /// Requests that may go in a time.
+    pub rate_limit: Option<Rate>,
     /// How long to wait before another attempt.
     pub backoff: BackoffSettings,
 }
@@ -104,6 +112,7 @@ pub struct DeliverySettings {
 pub struct Delivery<C> {
     courier: Arc<C>,
     settings: DeliverySettings,
+    gate: Gate,
     backoff: Backoff,
     troubles: Troubles,
     context: SinkContext,
@@ -120,6 +129,7 @@ impl<C: Courier> Delivery<C> {
         Delivery {
             courier: Arc::new(courier),
             settings,
+            gate: Gate::new(settings.concurrency, settings.rate_limit, &context.metrics),
             backoff: Backoff::new(settings.backoff, seed),
             troubles: Troubles::new(Arc::clone(&context.id)),
             context,
@@ -141,7 +151,7 @@ impl<C: Courier> Delivery<C> {
         loop {
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                batch = batcher.next(), if under_way.len() < self.settings.concurrency.get() => {
+                batch = batcher.next(), if under_way.len() < self.gate.batches_max() => {
                     let Some(events) = batch else { break };
                     under_way.push(self.deliver(events));
                 }
@@ -177,7 +187,9 @@ impl<C: Courier> Delivery<C> {
     async fn send(&self, mut request: C::Request) -> Option<[C::Request; 2]> {
         let mut failures = 0;
         loop {
+            let place = self.gate.enter().await;
             let attempt = self.courier.attempt(request).await;
+            place.leave(Passage::of(&attempt.next));
             self.reject(attempt.rejected).await;
             let split = match attempt.next {
                 Next::Done => None,
@@ -238,6 +250,16 @@ impl<C: Courier> Delivery<C> {
 
     fn dead_letters(&self) -> &dyn DeadLetters {
         self.context.dead_letters.as_ref()
+    }
+}
+
+impl Passage {
+    fn of<R>(next: &Next<R>) -> Passage {
+        match next {
+            Next::Done | Next::Split(_) => Passage::Answered,
+            Next::Retry { failure, .. } if failure.is_overload => Passage::Overloaded,
+            Next::Retry { .. } => Passage::Failed,
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Item {
             reason,
             time,
             origin: self.origin.name().to_owned(),
+            metadata: None,
             payload: document,
         };
         Rejected { letter, ack: self.ack }

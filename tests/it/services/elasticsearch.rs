@@ -5,6 +5,10 @@ use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 use bytes::Bytes;
 use http::Request;
 use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport, read_body};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -54,7 +58,7 @@ pub(crate) fn plain() -> &'static Elasticsearch {
     static SERVER: OnceLock<Elasticsearch> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("O365FLOW_TEST_ELASTICSEARCH_URL") {
         Ok(url) => Elasticsearch::at(&url),
-        Err(_) => Elasticsearch::start(Product::Elasticsearch, "plain", false, ""),
+        Err(_) => Elasticsearch::start("plain", false, ""),
     })
 }
 
@@ -71,7 +75,7 @@ pub(crate) fn secure() -> &'static Elasticsearch {
             )),
             ..Elasticsearch::at(&url)
         },
-        Err(_) => Elasticsearch::start(Product::Elasticsearch, "secure", true, ""),
+        Err(_) => Elasticsearch::start("secure", true, ""),
     })
 }
 
@@ -92,7 +96,7 @@ pub(crate) fn mutual() -> Elasticsearch {
 /// A server that one test has to itself, to stop it or to change its limits. It takes bodies of 1 MB.
 pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
-    let start = || Elasticsearch::start(Product::Elasticsearch, "own", false, SMALL);
+    let start = || Elasticsearch::start("own", false, SMALL);
     SERVER.get_or_init(|| Mutex::new(start())).lock().await
 }
 
@@ -114,7 +118,12 @@ impl Elasticsearch {
         Elasticsearch { product, ..self }
     }
 
-    pub(super) fn start(
+    /// Starts a server under a `name` that no other of this process has, with more lines in its settings.
+    pub(crate) fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
+        Elasticsearch::start_product(Product::Elasticsearch, name, is_secure, settings)
+    }
+
+    pub(super) fn start_product(
         product: Product,
         name: &str,
         is_secure: bool,
@@ -148,6 +157,11 @@ impl Elasticsearch {
 
     /// Starts a server that was stopped, with its data and its address.
     pub(crate) fn start_again(&mut self) {
+        self.url = self.launch();
+    }
+
+    /// Runs the script that starts it, and gives its URL: the one that it had, if it had one.
+    pub(crate) fn launch(&self) -> String {
         let owner = std::process::id().to_string();
         let output = Command::new(self.product.script("start"))
             .arg(&self.folder)
@@ -162,7 +176,7 @@ impl Elasticsearch {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{:?} does not start: {said}", self.product);
         let url = std::fs::read_to_string(self.folder.join("url")).expect("it has an address");
-        url.trim().clone_into(&mut self.url);
+        url.trim().to_owned()
     }
 
     /// Stops the server; its data stays.
@@ -172,6 +186,14 @@ impl Elasticsearch {
             .status()
             .expect("the script runs");
         assert!(status.success(), "{:?} does not stop", self.product);
+    }
+
+    /// Kills a server that was started here, as a crash of its machine would.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it runs");
+        // The launcher leads the group; the server itself is in it.
+        let group = Pid::from_raw(pid.trim().parse().expect("a number"));
+        killpg(group, Signal::SIGKILL).expect("it is our child");
     }
 
     /// Asks the server; gives the status and the answer.
