@@ -22,7 +22,10 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use o365flow::program::{Place, Runner, builtin, compile};
 use pipeline_core::{Event, EventAck, Origin, Schema};
 use tokio::{net::TcpStream, time::Instant};
-use vrl::value::{ObjectMap, Value};
+use vrl::{
+    path,
+    value::{ObjectMap, Value},
+};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -143,8 +146,8 @@ fn events() -> Vec<u8> {
         let mut value: Value = serde_json::from_str(record).expect("JSON");
         // The same six over and over would compress too well.
         let id = format!("{:032x}", random.u128(..));
-        value.insert("Id", id);
-        value.insert("UserId", format!("{:08x}@contoso.example", random.u32(..)));
+        value.insert(path!("Id"), id);
+        value.insert(path!("UserId"), format!("{:08x}@contoso.example", random.u32(..)));
         let mut event =
             Event::new(value, record.len(), Arc::clone(&origin), EventAck::unattended());
         runner.run(&mut event).expect("it never fails");
