@@ -1,8 +1,8 @@
 //! How many events does our Lumberjack client ship for a second of CPU time, and how many the one that Beats use?
 //!
-//! Both send the same events to the same receiver, each from a process of its own, which is measured as a whole. The
-//! events are there as JSON, so that it is the clients that are compared and not how an event becomes JSON; `parsed` is
-//! the other client as Beats use it, which encodes each event from a map.
+//! Both send the same events to the same receiver, each from a process of its own, which is measured as a whole: once
+//! from events in memory, which the client writes as JSON itself, and once from JSON that is there already, so that only
+//! frames, compression and the socket are left.
 //!
 //! `cargo bench --bench lumberjack` needs Go, as the tests do.
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
@@ -45,15 +45,63 @@ const PIPELINING: usize = 2;
 
 const LEVELS: [u32; 4] = [0, 1, 3, 6];
 
+const START: [Start; 2] = [Start::Values, Start::Json];
+
+/// What a client begins with.
+#[derive(Clone, Copy)]
+enum Start {
+    /// Events in memory.
+    Values,
+    /// JSON.
+    Json,
+}
+
+impl Start {
+    fn name(self) -> &'static str {
+        match self {
+            Start::Values => "values",
+            Start::Json => "json",
+        }
+    }
+}
+
+/// What is sent over and over.
+enum Events {
+    Values(Vec<Event>),
+    Json(Vec<String>),
+}
+
+impl Events {
+    fn read(path: &Path, start: Start) -> Result<Events, Failure> {
+        let text = fs::read_to_string(path)?;
+        let origin = Origin::new("bench", Value::Object(ObjectMap::new()));
+        let event = |line: &str| {
+            let value = serde_json::from_str(line)?;
+            Ok(Event::new(value, line.len(), Arc::clone(&origin), EventAck::unattended()))
+        };
+        match start {
+            Start::Values => text.lines().map(event).collect::<Result<_, _>>().map(Events::Values),
+            Start::Json => Ok(Events::Json(text.lines().map(str::to_owned).collect())),
+        }
+    }
+
+    fn write(&self, number: usize, out: &mut Vec<u8>) {
+        match self {
+            Events::Values(events) => events[number % events.len()].write_json(out),
+            Events::Json(lines) => out.extend_from_slice(lines[number % lines.len()].as_bytes()),
+        }
+    }
+}
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
     // This program is also the client that is measured.
-    if let [_, mode, address, path, level] = &arguments[..]
-        && mode == "send"
+    if let [_, start, address, path, level] = &arguments[..]
+        && let Some(start) = START.into_iter().find(|one| one.name() == start)
     {
-        return send(address, Path::new(path), level.parse()?);
+        return send(address, &Events::read(Path::new(path), start)?, level.parse()?);
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("events.ndjson");
@@ -61,21 +109,24 @@ fn main() -> Result<(), Failure> {
     let receiver = Receiver::start(folder.path())?;
     let reference = run(Command::new(script("lumberjack-install.sh")))?;
     let reference = PathBuf::from(reference.trim()).join("send");
-    println!("level        ours  reference     ratio  reference, parsed   (events per CPU-second)");
-    for level in LEVELS {
-        let mut ours = Command::new(std::env::current_exe()?);
-        ours.arg("send").arg(&receiver.address).arg(&path).arg(level.to_string());
-        let ours = measure(ours)?;
-        let mut theirs = Vec::new();
-        for parsed in [&[][..], &["-parsed"]] {
-            let mut command = Command::new(&reference);
-            command.args(["-address", &receiver.address, "-events"]).arg(&path).args(parsed);
-            command.args(["-level", &level.to_string(), "-total", &EVENTS.to_string()]);
-            command.args(["-window", &WINDOW_EVENTS.to_string()]);
-            theirs.push(measure(command)?);
+    println!("from    level   ours, events/CPU-s   theirs   ratio");
+    for start in START {
+        for level in LEVELS {
+            let mut ours = Command::new(std::env::current_exe()?);
+            ours.args([start.name(), &receiver.address]).arg(&path).arg(level.to_string());
+            let ours = measure(ours)?;
+            let mut theirs = Command::new(&reference);
+            theirs.args(["-address", &receiver.address, "-events"]).arg(&path);
+            theirs.args(["-level", &level.to_string(), "-total", &EVENTS.to_string()]);
+            theirs.args(["-window", &WINDOW_EVENTS.to_string()]);
+            theirs.args(match start {
+                Start::Values => &["-parsed"][..],
+                Start::Json => &[],
+            });
+            let theirs = measure(theirs)?;
+            let ratio = ours / theirs;
+            println!("{:<7} {level:>5} {ours:>20.0} {theirs:>8.0} {ratio:>7.1}", start.name());
         }
-        let ratio = ours / theirs[0];
-        println!("{level:>5}  {ours:>10.0} {:>10.0} {ratio:>9.1} {:>18.0}", theirs[0], theirs[1]);
     }
     Ok(())
 }
@@ -97,12 +148,9 @@ fn run(mut command: Command) -> Result<String, Failure> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Ships the file's events over and over until there were [`EVENTS`].
+/// Ships the events over and over until there were [`EVENTS`].
 #[tokio::main(flavor = "current_thread")]
-async fn send(address: &str, path: &Path, level: u32) -> Result<(), Failure> {
-    let text = fs::read(path)?;
-    let lines: Vec<&[u8]> =
-        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+async fn send(address: &str, events: &Events, level: u32) -> Result<(), Failure> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let client = Client::new(stream, Duration::from_mins(1));
@@ -115,16 +163,15 @@ async fn send(address: &str, path: &Path, level: u32) -> Result<(), Failure> {
         for window in windows.iter().skip(lane).step_by(PIPELINING) {
             let mut frames = Frames::with_capacity(window.len(), window.len() * 2000);
             for number in window.clone() {
-                frames
-                    .push(usize::MAX, |out| out.extend_from_slice(lines[number % lines.len()]))?;
+                frames.push(usize::MAX, |out| events.write(number, out))?;
             }
-            let events = NonZeroU32::new(u32::try_from(window.len())?).ok_or("an empty window")?;
+            let count = NonZeroU32::new(u32::try_from(window.len())?).ok_or("an empty window")?;
             if level == 0 {
-                let head = window_of(events.get());
-                client.deliver(events, &[&head, frames.numbered(0..window.len())]).await?;
+                let head = window_of(count.get());
+                client.deliver(count, &[&head, frames.numbered(0..window.len())]).await?;
             } else {
                 let bytes = frames.compressed(0..window.len(), level);
-                client.deliver(events, &[&bytes]).await?;
+                client.deliver(count, &[&bytes]).await?;
             }
         }
         Ok::<(), Failure>(())
