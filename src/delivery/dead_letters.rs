@@ -128,6 +128,7 @@ struct Line<'a> {
     #[serde(serialize_with = "rfc3339")]
     time: Timestamp,
     component_id: &'a str,
+    kind: &'static str,
     reason: &'a str,
     origin: &'a str,
     #[serde(flatten)]
@@ -147,6 +148,7 @@ impl<'a> Line<'a> {
         Line {
             time: letter.time,
             component_id: &letter.component_id,
+            kind: letter.kind.as_str(),
             reason: &letter.reason,
             origin: &letter.origin,
             payload: Payload::of(&letter.payload),
@@ -181,15 +183,18 @@ mod tests {
     use std::{fs, os::unix::fs::MetadataExt};
 
     use expect_test::expect;
+    use pipeline_core::LetterKind;
 
     use super::*;
 
     fn letter(component_id: &str, payload: &[u8]) -> DeadLetter {
         DeadLetter {
             component_id: component_id.into(),
+            kind: LetterKind::Refused,
             reason: "it \"never\" fits".to_owned(),
             time: Timestamp::from_timestamp(1_700_000_000, 0).expect("a time"),
             origin: "blob-1".to_owned(),
+            metadata: None,
             payload: payload.to_vec(),
         }
     }
@@ -208,10 +213,10 @@ mod tests {
         files.put(letters).await.expect("they are kept");
         let text = fs::read_to_string(files.path("es")).expect("a file");
         expect![[r#"
-            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","reason":"it \"never\" fits","origin":"blob-1","event":{"n":12345678901234567890}}
-            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","reason":"it \"never\" fits","origin":"blob-1","record":"{\"n\":\n1}"}
-            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","reason":"it \"never\" fits","origin":"blob-1","record":"not JSON"}
-            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","reason":"it \"never\" fits","origin":"blob-1","record":"{\u{fffd}","record_base64":"e/8="}
+            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","kind":"refused","reason":"it \"never\" fits","origin":"blob-1","event":{"n":12345678901234567890}}
+            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","kind":"refused","reason":"it \"never\" fits","origin":"blob-1","record":"{\"n\":\n1}"}
+            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","kind":"refused","reason":"it \"never\" fits","origin":"blob-1","record":"not JSON"}
+            {"time":"2023-11-14T22:13:20.000Z","component_id":"es","kind":"refused","reason":"it \"never\" fits","origin":"blob-1","record":"{\u{fffd}","record_base64":"e/8="}
         "#]]
         .assert_eq(&text.replace('\u{fffd}', "\\u{fffd}"));
         let folder = data_dir.path().join("dead-letters");

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
@@ -25,11 +25,12 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("config", &["keystore"]),
     ("convert", &[]),
     ("delivery", &["config"]),
+    ("kafka", &["delivery"]),
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
     ("program", &[]),
-    ("sinks", &["config", "delivery"]),
+    ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config"]),
     ("transforms", &["config", "program"]),
     ("topology", &["config"]),

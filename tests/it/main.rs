@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod elasticsearch;
+mod kafka;
 mod keystore;
 mod kill;
 mod lumberjack;

@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod gzip;
 mod proxy;
+mod rate_limiter;
 mod server;
 mod stream;
 mod timeouts;
@@ -23,8 +24,9 @@ pub use gzip::decoded;
 pub use proxy::{
     DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
 };
+pub use rate_limiter::RateLimiter;
 pub use server::{Handler, ServerSettings, serve};
 pub use stream::{Address, ConnectError, Io, Stream, StreamConnector};
 pub use timeouts::{Timeouts, send_within};
-pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
+pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config, trusted_authorities};
 pub use transport::Transport;

@@ -1,0 +1,157 @@
+//! Who to be and whom to trust: the tables `sasl` and `tls`, as librdkafka wants them.
+
+use std::path::PathBuf;
+
+use net::TlsError;
+use pipeline_core::{ComponentId, Problem};
+use rdkafka::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::delivery;
+
+/// Who to be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sasl {
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: Mechanism,
+    /// The user's name.
+    pub username: String,
+    /// The user's password.
+    pub password: SecretString,
+}
+
+/// How the password is shown to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Mechanism {
+    /// As it is.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// As a proof that it is known, by SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// As a proof that it is known, by SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// Its registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mechanism::Plain => "PLAIN",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// How connections are secured.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Whether the brokers are spoken to by TLS.
+    pub enabled: bool,
+    /// A PEM file with certificate authorities to trust besides those of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// A PEM file with a client certificate and its chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crt_file: Option<PathBuf>,
+    /// A PEM file with the private key of `crt_file`, not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// `false` accepts any certificate, so that any host in between can read and change everything.
+    pub verify_certificate: bool,
+    /// `false` accepts a trusted certificate of any name.
+    pub verify_hostname: bool,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Tls {
+            enabled: false,
+            ca_file: None,
+            crt_file: None,
+            key_file: None,
+            verify_certificate: true,
+            verify_hostname: true,
+        }
+    }
+}
+
+/// The files of the table `tls` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS for kafka")]
+pub struct SecurityError(#[from] TlsError);
+
+impl Tls {
+    /// The table without its switch, as other components have it.
+    fn shared(&self) -> delivery::Tls {
+        delivery::Tls {
+            ca_file: self.ca_file.clone(),
+            crt_file: self.crt_file.clone(),
+            key_file: self.key_file.clone(),
+            verify_certificate: self.verify_certificate,
+            verify_hostname: self.verify_hostname,
+        }
+    }
+
+    /// What is wrong with the table, which stands at `tls`.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.shared().problems("tls");
+        if !self.enabled && *self != Tls::default() {
+            let message = "the table `tls` says how, but TLS is not switched on";
+            problems.push(Problem::at("tls", message).fix("add enabled = true"));
+        }
+        problems
+    }
+}
+
+/// Adds to `config` how connections are secured. Reads the files that are named.
+pub fn secure(
+    config: &mut ClientConfig,
+    sasl: Option<&Sasl>,
+    tls: &Tls,
+) -> Result<(), SecurityError> {
+    let protocol = match (sasl, tls.enabled) {
+        (None, false) => "plaintext",
+        (None, true) => "ssl",
+        (Some(_), false) => "sasl_plaintext",
+        (Some(_), true) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(sasl) = sasl {
+        config.set("sasl.mechanism", sasl.mechanism.as_str());
+        config.set("sasl.username", &sasl.username);
+        config.set("sasl.password", sasl.password.expose_secret());
+    }
+    if !tls.enabled {
+        return Ok(());
+    }
+    // Says of each file what is wrong with it, which librdkafka does not.
+    net::client_config(&tls.shared().settings())?;
+    let path = |file: &PathBuf| file.display().to_string();
+    // Librdkafka trusts a file or the system; here both count, and the same authorities as everywhere else.
+    config.set("ssl.ca.pem", net::trusted_authorities(tls.ca_file.as_deref())?);
+    if let (Some(certificate), Some(key)) = (&tls.crt_file, &tls.key_file) {
+        config.set("ssl.certificate.location", path(certificate));
+        config.set("ssl.key.location", path(key));
+    }
+    config.set("enable.ssl.certificate.verification", tls.verify_certificate.to_string());
+    let identification = if tls.verify_hostname { "https" } else { "none" };
+    config.set("ssl.endpoint.identification.algorithm", identification);
+    Ok(())
+}
+
+/// Warns of what is legal and unwise.
+pub fn warn_of_risks(component_id: &ComponentId, sasl: Option<&Sasl>, tls: &Tls) {
+    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::Plain) && !tls.enabled {
+        warn!(%component_id, "the password travels in clear text: enable TLS, or use SCRAM");
+    }
+    if tls.enabled && !tls.verify_certificate {
+        warn!(%component_id, "certificates are not verified: any host in between can read and change events");
+    }
+}
