@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
-    sinks::{blackhole, console, elasticsearch, file, lumberjack},
-    sinks::{blackhole, console, elasticsearch, file, kafka},
+    sinks::{blackhole, console, elasticsearch, file, kafka, lumberjack},
     transforms::remap,
 };
 
@@ -23,8 +22,8 @@ pub const REGISTRY: &Registry = &[
     sink::<console::Config>("console"),
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
-    sink::<lumberjack::Config>("lumberjack"),
     sink::<kafka::Config>("kafka"),
+    sink::<lumberjack::Config>("lumberjack"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {

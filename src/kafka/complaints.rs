@@ -45,8 +45,8 @@ impl Complaints {
         let (error_type, needs_user) = class_of(code, reason);
         self.metrics.error(error_type, self.stage);
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = logged
-            .is_none_or(|(last, at)| last != error_type || at.elapsed() >= REMIND_INTERVAL);
+        let is_news =
+            logged.is_none_or(|(last, at)| last != error_type || at.elapsed() >= REMIND_INTERVAL);
         // That all brokers are down is said after each one's own reason, which says more.
         let says_more = code != RDKafkaErrorCode::AllBrokersDown || logged.is_none();
         if !is_news || !says_more {

@@ -1,12 +1,7 @@
 //! Hears what librdkafka says: its log, its errors, its statistics.
 
 use pipeline_core::ComponentMetrics;
-use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
-    error::KafkaError,
-    types::RDKafkaErrorCode,
-};
+use rdkafka::{ClientContext, config::RDKafkaLogLevel, error::KafkaError, types::RDKafkaErrorCode};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 

@@ -21,8 +21,8 @@ use super::SecurityError;
 /// How long the cluster may take to answer: people wait.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often what librdkafka has to say is fetched while it tries to connect.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// What librdkafka, by OpenSSL, says of any certificate that it does not take.
+const UNTRUSTED: &str = "certificate verify failed";
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -55,33 +55,71 @@ pub async fn probe(config: ClientConfig, asked: Asked) -> Vec<Finding> {
 }
 
 fn ask(mut config: ClientConfig, asked: &Asked) -> Vec<Finding> {
-    // A consumer polls what it complains of while it waits, and never joins a group unless it subscribes.
+    // A consumer can be polled for what it complains of, and joins no group unless it subscribes.
     config.set("group.id", "o365flow-doctor");
     config.set("enable.auto.commit", "false");
-    let notes = Notes::default();
-    let client: BaseConsumer<Notes> = match config.create_with_context(notes.clone()) {
-        Ok(client) => client,
-        Err(error) => {
-            let found = format!("the settings cannot be used: {}", without_values(&error));
-            return vec![Finding::fail("settings", found)];
-        }
+    let said = match connect(&config) {
+        Ok(client) => return answers(&client, asked),
+        Err(NoAnswer::Settings(finding)) => return vec![finding],
+        Err(NoAnswer::Complaints(said)) => said,
     };
-    let rounds = ANSWER_TIMEOUT.as_millis() / (POLL_INTERVAL.as_millis() * 10);
-    for _ in 0..rounds {
-        if let Ok(metadata) = client.fetch_metadata(None, POLL_INTERVAL * 10) {
-            let mut findings = vec![answered(asked, &metadata)];
-            findings.extend(asked.topics.iter().map(|topic| topic_finding(&client, topic)));
-            return findings;
-        }
-        // Nothing is consumed: this fetches the complaints.
-        drop(client.poll(Duration::ZERO));
-        let said = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(finding) = said.iter().find_map(|(code, reason)| refusal(*code, reason)) {
-            return vec![finding];
+    let Some(finding) = said.iter().find_map(|(code, reason)| refusal(*code, reason)) else {
+        return vec![silence(asked, &said)];
+    };
+    if finding.check == "tls" && finding.found.contains(UNTRUSTED) {
+        // Librdkafka does not say what is wrong with a certificate: the name, if it is taken without its name.
+        config.set("ssl.endpoint.identification.algorithm", "none");
+        let is_trusted = match connect(&config) {
+            Ok(_) => true,
+            Err(NoAnswer::Settings(_)) => false,
+            Err(NoAnswer::Complaints(said)) => {
+                !said.is_empty() && !said.iter().any(|(_, reason)| reason.contains(UNTRUSTED))
+            }
+        };
+        if is_trusted {
+            return vec![another_name(finding.found)];
         }
     }
-    let said = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
-    vec![silence(asked, &said)]
+    vec![finding]
+}
+
+/// Why there is no connection.
+enum NoAnswer {
+    /// Librdkafka does not even try.
+    Settings(Finding),
+    /// What it said until the time was up, or until it said what no waiting mends; oldest first.
+    Complaints(Vec<(RDKafkaErrorCode, String)>),
+}
+
+/// Waits until a broker has answered.
+fn connect(config: &ClientConfig) -> Result<BaseConsumer<Notes>, NoAnswer> {
+    let notes = Notes::default();
+    let client: BaseConsumer<Notes> =
+        config.create_with_context(notes.clone()).map_err(|error| {
+            let found = format!("the settings cannot be used: {}", without_values(&error));
+            NoAnswer::Settings(Finding::fail("settings", found))
+        })?;
+    let said = || notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for _ in 0..ANSWER_TIMEOUT.as_secs() {
+        if client.fetch_metadata(None, Duration::from_secs(1)).is_ok() {
+            return Ok(client);
+        }
+        // Nothing is consumed: this fetches the complaints, one at a time.
+        while client.poll(Duration::ZERO).is_some() {}
+        if said().iter().any(|(code, reason)| refusal(*code, reason).is_some()) {
+            break;
+        }
+    }
+    Err(NoAnswer::Complaints(said()))
+}
+
+fn answers(client: &BaseConsumer<Notes>, asked: &Asked) -> Vec<Finding> {
+    let connection = match client.fetch_metadata(None, ANSWER_TIMEOUT) {
+        Ok(metadata) => answered(asked, &metadata),
+        Err(error) => Finding::fail("connection", without_values(&error)),
+    };
+    let topics = asked.topics.iter().map(|topic| topic_finding(client, topic));
+    std::iter::once(connection).chain(topics).collect()
 }
 
 fn answered(asked: &Asked, metadata: &Metadata) -> Finding {
@@ -106,11 +144,14 @@ fn topic_finding(client: &BaseConsumer<Notes>, topic: &str) -> Finding {
             let partitions = found.partitions().len();
             Finding::ok("topic", format!("topic `{topic}` has partitions: {partitions}"))
         }
-        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
-            Finding::fail("topic", format!("there is no topic `{topic}`"))
-                .cause("it was not created, or this user may not see it")
-                .fix("create it, with as many partitions as are to be worked on at once, or correct `topic`")
-        }
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Finding::fail(
+            "topic",
+            format!("there is no topic `{topic}`"),
+        )
+        .cause("it was not created, or this user may not see it")
+        .fix(
+            "create it, with as many partitions as are to be worked on at once, or correct `topic`",
+        ),
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
             Finding::fail("topic", format!("topic `{topic}` may not be looked at"))
                 .fix("allow this user to describe, and to write or read, the topic")
@@ -139,21 +180,21 @@ fn refusal(code: RDKafkaErrorCode, reason: &str) -> Option<Finding> {
     }
     let is_tls = code == RDKafkaErrorCode::SSL || reason.contains("SSL handshake failed");
     let finding = is_tls.then(|| Finding::fail("tls", reason.to_owned()))?;
-    Some(if reason.contains("hostname mismatch") || reason.contains("IP address mismatch") {
+    Some(if reason.contains(UNTRUSTED) {
         finding
-            .cause("the broker's certificate is for another name than the one it was reached by")
-            .fix("use a name of the certificate in `bootstrap_servers`, and have the broker advertise it")
-    } else if reason.contains("certificate has expired") {
-        finding.cause("the broker's certificate has expired").fix("renew it on the broker")
-    } else if reason.contains("certificate verify failed") {
-        finding
-            .cause("the authority that has issued the broker's certificate is not trusted here")
-            .fix("name its PEM file in `tls.ca_file`")
+            .cause("its authority is not trusted here, or it has expired")
+            .fix("name the PEM file of the authority in `tls.ca_file`; renew an old certificate")
     } else {
         finding
             .cause("the port speaks no TLS, or it wants a client certificate that it trusts")
             .fix("check the port, `tls.crt_file` and `tls.key_file`")
     })
+}
+
+fn another_name(found: String) -> Finding {
+    Finding::fail("tls", found)
+        .cause("the broker's certificate is for another name than the one it was reached by")
+        .fix("use a name of the certificate in `bootstrap_servers`, and have the broker advertise it")
 }
 
 /// Nobody answered in time.
@@ -167,7 +208,7 @@ fn silence(asked: &Asked, said: &[(RDKafkaErrorCode, String)]) -> Finding {
         Some(reason) => finding.cause(reason.clone()),
         None => finding,
     }
-    .fix("check `bootstrap_servers`, whether the port wants TLS, and the network in between")
+    .fix("check `bootstrap_servers`, whether the port wants TLS or a client certificate, and the network in between")
 }
 
 /// The settings cannot be used, for what is in a file that they name.

@@ -12,6 +12,7 @@ mod elasticsearch;
 mod kafka;
 mod keystore;
 mod kill;
+mod lumberjack;
 mod metrics;
 mod office365;
 mod outage;

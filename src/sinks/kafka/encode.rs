@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, Origin, Timestamp};
+use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, LetterKind, Origin, Timestamp};
 use rdkafka::message::{Header, OwnedHeaders};
 use vrl::{path::OwnedValuePath, value::Value};
 
@@ -78,7 +78,7 @@ impl Encoder {
                 Ok(described) => described,
                 Err(reason) => {
                     let id = Arc::clone(&self.component_id);
-                    let letter = DeadLetter::of(&event, id, reason, now);
+                    let letter = DeadLetter::of(&event, id, LetterKind::UnusableField, reason, now);
                     encoded.rejected.push(Rejected { letter, ack: event.into_ack() });
                     continue;
                 }
@@ -138,15 +138,17 @@ impl ProduceRequest {
     pub(super) fn reject(
         &self,
         message: Message,
-        reason: String,
+        (kind, reason): (LetterKind, String),
         component_id: &ComponentId,
         time: Timestamp,
     ) -> Rejected {
         let letter = DeadLetter {
             component_id: Arc::clone(component_id),
+            kind,
             reason,
             time,
             origin: message.origin.to_string(),
+            metadata: None,
             payload: self.bytes[message.payload].to_vec(),
         };
         Rejected { letter, ack: message.ack }

@@ -161,9 +161,9 @@ impl ProduceSender {
                     message.is_alone = true;
                     left.alone.push(message);
                 }
-                Verdict::Reject(reason) => {
+                Verdict::Reject(kind, reason) => {
                     let id = &self.context.id;
-                    left.rejected.push(request.reject(message, reason, id, now));
+                    left.rejected.push(request.reject(message, (kind, reason), id, now));
                 }
                 Verdict::Retry(failure) => {
                     left.retry.push(message);
@@ -239,9 +239,11 @@ fn start(config: &Config, context: &SinkContext, is_alone: bool) -> Result<Produ
         message,
         after: None,
         needs_user: true,
+        is_overload: false,
     };
-    let mut client =
-        config.client().map_err(|error| Failure { needs_user: true, ..Failure::of("producer_failed", &error) })?;
+    let mut client = config
+        .client()
+        .map_err(|error| Failure { needs_user: true, ..Failure::of("producer_failed", &error) })?;
     if is_alone {
         client.set("batch.num.messages", "1");
         client.set("statistics.interval.ms", "0");
@@ -259,5 +261,6 @@ fn unreported() -> Failure {
         message: "the producer ended without a report".to_owned(),
         after: None,
         needs_user: false,
+        is_overload: false,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeline_core::LetterKind;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::delivery::Failure;
@@ -14,7 +15,7 @@ pub(super) enum Verdict {
     /// Brokers refuse whole sets of messages: it is sent alone, to see whether the fault is its own.
     Alone,
     /// It never can be delivered.
-    Reject(String),
+    Reject(LetterKind, String),
 }
 
 /// How a message was sent.
@@ -33,7 +34,13 @@ pub(super) fn verdict(code: RDKafkaErrorCode, sending: Sending<'_>) -> Verdict {
     let topic = sending.topic;
     let failure = |error_type, needs_user| {
         let message = format!("topic `{topic}`: {code}");
-        Verdict::Retry(Failure { error_type, message, after: None::<Duration>, needs_user })
+        Verdict::Retry(Failure {
+            error_type,
+            message,
+            after: None::<Duration>,
+            needs_user,
+            is_overload: error_type == "timed_out",
+        })
     };
     match code {
         Code::MessageSizeTooLarge
@@ -42,18 +49,21 @@ pub(super) fn verdict(code: RDKafkaErrorCode, sending: Sending<'_>) -> Verdict {
         | Code::InvalidRecord
         | Code::InvalidTimestamp => {
             if sending.is_alone {
-                Verdict::Reject(format!("topic `{topic}`: {code}"))
+                Verdict::Reject(LetterKind::TooLarge, format!("topic `{topic}`: {code}"))
             } else {
                 Verdict::Alone
             }
         }
         // Another message of the same set was the reason.
         Code::InvalidDifferentRecord if !sending.is_alone => Verdict::Alone,
-        Code::InvalidTopic => Verdict::Reject(format!("topic `{topic}`: {code}")),
+        Code::InvalidTopic => {
+            Verdict::Reject(LetterKind::UnusableField, format!("topic `{topic}`: {code}"))
+        }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition
             if !sending.is_topic_fixed =>
         {
-            Verdict::Reject(format!("topic `{topic}` does not exist: {code}"))
+            let reason = format!("topic `{topic}` does not exist: {code}");
+            Verdict::Reject(LetterKind::Refused, reason)
         }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             failure("unknown_topic", true)
@@ -82,10 +92,12 @@ mod tests {
     fn check(code: RDKafkaErrorCode, is_topic_fixed: bool, is_alone: bool, expected: &str) {
         let sending = Sending { topic: "t", is_topic_fixed, is_alone };
         let said = match verdict(code, sending) {
-            Verdict::Retry(failure) if failure.needs_user => format!("user: {}", failure.error_type),
+            Verdict::Retry(failure) if failure.needs_user => {
+                format!("user: {}", failure.error_type)
+            }
             Verdict::Retry(failure) => format!("retry: {}", failure.error_type),
             Verdict::Alone => "alone".to_owned(),
-            Verdict::Reject(reason) => reason,
+            Verdict::Reject(_, reason) => reason,
         };
         assert_eq!(said, expected, "{code:?}");
     }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use lumberjack::Frames;
-use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, Timestamp};
+use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, LetterKind, Timestamp};
 use serde_json::{Map, Value as Json};
 use vrl::value::{ObjectMap, Value};
 
@@ -65,7 +65,7 @@ impl Encoder {
                 Ok(()) => acks.push_back(event.into_ack()),
                 Err(reason) => {
                     let id = Arc::clone(&self.component_id);
-                    let letter = DeadLetter::of(&event, id, reason, now);
+                    let letter = DeadLetter::of(&event, id, LetterKind::TooLarge, reason, now);
                     rejected.push(Rejected { letter, ack: event.into_ack() });
                 }
             }
@@ -98,9 +98,9 @@ impl Encoder {
             Ok(Json::Object(all)) => all,
             Ok(_) | Err(_) => Map::new(),
         };
-        let own = own.iter().filter_map(|(key, value)| {
-            Some((key.to_string(), serde_json::to_value(value).ok()?))
-        });
+        let own = own
+            .iter()
+            .filter_map(|(key, value)| Some((key.to_string(), serde_json::to_value(value).ok()?)));
         all.extend(own);
         json(&all)
     }

@@ -15,7 +15,9 @@ pub struct Host(Address);
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// It is something else, such as a URL.
-    #[error("a host is not like \"logstash:5044\" or \"[::1]:5044\": it has no scheme, user or path")]
+    #[error(
+        "a host is not like \"logstash:5044\" or \"[::1]:5044\": it has no scheme, user or path"
+    )]
     NoHost,
     /// The port is not one.
     #[error("a host has a port that is no number from 1 to 65535")]
@@ -34,7 +36,9 @@ impl TryFrom<String> for Host {
         };
         let is_address = host.contains(':');
         let is_name = !host.is_empty()
-            && host.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'));
+            && host
+                .chars()
+                .all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'));
         if is_address && host.parse::<std::net::Ipv6Addr>().is_err() || !is_address && !is_name {
             return Err(HostError::NoHost);
         }

@@ -316,7 +316,8 @@ impl Checker<'_> {
                     "not every event of `{feeder}` has `{path}` as {}, which whoever receives them makes up then",
                     wanted(&hope)
                 );
-                let warning = Problem::at(hope.option, message).fix(format!("set `.{path}` in a remap"));
+                let warning =
+                    Problem::at(hope.option, message).fix(format!("set `.{path}` in a remap"));
                 self.warnings.push(self.components[node].fault(warning));
             }
         }

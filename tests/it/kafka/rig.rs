@@ -34,8 +34,7 @@ const TABLE: &str = "key_field = \"id\"\nbatch.timeout = \"10ms\"\n\
 
 /// The configuration of a sink that writes to `topic`; `more` is the rest of its table.
 pub(super) fn config(servers: &str, topic: &str, more: &str) -> Config {
-    let table =
-        format!("bootstrap_servers = {servers:?}\ntopic = {topic:?}\n{TABLE}{more}");
+    let table = format!("bootstrap_servers = {servers:?}\ntopic = {topic:?}\n{TABLE}{more}");
     let config: Config = toml::from_str(&table).expect("the table parses");
     assert_eq!(config.problems(), []);
     config

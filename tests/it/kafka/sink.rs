@@ -43,8 +43,8 @@ async fn topic_key_and_headers_are_made_of_the_event() {
     let fates = pipe.send(&records.map(str::to_owned)).await.await;
     use Outcome::{Delivered, Rejected};
     let expected = [Delivered, Delivered, Delivered, Rejected, Rejected, Rejected];
-    assert_eq!(fates.outcomes(), expected);
     let letters = pipe.end().await;
+    assert_eq!(fates.outcomes(), expected, "{letters}");
     for reason in [
         "the event has nothing in `t` to make its topic of",
         "a b-2026` can't be the name of a topic: it has other characters",
@@ -120,8 +120,8 @@ async fn a_topic_of_some_events_that_is_not_there_holds_up_no_others() {
     let pipe = Pipe::to(&config(&servers, &format!("{topic}-{{{{ t }}}}"), more)).await;
     let sent = [r#"{"id":"id-0","n":0,"t":"a"}"#, r#"{"id":"id-1","n":1,"t":"b"}"#];
     let fates = pipe.send(&sent.map(str::to_owned)).await.await;
-    assert_eq!(fates.outcomes(), [Outcome::Delivered, Outcome::Rejected]);
     let letters = pipe.end().await;
+    assert_eq!(fates.outcomes(), [Outcome::Delivered, Outcome::Rejected], "{letters}");
     assert!(letters.contains(&format!("topic `{topic}-b` does not exist")), "{letters}");
     assert_eq!(repeats(&kafka.messages(&format!("{topic}-a")), 1), 0);
 }
