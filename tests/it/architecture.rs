@@ -7,7 +7,8 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
+    ("buffer", &["config", "storage"]),
     (
         "cli",
         &[
@@ -30,9 +31,10 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("main", &[]),
     ("program", &[]),
     ("sinks", &["config", "delivery"]),
-    ("sources", &["config"]),
+    ("sources", &["config", "storage"]),
+    ("storage", &[]),
     ("transforms", &["config", "program"]),
-    ("topology", &["config"]),
+    ("topology", &["buffer", "config"]),
 ];
 
 /// `telemetry` serves what the configuration says where.
