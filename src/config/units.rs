@@ -92,6 +92,18 @@ pub mod fraction {
     }
 }
 
+/// A [`byte_size`] that need not be given.
+pub mod optional_byte_size {
+    use serde::Deserializer;
+
+    /// Reads `"10MB"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<usize>, D::Error> {
+        super::byte_size::deserialize(deserializer).map(Some)
+    }
+}
+
 /// An address to listen at, as `"127.0.0.1:9598"`.
 pub mod listen_address {
     use std::net::SocketAddr;

@@ -100,6 +100,33 @@ impl ComponentMetrics {
         }
     }
 
+    /// The same counters, but for those of what waits in front of the component: for one whose buffer counts by itself.
+    #[must_use]
+    pub fn without_buffer(&self) -> ComponentMetrics {
+        ComponentMetrics {
+            buffered_events: Gauge::noop(),
+            buffered_bytes: Gauge::noop(),
+            ..self.clone()
+        }
+    }
+
+    /// Counters that nobody sees, for a part of a component that is none itself.
+    #[must_use]
+    pub fn unseen(&self) -> ComponentMetrics {
+        ComponentMetrics {
+            labels: self.labels.clone(),
+            received_events: Counter::noop(),
+            received_bytes: Counter::noop(),
+            sent_events: Counter::noop(),
+            sent_bytes: Counter::noop(),
+            discarded_intentionally: Counter::noop(),
+            discarded_unintentionally: Counter::noop(),
+            buffered_events: Gauge::noop(),
+            buffered_bytes: Gauge::noop(),
+            utilization: Gauge::noop(),
+        }
+    }
+
     /// Counts events that came in. `bytes` is their size as their source received them.
     pub fn received(&self, events: usize, bytes: usize) {
         self.received_events.increment(events as u64);

@@ -206,7 +206,7 @@ impl Checker<'_> {
                 Some(Settings::Sink(sink)) => sink.problems(),
                 Some(Settings::Transform(_)) | None => Vec::new(),
             };
-            for problem in problems {
+            for problem in declared.problems().into_iter().chain(problems) {
                 self.report(node, problem);
             }
         }
