@@ -24,6 +24,7 @@ use pipeline_core::{
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use self::{
@@ -56,6 +57,7 @@ impl KafkaSource {
         let (chunks, incoming) = mpsc::channel(CHUNKS_MAX);
         let (config, context) = (Arc::clone(&self.config), self.context.clone());
         let (shared, draining) = (Arc::clone(&progress), shutdown.drain_token());
+        let _ending = Ending { progress: Arc::clone(&progress), draining: draining.clone() };
         let thread = tokio::task::spawn_blocking(move || {
             let mode = context.mode;
             let consumer = subscribe(&config, &context, Arc::clone(&shared))?;
@@ -71,6 +73,19 @@ impl KafkaSource {
         }
         progress.abandon();
         thread.await.map_err(|panic| RunError::new("the consumer has failed", panic))?
+    }
+}
+
+/// Ends the thread that reads, also where the source is dropped while it runs.
+struct Ending {
+    progress: Arc<Progress>,
+    draining: CancellationToken,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.draining.cancel();
+        self.progress.abandon();
     }
 }
 

@@ -107,41 +107,35 @@ async fn fill(topic: &str, numbers: std::ops::Range<usize>) {
 
 #[tokio::test]
 async fn what_was_not_acknowledged_is_read_again_after_a_start() {
-    let topic = filled("acks", 1, 1000).await;
+    let topic = filled("acks", 1, 1800).await;
     let mut first = Tap::of(&topic, &topic, RunMode::Continuous).await;
-    let mut batches = first.take(1000).await;
-    assert_eq!(numbers(&batches), (0..1000).collect::<Vec<_>>());
-    // The last batch is not settled, and all but the first are: nothing behind the first is committed.
-    let last = batches.pop().expect("several batches");
-    assert!(batches.len() > 1, "too few batches");
-    let behind = batches.split_off(1);
-    let settled = batches[0].len();
+    let mut batches = first.take(1800).await;
+    assert_eq!(numbers(&batches), (0..1800).collect::<Vec<_>>());
+    assert!(batches.len() > 2, "too few batches");
+    // All are settled but the second batch: nothing behind it is committed.
+    let behind = batches.split_off(2);
+    let held = batches.split_off(1);
+    let settled = i64::try_from(batches[0].len()).expect("few");
     settle(behind, Outcome::Delivered);
     settle(batches, Outcome::Delivered);
-    let expected = 1000 - last.len();
-    assert!(settled < expected);
     for _ in 0..100 {
-        if broker().committed(&topic, &topic) == [(0, i64::try_from(expected).expect("few"))] {
+        if broker().committed(&topic, &topic) == [(0, settled)] {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     first.shutdown.abandon();
-    drop(last);
+    drop(held);
     assert_eq!(first.wait().await, "");
-    assert_eq!(
-        broker().committed(&topic, &topic),
-        [(0, i64::try_from(expected).expect("few"))],
-        "what is committed is what was settled"
-    );
+    assert_eq!(broker().committed(&topic, &topic), [(0, settled)]);
 
     let mut second = Tap::of(&topic, &topic, RunMode::Continuous).await;
-    let batches = second.take(1000 - expected).await;
-    let left: Vec<i64> = (i64::try_from(expected).expect("few")..1000).collect();
+    let left: Vec<i64> = (settled..1800).collect();
+    let batches = second.take(left.len()).await;
     assert_eq!(numbers(&batches), left);
     settle(batches, Outcome::Filtered);
     assert_eq!(second.end().await, "");
-    assert_eq!(broker().committed(&topic, &topic), [(0, 1000)]);
+    assert_eq!(broker().committed(&topic, &topic), [(0, 1800)]);
 }
 
 #[tokio::test]
@@ -211,17 +205,25 @@ async fn partitions_move_between_consumers_and_nothing_is_lost() {
     let batches = first.take(500).await;
     note(&batches);
     settle(batches, Outcome::Delivered);
-    // The second one joins while events of the first are under way, and new ones come.
+    // The second one joins while events of the first are under way; new ones come all the time.
     let mut second = Tap::of(&topic, &topic, RunMode::Continuous).await;
-    fill(&topic, 2000..4000).await;
-    let end = tokio::time::Instant::now() + Duration::from_secs(25);
-    let mut of_second = 0;
-    while tokio::time::Instant::now() < end {
+    let mut writer = JoinSet::new();
+    let of_writer = topic.clone();
+    writer.spawn(async move {
+        for start in (2000..4000).step_by(200) {
+            fill(&of_writer, start..start + 200).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let (mut of_second, mut is_quiet) = (0, false);
+    while !(writer.is_empty() && is_quiet) {
         let batch = tokio::select! {
             Some(batch) = first.input.next() => batch,
             Some(batch) = second.input.next() => { of_second += batch.len(); batch }
-            () = tokio::time::sleep(Duration::from_secs(1)) => continue,
+            Some(written) = writer.join_next() => { written.expect("it is written"); continue }
+            () = tokio::time::sleep(Duration::from_secs(4)) => { is_quiet = true; continue }
         };
+        is_quiet = false;
         note(std::slice::from_ref(&batch));
         batch.settle(Outcome::Delivered);
     }
