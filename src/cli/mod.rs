@@ -15,6 +15,7 @@ mod replay;
 mod report;
 mod run;
 mod scope;
+mod setup;
 mod ship_again;
 mod state;
 mod subscriptions;
@@ -71,6 +72,7 @@ enum Command {
     Backfill(backfill::Backfill),
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
+    Setup(setup::SetupCommand),
     Subscriptions(subscriptions::SubscriptionsCommand),
     Validate(validate::Validate),
     Report(report::Report),
@@ -117,6 +119,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Backfill(command) => command.execute(clock),
         Command::Replay(command) => command.execute(clock),
         Command::Doctor(command) => command.execute(&*clock),
+        Command::Setup(command) => command.execute(),
         Command::Subscriptions(command) => command.execute(clock.now()),
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(&clock),

@@ -37,7 +37,7 @@ impl Product {
     }
 }
 
-/// A running Elasticsearch or OpenSearch.
+/// A running Elasticsearch or `OpenSearch`.
 #[derive(Debug)]
 pub(crate) struct Elasticsearch {
     pub(crate) product: Product,
@@ -49,6 +49,8 @@ pub(crate) struct Elasticsearch {
     /// Where it lives, when it was started here.
     folder: PathBuf,
     settings: &'static str,
+    /// It talks to nobody without a certificate.
+    is_mutual: bool,
 }
 
 /// A server without security.
@@ -77,6 +79,20 @@ pub(crate) fn secure() -> &'static Elasticsearch {
     })
 }
 
+/// A server with TLS and users that wants a client certificate, for one test, which stops it.
+pub(crate) fn mutual() -> Elasticsearch {
+    let folder = folder("mutual");
+    let mut server = Elasticsearch {
+        ca_file: Some(folder.join("ca.crt")),
+        folder,
+        is_mutual: true,
+        ..Elasticsearch::at("")
+    };
+    server.start_again();
+    server.read_password();
+    server
+}
+
 /// A server that one test has to itself, to stop it or to change its limits. It takes bodies of 1 MB.
 pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
@@ -94,6 +110,7 @@ impl Elasticsearch {
             credentials: None,
             folder: PathBuf::new(),
             settings: "",
+            is_mutual: false,
         }
     }
 
@@ -122,11 +139,20 @@ impl Elasticsearch {
         };
         server.start_again();
         if is_secure {
-            let password = std::fs::read_to_string(server.folder.join("password"))
-                .expect("a secure server has a password");
-            server.credentials = Some(("elastic".to_owned(), password));
+            server.read_password();
         }
         server
+    }
+
+    fn read_password(&mut self) {
+        let password = std::fs::read_to_string(self.file("password"));
+        let password = password.expect("a secure server has a password");
+        self.credentials = Some(("elastic".to_owned(), password));
+    }
+
+    /// A file that the start of the server has left.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// Starts a server that was stopped, with its data and its address.
@@ -140,6 +166,7 @@ impl Elasticsearch {
         let output = Command::new(self.product.script("start"))
             .arg(&self.folder)
             .env("ES_SECURE", if self.ca_file.is_some() { "1" } else { "0" })
+            .env("ES_CLIENT_AUTH", if self.is_mutual { "required" } else { "optional" })
             .env("ES_SETTINGS", self.settings)
             .env("ES_OWNER_PID", &owner)
             .env("OS_SETTINGS", self.settings)

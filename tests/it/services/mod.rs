@@ -11,7 +11,7 @@ pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use elasticsearch::{Elasticsearch, own, plain, secure};
+pub(crate) use elasticsearch::{Elasticsearch, Product, mutual, own, plain, secure};
 pub(crate) use lumberjack::Lumberjack;
 
 /// Folders of servers begin with this; the process of the tests follows.
