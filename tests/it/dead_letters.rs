@@ -265,6 +265,13 @@ fn a_replay_runs_beside_the_main_process() {
     let main = main.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut main = main.expect("the program starts");
     let all = rig.expected();
+    // It has read its configuration once it rejects.
+    for _ in 0..300 {
+        if letters(&rig) > 0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     configure("");
     let mut found = Vec::new();
     // While the main process still rejects, and after.
