@@ -53,7 +53,9 @@ impl WindowError {
             },
         };
         let needs_user = kind == Some(SendErrorKind::Tls);
-        Failure { needs_user, ..Failure::of(error_type, self) }
+        let is_overload =
+            matches!(self, WindowError::Undelivered { source: ClientError::Timeout { .. }, .. });
+        Failure { needs_user, is_overload, ..Failure::of(error_type, self) }
     }
 }
 

@@ -243,6 +243,7 @@ fn what_cannot_work_is_a_problem() {
         ("hosts = [\"a\"]\nbatch.max_bytes = \"2GiB\"", "no frames of more than 1GiB"),
         ("hosts = [\"a\"]\nmax_event_bytes = \"2GiB\"", "no frames of more than 1GiB"),
         ("hosts = [\"a\"]\nrequest.timeout = \"0s\"", "nothing is done in no time"),
+        ("hosts = [\"a\"]\ntls.ca_file = \"a.pem\"", "TLS is not switched on"),
         ("hosts = [\"a\"]\ntls.crt_file = \"a.pem\"", "`crt_file` is set without `key_file`"),
     ] {
         let config: Config = toml::from_str(table).expect("the table parses");
