@@ -36,8 +36,11 @@ struct Rival {
     sink: fn(&Path) -> Result<String, Failure>,
 }
 
-const SINKS: [Rival; 1] =
-    [Rival { name: "elasticsearch", server: "elasticsearch", sink: elasticsearch }];
+const SINKS: [Rival; 3] = [
+    Rival { name: "elasticsearch", server: "elasticsearch", sink: elasticsearch },
+    Rival { name: "kafka", server: "kafka", sink: kafka },
+    Rival { name: "lumberjack", server: "lumberjack", sink: lumberjack },
+];
 
 fn main() -> Result<(), Failure> {
     // Cargo adds `--bench`; what is left chooses sinks.
@@ -80,6 +83,7 @@ impl Server {
                 ["ES_OWNER_PID", "KAFKA_OWNER_PID", "LUMBERJACK_OWNER_PID"]
                     .map(|key| (key, &owner)),
             )
+            .env("KAFKA_SETTINGS", "auto.create.topics.enable=true")
             .env("LUMBERJACK_DISCARD", "1")
             .output()?;
         if !output.status.success() {
@@ -123,4 +127,17 @@ fn elasticsearch(server: &Path) -> Result<String, Failure> {
         "type = \"elasticsearch\"\nendpoints = [\"{}\"]\nmode = \"bulk\"\nbulk.index = \"o365-bench\"\n",
         url.trim()
     ))
+}
+
+fn kafka(server: &Path) -> Result<String, Failure> {
+    let brokers = fs::read_to_string(server.join("bootstrap.plaintext"))?;
+    Ok(format!(
+        "type = \"kafka\"\nbootstrap_servers = \"{}\"\ntopic = \"o365-bench\"\n",
+        brokers.trim()
+    ))
+}
+
+fn lumberjack(server: &Path) -> Result<String, Failure> {
+    let address = fs::read_to_string(server.join("address"))?;
+    Ok(format!("type = \"lumberjack\"\nhosts = [\"{}\"]\n", address.trim()))
 }
