@@ -41,7 +41,7 @@ pub struct Config {
     pub loadbalance: bool,
     /// From 1, fast, to 9, small; 0 does not compress.
     pub compression_level: u8,
-    /// Events that are sent before an acknowledgement is waited for. A connection begins with few, doubles them with each
+    /// Events that are sent before an acknowledgement is waited for. A host begins with few, doubles them with each
     /// acknowledgement, and halves them when it fails.
     pub window_size: NonZeroUsize,
     /// Windows on their way at the same time on one connection; `request.concurrency` bounds those of all hosts together.

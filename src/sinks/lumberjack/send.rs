@@ -87,6 +87,7 @@ impl WindowSender {
             shipment = sent;
             let Err(Undelivered { acked, error }) = result else {
                 self.settle(&mut shipment, events);
+                shipment.grow();
                 lease.succeeded(events);
                 return (shipment, Ok(()));
             };
@@ -97,6 +98,7 @@ impl WindowSender {
                 // The receiver had ended the connection, as it may between windows.
                 continue;
             }
+            shipment.shrink(events);
             let host = lease.address().to_string();
             return (shipment, Err(WindowError::Undelivered { host, source: error }));
         }

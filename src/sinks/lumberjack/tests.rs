@@ -31,6 +31,8 @@ enum Deed {
     Say(&'static [u8]),
     /// Hangs up without a word.
     HangUp,
+    /// Takes it, unless an event with this id is in it: then it hangs up.
+    Refuse(&'static str),
 }
 
 /// A receiver, and the windows that came.
@@ -58,13 +60,19 @@ impl Receiver {
             let mut decoder = Decoder::of_sender(LIMITS);
             while let Some(window) = next_window(&mut stream, &mut decoder).await {
                 let events = u32::try_from(window.len()).expect("it is small");
-                let deed = self.deeds.get(self.windows.len()).copied().unwrap_or(Deed::Ack);
+                let deed = match self.deeds.get(self.windows.len()).copied() {
+                    Some(Deed::Refuse(id)) if window.iter().any(|event| event["id"] == id) => {
+                        Deed::HangUp
+                    }
+                    Some(Deed::Refuse(_)) | None => Deed::Ack,
+                    Some(deed) => deed,
+                };
                 self.windows.push(window);
                 let said = match deed {
                     Deed::Ack => ack(events).to_vec(),
                     Deed::Part(acked) => ack(acked).to_vec(),
                     Deed::Say(bytes) => bytes.to_vec(),
-                    Deed::HangUp => Vec::new(),
+                    Deed::HangUp | Deed::Refuse(_) => Vec::new(),
                 };
                 stream.write_all(&said).await.expect("the sink reads");
                 if matches!(deed, Deed::Part(_) | Deed::HangUp) {
@@ -157,6 +165,16 @@ async fn windows_begin_small_grow_and_shrink_on_failure() {
     let sizes: Vec<usize> = windows[0].iter().map(Vec::len).collect();
     assert_eq!(sizes, [16, 32, 40, 20, 40, 40, 40, 12]);
     assert_eq!(outcomes, [Outcome::Delivered; 200]);
+}
+
+#[tokio::test]
+async fn an_event_that_no_receiver_takes_is_alone_in_the_end() {
+    // Others double the host's windows meanwhile.
+    let more = "batch.max_events = 50\nrequest.retry_max_backoff = \"10ms\"";
+    let (windows, outcomes) = ship(&[&[Deed::Refuse("70"); 30]], more, &records(200)).await;
+    assert_eq!(outcomes, [Outcome::Delivered; 200]);
+    let mut refused = windows[0].iter().filter(|window| window.iter().any(|one| one["id"] == "70"));
+    assert!(refused.any(|window| window.len() == 1), "{:?}", ids(&windows[0]));
 }
 
 #[tokio::test]
