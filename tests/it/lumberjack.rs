@@ -28,7 +28,7 @@ use crate::rig::{Rig, row};
 use crate::services::lumberjack::{Lumberjack, Security, send_by_reference_client};
 
 /// Longer than anything takes that is going to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A sink, what was sent to it, and its dead letters.
 struct Pipe {
@@ -170,7 +170,6 @@ async fn a_receiver_that_is_killed_again_and_again_loses_nothing() {
     }
     pipe.end().await;
     let repeats = repeats(&server, 0..10_000);
-    println!("{repeats} repeats of 10,000 events after 5 kills");
     // Two windows of a hundred are under way at a time.
     assert!((1..=5 * 2 * 100).contains(&repeats), "{repeats} repeats");
 }
@@ -182,7 +181,6 @@ async fn what_was_taken_without_a_word_arrives_again() {
     check(&pipe.deliver(&records(0..2000)).await, 2000);
     pipe.end().await;
     let repeats = repeats(&server, 0..2000);
-    println!("{repeats} repeats of 2,000 events when every fifth acknowledgement is lost");
     assert!((1..2000).contains(&repeats), "{repeats} repeats");
 }
 
@@ -248,12 +246,13 @@ async fn the_next_receiver_takes_over_and_the_first_one_again_when_it_is_back() 
 }
 
 fn tls_table(server: &Lumberjack, more: &str) -> String {
-    format!("tls.enabled = true\ntls.ca_file = {:?}\n{more}", server.file("ca.crt"))
+    format!("tls.enabled = true\ntls.ca_file = '{}'\n{more}", server.file("ca.crt").display())
 }
 
 fn client_certificate(server: &Lumberjack) -> String {
     let (certificate, key) = (server.file("client.crt"), server.file("client.key"));
-    format!("tls.crt_file = {certificate:?}\ntls.key_file = {key:?}\n")
+    let (certificate, key) = (certificate.display(), key.display());
+    format!("tls.crt_file = '{certificate}'\ntls.key_file = '{key}'\n")
 }
 
 /// Checks that a sink with this table gets nothing to `server`, by any name of it.
@@ -316,7 +315,10 @@ fn own_certificate(folder: &Path, name: &str, year: i32) -> Security {
 #[tokio::test]
 async fn a_certificate_that_has_ended_or_is_for_another_name_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let table = format!("tls.enabled = true\ntls.ca_file = {:?}\n", folder.path().join("own.crt"));
+    let table = format!(
+        "tls.enabled = true\ntls.ca_file = '{}'\n",
+        folder.path().join("own.crt").display()
+    );
     for (name, year, why) in
         [("127.0.0.1", 2024, "expired"), ("logstash.example", 2999, "not valid for name")]
     {
@@ -388,7 +390,7 @@ async fn the_reference_client_is_understood() {
             let (mut stream, _) = listener.accept().expect("it connects");
             let mut decoder = Decoder::of_sender(LIMITS);
             let (mut received, mut left, mut size) = (Vec::new(), 0, 0);
-            let mut chunk = [0; 65_536];
+            let mut chunk = [0; 4096];
             loop {
                 match decoder.next_frame().expect("the reference writes frames") {
                     Some(Frame::Window(count)) => (left, size) = (count, count),

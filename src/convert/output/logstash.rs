@@ -3,7 +3,7 @@
 use super::{
     super::{
         Notes,
-        text::{add_line, duration, toml_duration, toml_string, toml_strings},
+        text::{add, add_line, duration, toml_duration, toml_string, toml_strings},
         yaml::Yaml,
     },
     Sink, note_unknown, tls,
@@ -84,7 +84,7 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     if settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true)) {
         let rest = tls.strip_prefix("tls = {").unwrap_or(" }\n");
         let separator = if tls.is_empty() { "" } else { "," };
-        toml.push_str(&format!("tls = {{ enabled = true{separator}{rest}"));
+        add(&mut toml, format_args!("tls = {{ enabled = true{separator}{rest}"));
     }
     Sink { name: "logstash", component_type: "lumberjack", options: toml }
 }
