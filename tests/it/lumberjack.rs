@@ -454,7 +454,7 @@ fn a_topology_that_leaves_the_time_to_logstash_is_warned_of() {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(output.status.success(), "{said}");
-        let warning = "not every event of `office365` has `\"@timestamp\"`";
+        let warning = "not every event of `office365` has `@timestamp`";
         assert_eq!(said.contains(warning), warns, "{said}");
     }
 }
