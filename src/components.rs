@@ -12,18 +12,26 @@ pub use crate::sinks::elasticsearch;
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
-    sinks::{blackhole, console, file},
-    transforms::remap,
+    sinks::{blackhole, console, file, kafka, lumberjack},
+    transforms::{dedupe, filter, remap, route, sample, throttle},
 };
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
     source::<office365::Config>("office365"),
+    transform::<dedupe::Config>("dedupe"),
+    transform::<route::ExclusiveConfig>("exclusive_route"),
+    transform::<filter::Config>("filter"),
     transform::<remap::Config>("remap"),
+    transform::<route::Config>("route"),
+    transform::<sample::Config>("sample"),
+    transform::<throttle::Config>("throttle"),
     sink::<blackhole::Config>("blackhole"),
     sink::<console::Config>("console"),
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
+    sink::<kafka::Config>("kafka"),
+    sink::<lumberjack::Config>("lumberjack"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {

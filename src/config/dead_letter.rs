@@ -16,13 +16,13 @@ pub struct DeadLetterConfig {
     pub max_total_bytes: usize,
     /// What happens when they take that much: `block` waits until somebody has made room, and delivers nothing meanwhile;
     /// `drop_oldest` removes the oldest file, whose events are lost.
-    pub when_full: WhenFull,
+    pub when_full: WhenLettersFull,
 }
 
 /// What happens when there is no room for a dead letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WhenFull {
+pub enum WhenLettersFull {
     /// Whoever has one waits.
     #[default]
     Block,
@@ -36,7 +36,7 @@ impl Default for DeadLetterConfig {
         DeadLetterConfig {
             max_file_bytes: 100 * 1000 * 1000,
             max_total_bytes: 0,
-            when_full: WhenFull::Block,
+            when_full: WhenLettersFull::Block,
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     fault::{self, Fault},
     services::{self, Elasticsearch},
-    target::{Index, Target},
+    target::{Index, Resent, Settings, Target},
     toxiproxy::toxiproxy,
     trial::Trial,
 };
@@ -67,7 +67,7 @@ async fn answers_late() {
 async fn own() -> MutexGuard<'static, Elasticsearch> {
     static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
     let start = || {
-        let settings = "indexing_pressure.memory.limit: 300kb";
+        let settings = "indexing_pressure.memory.limit: 1200kb";
         Mutex::new(Elasticsearch::start("faults", false, settings))
     };
     tokio::task::block_in_place(|| SERVER.get_or_init(start)).lock().await
@@ -88,17 +88,18 @@ async fn a_server_that_crashes_and_comes_back() {
     trial.proxy.heal().await;
     let url = tokio::task::block_in_place(|| server.launch());
     assert_eq!(url, server.url, "it comes back where it was");
-    trial.finish(1).await;
+    trial.finish(Resent::InFlight(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_with_more_requests_than_it_takes() {
     let server = own().await;
-    let more = "compression = \"none\"\nrequest.concurrency = 12\n";
-    let trial = Trial::begin(Index::on(&server).await.with(more)).await;
-    trial.proxy.heal().await;
+    // Twice as much as it takes; it counts bytes before compression.
+    let settings = Settings { concurrency: 12, ..Settings::default() };
+    let index = Index::on(&server).await.with_settings(settings);
+    let trial = Trial::begin_wide(index).await;
     trial.await_complaint("es_rejected_execution_exception").await;
-    trial.finish(1).await;
+    trial.finish(Resent::InFlight(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +113,7 @@ async fn a_server_that_runs_out_of_memory() {
     trial.await_complaint("circuit_breaking_exception").await;
     trial.endure(LASTS).await;
     server.done("PUT", "/_cluster/settings", &limit(Value::Null).to_string()).await;
-    trial.finish(1).await;
+    trial.finish(Resent::InFlight(1)).await;
 }
 
 #[tokio::test]
@@ -131,7 +132,7 @@ async fn an_index_that_takes_no_more() {
         trial.await_complaint("cluster_block_exception").await;
         trial.endure(LASTS).await;
         server.done("PUT", &settings, &json!({block: null}).to_string()).await;
-        trial.finish(1).await;
+        trial.finish(Resent::InFlight(1)).await;
     }
 }
 
@@ -152,7 +153,7 @@ async fn credentials_that_are_wrong_until_the_server_knows_them() {
     let user = json!({"password": password, "roles": ["superuser"]});
     server.done("PUT", "/_security/user/late", &user.to_string()).await;
     trial.proxy.heal().await;
-    trial.finish(1).await;
+    trial.finish(Resent::InFlight(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +186,7 @@ async fn a_certificate_that_has_expired_until_it_is_renewed() {
     await_certificate(&server, &ca, true).await;
     assert_eq!(trial.arrived().await, 0);
     trial.proxy.heal().await;
-    trial.finish(1).await;
+    trial.finish(Resent::InFlight(1)).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::{
-    target::Target,
+    target::{Resent, Settings, Target},
     toxiproxy::{Direction, Proxy, Toxic},
     trial::Trial,
 };
@@ -91,18 +91,22 @@ pub(crate) async fn check(target: impl Target, fault: Fault) {
         Fault::Refused | Fault::Reset | Fault::CutOff | Fault::BlackHole | Fault::Drip => {}
     }
     trial.proxy.heal().await;
-    trial.finish(fault.resends()).await;
+    trial.finish(Resent::InFlight(fault.resends())).await;
 }
 
-/// Kills the program some times while events are on their way.
+/// Kills the program some times while events are on their way. It may send again what it had not noted as delivered.
 pub(crate) async fn check_kills(target: impl Target) {
     let mut trial = Trial::begin(target).await;
     let mut random = fastrand::Rng::with_seed(SEED);
+    let mut sent_again_max = 0;
     for _ in 0..KILLS {
         sleep(Duration::from_millis(random.u64(100..1000))).await;
         trial.kill();
+        // What was under way may still arrive.
+        let arrived = trial.arrived().await + Settings::default().in_flight_max();
+        sent_again_max += arrived.saturating_sub(trial.settled());
         trial.start_again();
     }
     trial.proxy.heal().await;
-    trial.finish(KILLS).await;
+    trial.finish(Resent::AfterKills(sent_again_max)).await;
 }

@@ -6,6 +6,8 @@
 
 mod elasticsearch;
 mod fault;
+mod kafka;
+mod lumberjack;
 #[path = "../it/rig.rs"]
 #[expect(dead_code, reason = "it serves other tests too")]
 mod rig;

@@ -7,7 +7,10 @@ use http::Request;
 use net::{ClientSettings, HttpClient, Timeouts, Transport, read_body};
 use serde_json::{Value, json};
 
-use crate::services::{folder, script};
+use crate::{
+    services::{folder, script},
+    target::Target,
+};
 
 /// Where proxies listen: below the range from which the system takes the ports of outgoing connections, so that a
 /// proxy that is off for a while finds its port free when it comes back.
@@ -28,8 +31,7 @@ pub(crate) struct Toxiproxy {
 /// The way to one server.
 #[derive(Debug)]
 pub(crate) struct Proxy {
-    name: String,
-    /// Where it listens: `127.0.0.1:port`.
+    /// Where it listens: `127.0.0.1:port`. Its name is the same.
     pub(crate) address: String,
 }
 
@@ -87,16 +89,28 @@ impl Toxiproxy {
     /// As [`Toxiproxy::proxy`], on this loopback address.
     pub(crate) async fn proxy_on(&self, host: &str, upstream: &str) -> Proxy {
         for _ in 0..PORTS_TRIED_MAX {
-            let port = fastrand::u16(PORTS);
-            let (name, address) = (format!("port-{host}-{port}"), format!("{host}:{port}"));
-            let body =
-                json!({"name": name, "listen": address, "upstream": upstream, "enabled": true});
-            let (status, _) = self.call("POST", "/proxies", &body).await;
-            if status == 201 {
-                return Proxy { name, address };
+            let address = format!("{host}:{}", fastrand::u16(PORTS));
+            if let Some(proxy) = self.create(&address, upstream).await {
+                return proxy;
             }
         }
         panic!("{PORTS_TRIED_MAX} ports of {host} are taken");
+    }
+
+    /// The proxy to a target, where the target wants it, in the place of the one that was there before.
+    pub(crate) async fn proxy_for(&self, target: &impl Target) -> Proxy {
+        let Some(address) = target.proxy_address() else {
+            return self.proxy(&target.upstream()).await;
+        };
+        self.call("DELETE", &format!("/proxies/{address}"), &Value::Null).await;
+        self.create(&address, &target.upstream()).await.expect("the address is free")
+    }
+
+    async fn create(&self, address: &str, upstream: &str) -> Option<Proxy> {
+        let body =
+            json!({"name": address, "listen": address, "upstream": upstream, "enabled": true});
+        let (status, _) = self.call("POST", "/proxies", &body).await;
+        (status == 201).then(|| Proxy { address: address.to_owned() })
     }
 
     async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -139,7 +153,7 @@ impl Proxy {
             Direction::ToClient => "downstream",
         };
         let body = json!({"type": kind, "stream": stream, "attributes": attributes});
-        toxiproxy().done("POST", &format!("/proxies/{}/toxics", self.name), &body).await;
+        toxiproxy().done("POST", &format!("/proxies/{}/toxics", self.address), &body).await;
     }
 
     /// Refuses connections, and closes those that are open.
@@ -149,11 +163,12 @@ impl Proxy {
 
     /// Ends all harm.
     pub(crate) async fn heal(&self) {
-        let proxy = toxiproxy().done("GET", &format!("/proxies/{}", self.name), &Value::Null).await;
+        let proxy =
+            toxiproxy().done("GET", &format!("/proxies/{}", self.address), &Value::Null).await;
         // The last one first: one that holds bytes back must be gone before those that pass bytes on to it can be.
         for toxic in proxy["toxics"].as_array().expect("it lists its toxics").iter().rev() {
             let name = toxic["name"].as_str().expect("a toxic has a name");
-            let path = format!("/proxies/{}/toxics/{name}", self.name);
+            let path = format!("/proxies/{}/toxics/{name}", self.address);
             toxiproxy().done("DELETE", &path, &Value::Null).await;
         }
         self.set_enabled(true).await;
@@ -161,6 +176,6 @@ impl Proxy {
 
     async fn set_enabled(&self, is_enabled: bool) {
         let body = json!({"enabled": is_enabled});
-        toxiproxy().done("POST", &format!("/proxies/{}", self.name), &body).await;
+        toxiproxy().done("POST", &format!("/proxies/{}", self.address), &body).await;
     }
 }

@@ -203,7 +203,8 @@ start_nodes() {
 installed=$("$here/kafka-install.sh")
 java=$(java_home)
 mkdir -p "$server"
-[[ -s $data_dir/cluster.id ]] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 1-22 >"$data_dir/cluster.id"
+# Kafka takes an id that begins with a hyphen for an option.
+[[ -s $data_dir/cluster.id ]] || head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | cut -c 1-22 >"$data_dir/cluster.id"
 # A cluster that was started before keeps its size.
 if [[ -s $data_dir/nodes ]]; then
     nodes=$(<"$data_dir/nodes")

@@ -37,7 +37,7 @@ need_for_test() {
     need openssl openssl
     need curl curl
     need promtool prometheus
-    # What the Lumberjack receiver is built with.
+    # What the Lumberjack receiver and Toxiproxy are built with.
     need go golang-go
     # The JDK of OpenSearch comes from PyPI.
     need python3 python3

@@ -16,6 +16,11 @@ pub trait SinkConfig: Any + Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// The fields that an event should have, though it is delivered without them as well.
+    fn hopes(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
     /// All that is wrong and could not be seen while parsing. No I/O.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()

@@ -36,7 +36,7 @@ pub use self::{
 };
 use self::{line::write, shown::Shown};
 use super::{AppendFile, Rotation};
-use crate::config::{DeadLetterConfig, WhenFull};
+use crate::config::{DeadLetterConfig, WhenLettersFull};
 
 /// How often the metrics look at what other processes have done to the files.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
@@ -161,7 +161,7 @@ impl Files {
         if bytes + more <= most {
             return Ok(());
         }
-        if self.config.when_full == WhenFull::Block || more > most {
+        if self.config.when_full == WhenLettersFull::Block || more > most {
             let reason = "they take as much room as `dead_letter.max_total_bytes` allows; \
                           replay or discard some, or allow more";
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, reason));

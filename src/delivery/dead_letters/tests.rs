@@ -169,14 +169,14 @@ async fn a_line_that_a_kill_has_torn_is_no_letter_and_the_next_ones_are() {
     assert_eq!(on_disk(data_dir.path()), [1, 2]);
 }
 
-fn bounded(when_full: WhenFull) -> DeadLetterConfig {
+fn bounded(when_full: WhenLettersFull) -> DeadLetterConfig {
     DeadLetterConfig { max_file_bytes: 500, max_total_bytes: 2000, when_full }
 }
 
 #[tokio::test]
 async fn where_there_is_no_room_a_letter_waits() {
     let data_dir = tempfile::tempdir().expect("a folder");
-    let files = DeadLetterFiles::open_with(data_dir.path(), bounded(WhenFull::Block));
+    let files = DeadLetterFiles::open_with(data_dir.path(), bounded(WhenLettersFull::Block));
     let files = files.expect("it opens");
     let mut kept = 0;
     let error = loop {
@@ -200,7 +200,7 @@ async fn where_the_oldest_may_go_they_do_and_are_counted() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let data_dir = tempfile::tempdir().expect("a folder");
-    let files = DeadLetterFiles::open_with(data_dir.path(), bounded(WhenFull::DropOldest));
+    let files = DeadLetterFiles::open_with(data_dir.path(), bounded(WhenLettersFull::DropOldest));
     let files = files.expect("it opens");
     for number in 0..100 {
         ::metrics::with_local_recorder(&recorder, || files.0.put(&[numbered(number)]))

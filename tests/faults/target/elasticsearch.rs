@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{REQUEST, Target};
+use super::{REQUEST, Resent, Settings, Target};
 use crate::{rig::ids_in, services::Elasticsearch};
 
 /// An index of its own on a server.
 pub(crate) struct Index<'a> {
     pub(crate) server: &'a Elasticsearch,
     pub(crate) name: String,
+    settings: Settings,
     more: String,
     secrets: Vec<String>,
 }
@@ -20,12 +21,17 @@ impl<'a> Index<'a> {
         let name = format!("o365-faults-{}-{number}", std::process::id());
         server.create_index(&name).await;
         let secrets = server.credentials.iter().map(|(_, password)| password.clone()).collect();
-        Index { server, name, more: String::new(), secrets }
+        Index { server, name, settings: Settings::default(), more: String::new(), secrets }
     }
 
     /// With more lines in the sink's table.
     pub(crate) fn with(self, more: &str) -> Index<'a> {
         Index { more: more.to_owned(), ..self }
+    }
+
+    /// Sending more at once, or less.
+    pub(crate) fn with_settings(self, settings: Settings) -> Index<'a> {
+        Index { settings, ..self }
     }
 
     /// With one more thing that the log must not hold.
@@ -46,8 +52,9 @@ impl Target for Index<'_> {
         format!(
             "type = \"elasticsearch\"\nendpoints = [\"{scheme}://{address}\"]\nmode = \"bulk\"\n\
              bulk = {{ index = \"{}\", action = \"create\" }}\nid_field = \"event.id\"\n\
-             batch.max_events = 100\nbatch.timeout = \"50ms\"\n{REQUEST}{}",
-            self.name, self.more
+             batch.max_events = {}\nbatch.timeout = \"50ms\"\n\
+             request.concurrency = {}\n{REQUEST}{}",
+            self.name, self.settings.batch_events, self.settings.concurrency, self.more
         )
     }
 
@@ -55,7 +62,8 @@ impl Target for Index<'_> {
         ids_in(self.server, &self.name).await
     }
 
-    fn repeats_max(&self, _times: usize) -> usize {
+    /// The id of an event is that of its document.
+    fn repeats_max(&self, _resent: Resent) -> usize {
         0
     }
 
