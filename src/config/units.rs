@@ -92,6 +92,18 @@ pub mod fraction {
     }
 }
 
+/// A [`byte_size`] that need not be given.
+pub mod optional_byte_size {
+    use serde::Deserializer;
+
+    /// Reads `"10MB"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<usize>, D::Error> {
+        super::byte_size::deserialize(deserializer).map(Some)
+    }
+}
+
 /// An address to listen at, as `"127.0.0.1:9598"`.
 pub mod listen_address {
     use std::net::SocketAddr;
@@ -129,5 +141,51 @@ pub mod field_path {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(path)
+    }
+}
+
+/// The path of a field that need not be given: `"event.id"`.
+pub mod field_path_option {
+    use serde::{Deserializer, Serializer};
+    use vrl::path::OwnedValuePath;
+
+    /// Reads `"event.id"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<OwnedValuePath>, D::Error> {
+        super::field_path::deserialize(deserializer).map(Some)
+    }
+
+    /// Writes `"event.id"`.
+    pub fn serialize<S: Serializer>(
+        path: &Option<OwnedValuePath>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(path.as_ref().unwrap_or(&OwnedValuePath::root()))
+    }
+}
+
+/// The paths of fields that need not be given: `["event.id"]`.
+pub mod field_paths_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use vrl::path::OwnedValuePath;
+
+    #[derive(Deserialize, Serialize)]
+    struct FieldPath(#[serde(with = "super::field_path")] OwnedValuePath);
+
+    /// Reads `["event.id"]`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<OwnedValuePath>>, D::Error> {
+        let paths = Vec::<FieldPath>::deserialize(deserializer)?;
+        Ok(Some(paths.into_iter().map(|FieldPath(path)| path).collect()))
+    }
+
+    /// Writes `["event.id"]`.
+    pub fn serialize<S: Serializer>(
+        paths: &Option<Vec<OwnedValuePath>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().flatten().cloned().map(FieldPath))
     }
 }

@@ -20,7 +20,10 @@ pub use append_file::{AppendFile, Rotation};
 pub use backoff::{Backoff, BackoffSettings};
 pub use batcher::{BatchSettings, Batcher};
 pub use concurrency::{Concurrency, ConcurrencyOption, Rate, RateError};
-pub use dead_letters::DeadLetterFiles;
+pub use dead_letters::{
+    DeadLetterFiles, LetterFile, LetterFolder, LetterLine, LetterReader, LetterSource, LetterTaker,
+    ReadAgain, Replayed, Selection, StoredLetter, count_letters,
+};
 pub use disk::{folder_findings, writable};
 pub use driver::{
     AimdSettings, Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected,

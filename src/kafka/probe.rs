@@ -38,7 +38,13 @@ pub struct Asked {
 struct Notes(Arc<Mutex<Vec<(RDKafkaErrorCode, String)>>>);
 
 impl ClientContext for Notes {
-    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+    fn log(&self, level: RDKafkaLogLevel, _facility: &str, message: &str) {
+        // A connection that ends early is only in the log.
+        if !matches!(level, RDKafkaLogLevel::Debug) {
+            let code = RDKafkaErrorCode::BrokerTransportFailure;
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((code, message.to_owned()));
+        }
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use net::TlsError;
-use pipeline_core::{ComponentId, Problem};
+use pipeline_core::ComponentId;
 use rdkafka::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::delivery;
+use crate::delivery::Tls;
 
 /// Who to be.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,75 +48,18 @@ impl Mechanism {
     }
 }
 
-/// How connections are secured.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tls {
-    /// Whether the brokers are spoken to by TLS.
-    pub enabled: bool,
-    /// A PEM file with certificate authorities to trust besides those of the system.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca_file: Option<PathBuf>,
-    /// A PEM file with a client certificate and its chain.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crt_file: Option<PathBuf>,
-    /// A PEM file with the private key of `crt_file`, not encrypted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_file: Option<PathBuf>,
-    /// `false` accepts any certificate, so that any host in between can read and change everything.
-    pub verify_certificate: bool,
-    /// `false` accepts a trusted certificate of any name.
-    pub verify_hostname: bool,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Tls {
-            enabled: false,
-            ca_file: None,
-            crt_file: None,
-            key_file: None,
-            verify_certificate: true,
-            verify_hostname: true,
-        }
-    }
-}
-
 /// The files of the table `tls` cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up TLS for kafka")]
 pub struct SecurityError(#[from] TlsError);
 
-impl Tls {
-    /// The table without its switch, as other components have it.
-    fn shared(&self) -> delivery::Tls {
-        delivery::Tls {
-            ca_file: self.ca_file.clone(),
-            crt_file: self.crt_file.clone(),
-            key_file: self.key_file.clone(),
-            verify_certificate: self.verify_certificate,
-            verify_hostname: self.verify_hostname,
-        }
-    }
-
-    /// What is wrong with the table, which stands at `tls`.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.shared().problems("tls");
-        if !self.enabled && *self != Tls::default() {
-            let message = "the table `tls` says how, but TLS is not switched on";
-            problems.push(Problem::at("tls", message).fix("add enabled = true"));
-        }
-        problems
-    }
-}
-
 /// Adds to `config` how connections are secured. Reads the files that are named.
 pub fn secure(
     config: &mut ClientConfig,
     sasl: Option<&Sasl>,
-    tls: &Tls,
+    tls: Option<&Tls>,
 ) -> Result<(), SecurityError> {
-    let protocol = match (sasl, tls.enabled) {
+    let protocol = match (sasl, tls.is_some()) {
         (None, false) => "plaintext",
         (None, true) => "ssl",
         (Some(_), false) => "sasl_plaintext",
@@ -128,11 +71,9 @@ pub fn secure(
         config.set("sasl.username", &sasl.username);
         config.set("sasl.password", sasl.password.expose_secret());
     }
-    if !tls.enabled {
-        return Ok(());
-    }
+    let Some(tls) = tls else { return Ok(()) };
     // Says of each file what is wrong with it, which librdkafka does not.
-    net::client_config(&tls.shared().settings())?;
+    net::client_config(&tls.settings())?;
     let path = |file: &PathBuf| file.display().to_string();
     // Librdkafka trusts a file or the system; here both count, and the same authorities as everywhere else.
     config.set("ssl.ca.pem", net::trusted_authorities(tls.ca_file.as_deref())?);
@@ -147,11 +88,11 @@ pub fn secure(
 }
 
 /// Warns of what is legal and unwise.
-pub fn warn_of_risks(component_id: &ComponentId, sasl: Option<&Sasl>, tls: &Tls) {
-    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::Plain) && !tls.enabled {
+pub fn warn_of_risks(component_id: &ComponentId, sasl: Option<&Sasl>, tls: Option<&Tls>) {
+    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::Plain) && tls.is_none() {
         warn!(%component_id, "the password travels in clear text: enable TLS, or use SCRAM");
     }
-    if tls.enabled && !tls.verify_certificate {
+    if tls.is_some_and(|tls| !tls.verify_certificate) {
         warn!(%component_id, "certificates are not verified: any host in between can read and change events");
     }
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
+    ("buffer", &["config", "storage"]),
     (
         "cli",
         &[
@@ -31,9 +32,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("main", &[]),
     ("program", &[]),
     ("sinks", &["config", "delivery", "kafka"]),
-    ("sources", &["config"]),
+    ("sources", &["config", "storage"]),
+    ("storage", &[]),
     ("transforms", &["config", "program"]),
-    ("topology", &["config"]),
+    ("topology", &["buffer", "config"]),
 ];
 
 /// `telemetry` serves what the configuration says where.

@@ -148,14 +148,20 @@ async fn a_receiver_that_is_not_there_yet_is_waited_for() {
 
 #[tokio::test]
 async fn a_receiver_that_is_killed_again_and_again_loses_nothing() {
-    let mut server = Lumberjack::plain();
+    let slow = ["-ack-delay", "20ms"];
+    let mut server = Lumberjack::start(Security::Plain, &slow);
     let pipe = Pipe::to(&[&server.address], "window_size = 100\nbatch.max_events = 500").await;
     let mut receipts = Vec::new();
     for round in 0..5 {
         let numbers = round * 2000..(round + 1) * 2000;
         receipts.push(pipe.send(&records(numbers)).await);
+        let before = server.events().len();
+        while server.events().len() < before + 300 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        // It has windows that it has not acknowledged.
         server.kill();
-        server.start_again(&[]);
+        server.start_again(&slow);
     }
     for receipt in receipts {
         check(&timeout(PATIENCE, receipt).await.expect("it is settled in time"), 2000);
@@ -164,7 +170,7 @@ async fn a_receiver_that_is_killed_again_and_again_loses_nothing() {
     let repeats = repeats(&server, 0..10_000);
     println!("{repeats} repeats of 10,000 events after 5 kills");
     // Two windows of a hundred are under way at a time.
-    assert!(repeats <= 5 * 2 * 100, "{repeats} repeats");
+    assert!((1..=5 * 2 * 100).contains(&repeats), "{repeats} repeats");
 }
 
 #[tokio::test]
@@ -347,7 +353,7 @@ async fn a_look_tells_what_works_and_sends_nothing() {
 
     let secure = Lumberjack::start(Security::Mutual, &[]);
     let look = shown(&probe(&secure.address, "").await);
-    assert!(look.contains("protocol fail: ") && look.contains("TLS alert"), "{look}");
+    assert!(look.contains("connect ok: ") && look.contains("protocol fail: "), "{look}");
     let look = shown(&probe(&secure.address, &tls_table(&secure, "")).await);
     assert!(look.contains("protocol fail: ") && look.contains("CertificateRequired"), "{look}");
     let table = tls_table(&secure, &client_certificate(&secure));

@@ -175,12 +175,9 @@ impl<S: AsyncRead + AsyncWrite> Client<S> {
                 timeout(LAST_WORDS_TIMEOUT, self.read()).await.unwrap_or_default();
                 self.end(ClientError::Broken(Arc::new(error)));
             }
-            Attended::Settled(result) => {
-                if result.is_err() {
-                    return result;
-                }
-                // It is acknowledged and yet not written: its rest would be taken for another window.
-            }
+            // One that is acknowledged and yet not written ends the connection as well: what follows would be taken for
+            // its rest.
+            Attended::Settled(result) => return result,
         }
         drop(writer);
         match self.attend(number, std::future::pending::<()>()).await {
@@ -193,8 +190,7 @@ impl<S: AsyncRead + AsyncWrite> Client<S> {
     pub fn is_open(&self) -> bool {
         // Between windows nobody reads, so that the receiver's end of the connection is seen here.
         let mut ctx = Context::from_waker(Waker::noop());
-        let read = pin!(self.read()).poll(&mut ctx);
-        let _: std::task::Poll<()> = read;
+        let _read = pin!(self.read()).poll(&mut ctx);
         self.state().ended.is_none()
     }
 

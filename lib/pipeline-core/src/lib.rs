@@ -31,7 +31,7 @@ pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
 pub use event::{Event, EventTarget, Origin};
 pub use finding::{Finding, Health};
 pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
-pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema};
+pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema, UNMATCHED_PORT};
 pub use shutdown::Shutdown;
 pub use sink::{Sink, SinkConfig, SinkContext};
 pub use source::{RunMode, Source, SourceConfig, SourceContext};

@@ -50,7 +50,7 @@ enum Limit {
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     gate: &'a Gate,
-    round: Option<RoundNumber>,
+    round: RoundNumber,
     begun: Instant,
 }
 
@@ -152,19 +152,19 @@ impl State {
     }
 
     /// Takes a place, if there is one, and gives the round of the limit.
-    fn begin(&mut self) -> Option<Option<RoundNumber>> {
+    fn begin(&mut self) -> Option<RoundNumber> {
         if self.under_way >= self.allowed() {
             return None;
         }
         self.under_way += 1;
         Some(match &mut self.limit {
-            Limit::Fixed(_) => None,
-            Limit::Adaptive(aimd) => Some(aimd.begun(self.under_way)),
+            Limit::Fixed(_) => RoundNumber::default(),
+            Limit::Adaptive(aimd) => aimd.begun(self.under_way),
         })
     }
 
-    fn note(&mut self, round: Option<RoundNumber>, passage: Passage, took: Duration) {
-        if let (Limit::Adaptive(aimd), Some(round)) = (&mut self.limit, round) {
+    fn note(&mut self, round: RoundNumber, passage: Passage, took: Duration) {
+        if let Limit::Adaptive(aimd) = &mut self.limit {
             match passage {
                 Passage::Answered => aimd.answered(round, took),
                 Passage::Overloaded => aimd.refused(round),

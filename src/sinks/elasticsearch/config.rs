@@ -62,7 +62,7 @@ pub struct Config {
     pub pipeline: Template,
     /// Who to be.
     pub auth: Auth,
-    /// `gzip`, `zstd` or `none`. OpenSearch takes `zstd`, Elasticsearch does not.
+    /// `gzip`, `zstd` or `none`. `OpenSearch` takes `zstd`, Elasticsearch does not.
     pub compression: Compression,
     /// From 1, fast, to 9, small.
     pub compression_level: u8,
@@ -128,7 +128,7 @@ impl Config {
         self.bulk.clone().unwrap_or_default()
     }
 
-    fn data_stream(&self) -> DataStream {
+    pub(super) fn data_stream(&self) -> DataStream {
         self.data_stream.clone().unwrap_or_default()
     }
 

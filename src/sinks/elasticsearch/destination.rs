@@ -35,6 +35,31 @@ pub(super) enum Target {
     Stream { kind: String, dataset: Template, namespace: Template },
 }
 
+/// What one template makes.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Index,
+    Dataset,
+    Namespace,
+}
+
+impl Part {
+    fn noun(self) -> &'static str {
+        match self {
+            Part::Index => "index",
+            Part::Dataset => "dataset",
+            Part::Namespace => "namespace",
+        }
+    }
+
+    fn problem(self, name: &str) -> Option<&'static str> {
+        match self {
+            Part::Index => name_problem(name),
+            Part::Dataset | Part::Namespace => part_problem(name),
+        }
+    }
+}
+
 /// Why an event has no place to go.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NameError {
@@ -49,25 +74,24 @@ impl Destination {
     pub(super) fn write(&self, event: &Event, name: &mut String) -> Result<(), NameError> {
         match &self.target {
             Target::Index(template) => {
-                self.part(template, event, "index", name_problem, name)?;
+                self.write_part(Part::Index, template, event, name)?;
             }
             Target::Stream { kind, dataset, namespace } => {
                 name.push_str(kind);
                 name.push('-');
-                self.part(dataset, event, "dataset", part_problem, name)?;
+                self.write_part(Part::Dataset, dataset, event, name)?;
                 name.push('-');
-                self.part(namespace, event, "namespace", part_problem, name)?;
+                self.write_part(Part::Namespace, namespace, event, name)?;
             }
         }
         Ok(())
     }
 
-    fn part(
+    fn write_part(
         &self,
+        part: Part,
         template: &Template,
         event: &Event,
-        of: &'static str,
-        problem: fn(&str) -> Option<&'static str>,
         name: &mut String,
     ) -> Result<(), NameError> {
         if let Some(fixed) = template.fixed() {
@@ -76,13 +100,13 @@ impl Destination {
             return Ok(());
         }
         let start = name.len();
-        template.render(event, &self.date_field, of, name)?;
-        let part = &name[start..];
-        match problem(part) {
+        template.render(event, &self.date_field, part.noun(), name)?;
+        let made = &name[start..];
+        match part.problem(made) {
             None => Ok(()),
             Some(problem) => {
-                let name = part.chars().take(SHOWN_CHARS_MAX).collect();
-                Err(NameError::Refused { name, of, problem })
+                let name = made.chars().take(SHOWN_CHARS_MAX).collect();
+                Err(NameError::Refused { name, of: part.noun(), problem })
             }
         }
     }

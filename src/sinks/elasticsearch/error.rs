@@ -49,10 +49,11 @@ impl BulkError {
                 }
                 (status, _) => reply::step(status.as_u16()),
             },
-            BulkError::Zstd { .. } => Step::RetryWhenFixed,
+            BulkError::Zstd { .. } | BulkError::Items { needs_user: true, .. } => {
+                Step::RetryWhenFixed
+            }
             // Half as many events have half as long an answer.
             BulkError::Body(BodyError::TooLarge { .. }) => Step::Split,
-            BulkError::Items { needs_user: true, .. } => Step::RetryWhenFixed,
             BulkError::Compress(_)
             | BulkError::Address(_)
             | BulkError::Send(_)

@@ -7,6 +7,7 @@
 //! unique within one index: what is sent again after the roll-over of a data stream in between is stored again.
 
 mod action_line;
+mod ask;
 mod auth;
 mod cause;
 mod compress;
@@ -15,16 +16,19 @@ mod destination;
 mod encode;
 mod endpoint;
 mod error;
+mod metrics;
 mod pool;
 mod probe;
 mod reply;
 mod send;
+mod setup;
 mod sniff;
 mod target;
 
 pub use auth::Auth;
 pub use config::{Compression, Config, EndpointSelection};
 pub use endpoint::{Endpoint, EndpointError};
+pub use setup::{PlanError, SetupError, SetupMode, SetupStep, StepResult};
 pub use target::{Action, BulkConfig, DataStream, Mode, VersionType};
 
 use futures_util::future::BoxFuture;

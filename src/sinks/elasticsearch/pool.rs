@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Gauge, gauge};
+use metrics::Gauge;
 use pipeline_core::{ComponentMetrics, ErrorStage, SinkContext};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use super::{
     config::{Config, EndpointSelection},
     endpoint::Endpoint,
+    metrics::health_of,
 };
 use crate::delivery::{Backoff, BackoffSettings};
 
@@ -88,13 +89,7 @@ impl Pool {
     /// `config` has an endpoint; `seed` determines the random part of the waits.
     pub(super) fn new(config: &Config, context: &SinkContext, seed: u64) -> Pool {
         let place = |endpoint: &Endpoint| {
-            let labels = [
-                ("component_id", context.id.to_string()),
-                ("endpoint", endpoint.url().to_string()),
-            ];
-            let gauge = gauge!("o365_endpoint_healthy", &labels);
-            gauge.set(1.0);
-            Place::new(endpoint.clone(), Some(gauge))
+            Place::new(endpoint.clone(), Some(health_of(endpoint, &context.id)))
         };
         let settings = BackoffSettings {
             initial: config.request.retry_initial_backoff,

@@ -3,84 +3,22 @@
 //!
 //! Nothing that a server says is shown but numbers and names: an answer may hold what was sent.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE},
-};
-use net::{BodyError, HttpClient, SendError, Transport, read_body};
+use http::{Method, StatusCode};
 use pipeline_core::{Finding, Timestamp};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::{
+    ask::{AskError, Asker},
     auth::Auth,
     config::Config,
-    endpoint::Endpoint,
     error::chain,
     target::{Action, Mode},
 };
 
-/// Bytes of an answer. A cluster's list of templates, by name and pattern, is far smaller.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// How long one question may take: people wait.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(20);
-
 /// The oldest server whose answers are understood.
 const MAJOR_MIN: u64 = 7;
-
-/// Asks one endpoint.
-struct Asker<'a> {
-    client: &'a HttpClient,
-    authorization: Option<HeaderValue>,
-    endpoint: &'a Endpoint,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum AskError {
-    #[error(transparent)]
-    Send(#[from] SendError),
-    #[error("the answer cannot be read")]
-    Body(#[from] BodyError),
-    #[error("no answer within {} s", QUESTION_TIMEOUT.as_secs())]
-    Slow,
-    #[error("the address cannot be used")]
-    Address(#[from] http::Error),
-}
-
-impl Asker<'_> {
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: &Value,
-    ) -> Result<(StatusCode, Value), AskError> {
-        let base = self.endpoint.url().as_str().trim_end_matches('/');
-        let mut request = Request::builder().method(method.clone()).uri(format!("{base}{path}"));
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        if !bytes.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(bytes)?;
-        let exchange = async {
-            let response = self.client.send(request).await?;
-            let status = response.status();
-            if method == Method::HEAD {
-                return Ok((status, Value::Null));
-            }
-            let body = read_body(response.into_body(), ANSWER_BYTES_MAX).await?;
-            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-        };
-        timeout(QUESTION_TIMEOUT, exchange).await.map_err(|_| AskError::Slow)?
-    }
-}
 
 /// Looks whether what `config` says could work at `now`.
 pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
@@ -99,7 +37,7 @@ pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
     };
     let mut usable = None;
     for endpoint in &config.endpoints {
-        let asker = Asker { client: &client, authorization: authorization.clone(), endpoint };
+        let asker = Asker { transport: &client, authorization: authorization.clone(), endpoint };
         let (of_endpoint, is_usable) = look_at(&asker, &config.auth).await;
         findings.extend(of_endpoint);
         if is_usable && usable.is_none() {

@@ -339,6 +339,20 @@ mod tests {
     }
 
     #[test]
+    fn a_log_gets_the_type_and_no_reason() {
+        let shown = |status, kind: &str| {
+            let error = Some(Cause { kind: kind.to_owned(), reason: Some("'geheim'".to_owned()) });
+            ItemReply { status, error }.for_log()
+        };
+        assert_eq!(
+            shown(429, "es_rejected_execution_exception"),
+            "429 es_rejected_execution_exception"
+        );
+        let closed = shown(400, "index_closed_exception");
+        assert_eq!(closed, "400 index_closed_exception: the index is closed");
+    }
+
+    #[test]
     fn a_conflict_is_a_success_for_create_and_for_versions() {
         let check = |terms, expected| {
             check_item(terms, 409, "version_conflict_engine_exception", "", expected);

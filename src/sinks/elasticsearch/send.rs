@@ -10,7 +10,6 @@ use http::{
     HeaderValue, Request, Response, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
-use metrics::{Counter, counter};
 use net::{Body, Transport, read_body, read_body_prefix};
 use pipeline_core::{Clock, ComponentMetrics, Event, LetterKind, Outcome, SinkContext};
 
@@ -21,6 +20,7 @@ use super::{
     encode::{BulkRequest, Encoder, Item},
     endpoint::Endpoint,
     error::{BulkError, chain},
+    metrics::Conflicts,
     pool::Pool,
     reply::{self, Again, ItemReply, Sorted, Step, Terms},
 };
@@ -58,22 +58,6 @@ pub(super) struct BulkSender {
     clock: Arc<dyn Clock>,
     metrics: ComponentMetrics,
     conflicts: Conflicts,
-}
-
-/// Events that the server had already.
-struct Conflicts {
-    repeated: Counter,
-    superseded: Counter,
-}
-
-impl Conflicts {
-    fn new(component_id: &str) -> Conflicts {
-        let counter = |kind: &str| {
-            let labels = [("component_id", component_id.to_owned()), ("kind", kind.to_owned())];
-            counter!("o365_elasticsearch_conflicts_total", &labels)
-        };
-        Conflicts { repeated: counter("repeated"), superseded: counter("superseded") }
-    }
 }
 
 impl BulkSender {

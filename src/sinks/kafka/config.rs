@@ -13,8 +13,8 @@ use vrl::{path::OwnedValuePath, value::Kind};
 use super::{KafkaSink, encode::topic_problem};
 use crate::{
     config::units,
-    delivery::{BatchConfig, RequestConfig, Template},
-    kafka::{self, LibrdkafkaOptions, Sasl, SecurityError, Tls, secure, warn_of_risks},
+    delivery::{BatchConfig, RequestConfig, Template, Tls},
+    kafka::{self, LibrdkafkaOptions, Sasl, SecurityError, secure, warn_of_risks},
 };
 
 /// What librdkafka may hold, besides what the sink does: several requests of the default size.
@@ -92,8 +92,8 @@ pub struct Config {
     pub message_timeout: Duration,
     /// Who to be.
     pub sasl: Option<Sasl>,
-    /// How connections are secured.
-    pub tls: Tls,
+    /// Whom to trust. Without this table there is no TLS; `tls = {}` trusts the authorities of the system.
+    pub tls: Option<Tls>,
     /// How events gather into one request.
     pub batch: BatchConfig,
     /// How requests are made and repeated.
@@ -156,7 +156,7 @@ impl Default for Config {
             compression_level: -1,
             message_timeout: Duration::ZERO,
             sasl: None,
-            tls: Tls::default(),
+            tls: None,
             batch: BatchConfig::default(),
             request: RequestConfig::default(),
             statistics_interval: Duration::from_secs(15),
@@ -203,7 +203,7 @@ impl Config {
             None => rdkafka::config::RDKafkaLogLevel::Info,
         };
         client.set_log_level(level);
-        secure(&mut client, self.sasl.as_ref(), &self.tls)?;
+        secure(&mut client, self.sasl.as_ref(), self.tls.as_ref())?;
         Ok(client)
     }
 
@@ -274,7 +274,7 @@ impl Config {
 
     /// Warns of what is legal and unwise.
     fn warn(&self, component_id: &ComponentId) {
-        warn_of_risks(component_id, self.sasl.as_ref(), &self.tls);
+        warn_of_risks(component_id, self.sasl.as_ref(), self.tls.as_ref());
     }
 }
 
@@ -294,7 +294,7 @@ impl SinkConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_values();
-        problems.extend(self.tls.problems());
+        problems.extend(self.tls.iter().flat_map(|tls| tls.problems("tls")));
         problems.extend(self.librdkafka_options.problems(HAS_OPTION, FIXED));
         problems
     }

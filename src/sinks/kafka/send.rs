@@ -22,6 +22,9 @@ use crate::{
 /// The wait until librdkafka's full queue is tried again; a broker takes about this long for a set of messages.
 const QUEUE_FULL_WAIT: Duration = Duration::from_millis(5);
 
+/// The error type of a producer that cannot be started, or that has ended.
+const PRODUCER_FAILED: &str = "producer_failed";
+
 /// The producers of a sink, shared by its courier and by the sink, which sees to their end.
 #[derive(Default)]
 pub(super) struct Producers {
@@ -87,7 +90,7 @@ impl ProduceSender {
             *slot = Some(Arc::clone(&producer));
             Ok(producer)
         });
-        started.await.unwrap_or_else(|panic| Err(Failure::of("producer_failed", &panic)))
+        started.await.unwrap_or_else(|panic| Err(Failure::of(PRODUCER_FAILED, &panic)))
     }
 
     /// Sends messages and waits for the report on each.
@@ -122,7 +125,7 @@ impl ProduceSender {
             producer.purge();
             producer.fatal_error()
         });
-        let fatal = purged.await.map_err(|panic| Failure::of("producer_failed", &panic))?;
+        let fatal = purged.await.map_err(|panic| Failure::of(PRODUCER_FAILED, &panic))?;
         let reports = all.await.map_err(|_| unreported())?;
         Ok(with_reason(reports, fatal))
     }
@@ -234,16 +237,9 @@ fn with_reason(mut reports: Vec<Report>, fatal: Option<(RDKafkaErrorCode, String
 
 /// Starts a producer; `is_alone` for messages that were refused in company.
 fn start(config: &Config, context: &SinkContext, is_alone: bool) -> Result<Producer, Failure> {
-    let unusable = |message: String| Failure {
-        error_type: "producer_failed",
-        message,
-        after: None,
-        needs_user: true,
-        is_overload: false,
-    };
     let mut client = config
         .client()
-        .map_err(|error| Failure { needs_user: true, ..Failure::of("producer_failed", &error) })?;
+        .map_err(|error| Failure { needs_user: true, ..Failure::of(PRODUCER_FAILED, &error) })?;
     if is_alone {
         client.set("batch.num.messages", "1");
         client.set("statistics.interval.ms", "0");
@@ -251,14 +247,21 @@ fn start(config: &Config, context: &SinkContext, is_alone: bool) -> Result<Produ
     let complaints =
         Complaints::new(Arc::clone(&context.id), context.metrics.clone(), ErrorStage::Sending);
     let listener = Arc::new(Listener::new(complaints, &context.metrics));
-    Producer::start(&client, listener).map_err(|error| unusable(kafka::without_values(&error)))
+    Producer::start(&client, listener).map_err(|error| Failure {
+        needs_user: true,
+        ..producer_failed(kafka::without_values(&error))
+    })
 }
 
 /// The producer went without a word on what it had.
 fn unreported() -> Failure {
+    producer_failed("the producer ended without a report".to_owned())
+}
+
+fn producer_failed(message: String) -> Failure {
     Failure {
-        error_type: "producer_failed",
-        message: "the producer ended without a report".to_owned(),
+        error_type: PRODUCER_FAILED,
+        message,
         after: None,
         needs_user: false,
         is_overload: false,

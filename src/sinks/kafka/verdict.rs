@@ -1,11 +1,12 @@
 //! What follows a delivery report: pure, by the code that librdkafka or the broker gives.
 
-use std::time::Duration;
-
 use pipeline_core::LetterKind;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::delivery::Failure;
+
+/// The error type of what took longer than it may.
+const TIMED_OUT: &str = "timed_out";
 
 /// What is done with a message that was not delivered.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,38 +33,36 @@ pub(super) struct Sending<'a> {
 pub(super) fn verdict(code: RDKafkaErrorCode, sending: Sending<'_>) -> Verdict {
     use RDKafkaErrorCode as Code;
     let topic = sending.topic;
+    let reason = format!("topic `{topic}`: {code}");
     let failure = |error_type, needs_user| {
-        let message = format!("topic `{topic}`: {code}");
-        Verdict::Retry(Failure {
-            error_type,
-            message,
-            after: None::<Duration>,
-            needs_user,
-            is_overload: error_type == "timed_out",
-        })
+        let message = reason.clone();
+        let is_overload = error_type == TIMED_OUT;
+        Verdict::Retry(Failure { error_type, message, after: None, needs_user, is_overload })
     };
     match code {
         Code::MessageSizeTooLarge
         | Code::MessageBatchTooLarge
         | Code::InvalidMessageSize
         | Code::InvalidRecord
-        | Code::InvalidTimestamp => {
-            if sending.is_alone {
-                Verdict::Reject(LetterKind::TooLarge, format!("topic `{topic}`: {code}"))
-            } else {
-                Verdict::Alone
-            }
+        | Code::InvalidTimestamp
+            if !sending.is_alone =>
+        {
+            Verdict::Alone
+        }
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
+            Verdict::Reject(LetterKind::TooLarge, reason)
+        }
+        Code::InvalidRecord | Code::InvalidTimestamp => {
+            Verdict::Reject(LetterKind::Refused, reason)
         }
         // Another message of the same set was the reason.
         Code::InvalidDifferentRecord if !sending.is_alone => Verdict::Alone,
-        Code::InvalidTopic => {
-            Verdict::Reject(LetterKind::UnusableField, format!("topic `{topic}`: {code}"))
-        }
+        Code::InvalidTopic => Verdict::Reject(LetterKind::UnusableField, reason),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition
             if !sending.is_topic_fixed =>
         {
             let reason = format!("topic `{topic}` does not exist: {code}");
-            Verdict::Reject(LetterKind::Refused, reason)
+            Verdict::Reject(LetterKind::UnusableField, reason)
         }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             failure("unknown_topic", true)
@@ -78,7 +77,7 @@ pub(super) fn verdict(code: RDKafkaErrorCode, sending: Sending<'_>) -> Verdict {
         | Code::InvalidRequiredAcks
         | Code::PolicyViolation => failure("unsupported", true),
         Code::MessageTimedOut | Code::RequestTimedOut | Code::TimedOutQueue => {
-            failure("timed_out", false)
+            failure(TIMED_OUT, false)
         }
         Code::PurgeQueue | Code::PurgeInflight | Code::Fatal => failure("producer_failed", false),
         _ => failure("delivery_failed", false),

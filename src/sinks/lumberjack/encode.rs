@@ -112,11 +112,11 @@ fn write_rest(event: &Event, fields: &ObjectMap, out: &mut Vec<u8>) {
         let start = out.len();
         event.write_json(out);
         // The brace that opens the event takes the place of the comma, unless nothing follows.
-        if !fields.is_empty() {
-            out[start] = b',';
-        } else {
+        if fields.is_empty() {
             out.truncate(start);
             out.push(b'}');
+        } else {
+            out[start] = b',';
         }
         return;
     }

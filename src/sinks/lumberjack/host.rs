@@ -49,7 +49,7 @@ impl TryFrom<String> for Host {
 /// A host and what may be a port.
 fn split(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
+        let (host, rest) = rest.split_once(']').filter(|(host, _)| host.contains(':'))?;
         return match rest.strip_prefix(':') {
             Some(port) => Some((host, Some(port))),
             None => rest.is_empty().then_some((host, None)),

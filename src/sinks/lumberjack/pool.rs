@@ -293,6 +293,7 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         self.pool.states().hosts[self.host].under_way -= 1;
-        self.pool.freed.notify_one();
+        // All of them: who is woken may find nothing for itself where another one would.
+        self.pool.freed.notify_waiters();
     }
 }

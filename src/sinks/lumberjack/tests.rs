@@ -55,7 +55,8 @@ impl Receiver {
     async fn serve(&mut self) {
         loop {
             let (mut stream, _) = self.listener.accept().await.expect("it accepts");
-            while let Some(window) = next_window(&mut stream).await {
+            let mut decoder = Decoder::of_sender(LIMITS);
+            while let Some(window) = next_window(&mut stream, &mut decoder).await {
                 let events = u32::try_from(window.len()).expect("it is small");
                 let deed = self.deeds.get(self.windows.len()).copied().unwrap_or(Deed::Ack);
                 self.windows.push(window);
@@ -75,8 +76,7 @@ impl Receiver {
 }
 
 /// Reads a whole window, or nothing when the sink hangs up.
-async fn next_window(stream: &mut TcpStream) -> Option<Vec<Value>> {
-    let mut decoder = Decoder::of_sender(LIMITS);
+async fn next_window(stream: &mut TcpStream, decoder: &mut Decoder) -> Option<Vec<Value>> {
     let (mut events, mut expected) = (Vec::new(), None);
     let mut chunk = [0; 4096];
     while expected != Some(events.len()) {

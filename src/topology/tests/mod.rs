@@ -3,6 +3,7 @@
 mod accounting;
 mod endings;
 mod flow;
+mod ports;
 mod rig;
 mod script;
 mod steps;

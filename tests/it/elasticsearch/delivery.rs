@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline_core::{Outcome, testing::batch};
+use serde_json::json;
 
 use super::{Pipe, bulk, check, each, records, unique};
 use crate::services::{self, Product, opensearch};
@@ -66,6 +67,44 @@ async fn a_data_stream_is_written_and_wants_a_timestamp() {
         assert_eq!(server.count(&stream).await, 1);
         let streams = server.done("GET", &format!("/_resolve/index/{stream}"), "").await;
         assert_eq!(streams["data_streams"][0]["name"], stream.as_str());
+    }
+}
+
+#[tokio::test]
+async fn whatever_an_event_makes_of_a_name_it_is_stored_or_a_dead_letter() {
+    let hostile = [
+        "größe", "a..b", "a{b}", "a'b", "😀", "%41", "a;b", "a&b=c", "$a", "~", "!", "@", "(",
+        "\u{e000}", "../_all", "*", "A", "\u{130}", "\u{1c5}", "a b", "a\nb", "a\0b", "a\u{7f}b",
+        "a\u{a0}b", "-x", "<now/d>", "a,b", "",
+    ];
+    for server in each() {
+        let prefix = unique("hostile");
+        let sent: Vec<String> = hostile
+            .iter()
+            .chain([&&*"x".repeat(230), &&*"x".repeat(300)])
+            .enumerate()
+            .map(|(id, name)| json!({"id": id, "x": name}).to_string())
+            .collect();
+        let pipe = Pipe::to(server, &bulk(&format!("{prefix}{{{{ x }}}}"))).await;
+        let receipt = pipe.send(&sent).await;
+        let fates = tokio::time::timeout(Duration::from_mins(1), receipt).await;
+        let fates = fates.expect("no name is tried again and again");
+        let stored = fates.count(Outcome::Delivered);
+        assert_eq!(stored + fates.count(Outcome::Rejected), sent.len());
+        let letters = pipe.end().await;
+        for letter in letters.lines() {
+            // Whoever is told by the server alone sends for nothing.
+            assert!(letter.contains("the event "), "{:?} said {letter}", server.product);
+        }
+        assert_eq!(server.count(&format!("{prefix}*")).await, stored as u64);
+        // The cluster has a limit on shards.
+        let found = server.done("GET", &format!("/_resolve/index/{prefix}*"), "").await;
+        for index in found["indices"].as_array().expect("indices") {
+            let mut url = url::Url::parse("http://es/").expect("a URL");
+            let name = index["name"].as_str().expect("a name");
+            url.path_segments_mut().expect("it has a path").clear().push(name);
+            server.done("DELETE", url.path(), "").await;
+        }
     }
 }
 

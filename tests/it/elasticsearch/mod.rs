@@ -1,9 +1,10 @@
-//! The sink `elasticsearch` against real servers: Elasticsearch, and OpenSearch where it can show the same.
+//! The sink `elasticsearch` against real servers: Elasticsearch, and `OpenSearch` where it can show the same.
 
 mod delivery;
 mod endpoints;
 mod obstacles;
 mod secure;
+mod setup;
 
 use std::{
     num::NonZeroUsize,

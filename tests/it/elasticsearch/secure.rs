@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline_core::Outcome;
+use serde_json::json;
 
 use super::{Pipe, bulk, check, records, unique};
 use crate::services::{self, Elasticsearch};
@@ -47,6 +48,36 @@ async fn with_a_wrong_password_or_authority_events_wait_and_none_is_lost() {
         check(&receipt.await, Outcome::Errored, 10);
         assert_eq!(pipe.end().await, "");
     }
+}
+
+#[tokio::test]
+async fn a_key_needs_what_the_documents_say_and_without_it_events_wait() {
+    let server = services::secure();
+    let dataset = unique("least").replace('-', ".");
+    let stream = format!("logs-{dataset}-default");
+    let template = json!({"index_patterns": [stream], "data_stream": {}, "priority": 500});
+    server.done("PUT", &format!("/_index_template/{dataset}"), &template.to_string()).await;
+    let roles = |names: &str| {
+        let indices = json!([{"names": [names], "privileges": ["create_doc", "auto_configure"]}]);
+        json!({"o365flow": {"cluster": ["monitor"], "indices": indices}})
+    };
+    let body = json!({"name": "least", "role_descriptors": roles("elsewhere")}).to_string();
+    let key = server.done("POST", "/_security/api_key", &body).await;
+    let secret = key["encoded"].as_str().expect("a key");
+    let more = format!(
+        "data_stream.dataset = {dataset:?}\nauth = {{ strategy = \"api_key\", api_key = {secret:?} }}\n"
+    );
+    let pipe = Pipe::to(server, &more).await;
+    let record = r#"{"id":"1","@timestamp":"2026-01-02T03:04:05Z"}"#.to_owned();
+    let mut receipt = pipe.send(&[record]).await;
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut receipt).await;
+    assert!(early.is_err(), "the event waits");
+    let id = key["id"].as_str().expect("an id");
+    let body = json!({"role_descriptors": roles(&format!("logs-{dataset}-*"))}).to_string();
+    server.done("PUT", &format!("/_security/api_key/{id}"), &body).await;
+    check(&receipt.await, Outcome::Delivered, 1);
+    assert_eq!(pipe.end().await, "");
+    assert_eq!(server.count(&stream).await, 1);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl Product {
     }
 }
 
-/// A running Elasticsearch or OpenSearch.
+/// A running Elasticsearch or `OpenSearch`.
 #[derive(Debug)]
 pub(crate) struct Elasticsearch {
     pub(crate) product: Product,

@@ -1,4 +1,4 @@
-//! OpenSearch, by the scripts in `tests/services`.
+//! `OpenSearch`, by the scripts in `tests/services`.
 
 use std::sync::OnceLock;
 

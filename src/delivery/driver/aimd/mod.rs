@@ -54,7 +54,7 @@ pub(super) struct Aimd {
 }
 
 /// A request's round: answers to requests of an earlier one come too late to say anything of the limit now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RoundNumber(u64);
 
 #[derive(Debug)]

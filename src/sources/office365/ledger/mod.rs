@@ -5,7 +5,6 @@
 //! can be called again. Nothing here decides anything: `plan` does.
 
 mod blobs;
-mod lock;
 mod reader;
 mod record_id;
 mod salvage;
@@ -20,6 +19,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use office365::{BlobRef, ContentType, TenantId};
 use pipeline_core::Timestamp;
+
+use crate::storage::{LockError, is_damage};
 
 pub use reader::{BlobRecord, FeedRecord, Gap, HourRecord, LedgerReader, Span, Undelivered};
 pub use record_id::RecordId;
@@ -193,11 +194,20 @@ pub enum LedgerError {
     Closed,
 }
 
+impl From<LockError> for LedgerError {
+    fn from(error: LockError) -> LedgerError {
+        match error {
+            LockError::InUse { path } => LedgerError::InUse { path },
+            LockError::Io { path, source } => LedgerError::Open { path, source: source.into() },
+        }
+    }
+}
+
 impl LedgerError {
     /// Whether asking again is no use, however long one waits.
     pub fn is_final(&self) -> bool {
         match self {
-            LedgerError::Storage(error) => store::is_damage(error),
+            LedgerError::Storage(error) => is_damage(error),
             LedgerError::InUse { .. } | LedgerError::Open { .. } => false,
             LedgerError::Newer { .. }
             | LedgerError::Older { .. }
