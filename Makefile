@@ -1,7 +1,7 @@
 # What a developer types. `make help` lists it; the logic is in tests/run.sh and tests/services/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt clean
+.PHONY: help demo test bench lint fmt readme clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,7 +14,7 @@ test: ## Check formatting and lints, run every test against real servers
 	@tests/run.sh
 
 bench: ## Run the benchmarks
-	@tests/services/packages.sh build
+	@tests/services/packages.sh build test
 	cargo bench --locked --workspace
 
 lint: ## Check formatting and lints only
@@ -25,6 +25,10 @@ lint: ## Check formatting and lints only
 
 fmt: ## Format the code
 	cargo fmt --all
+
+readme: ## Make README's tables of options from config/reference.toml
+	@tests/services/packages.sh build
+	UPDATE_EXPECT=1 cargo test --release --locked --test it the_readme_lists
 
 clean: ## Delete what was built; the downloaded servers stay
 	cargo clean

@@ -6,22 +6,32 @@ use std::any::Any;
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
+/// Commands that concern this type of sink reach it here.
+pub use crate::sinks::elasticsearch;
 /// Commands that concern this type of source reach it here.
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
-    sinks::{blackhole, console, elasticsearch, file},
-    transforms::remap,
+    sinks::{blackhole, console, file, kafka, lumberjack},
+    transforms::{dedupe, filter, remap, route, sample, throttle},
 };
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
     source::<office365::Config>("office365"),
+    transform::<dedupe::Config>("dedupe"),
+    transform::<route::ExclusiveConfig>("exclusive_route"),
+    transform::<filter::Config>("filter"),
     transform::<remap::Config>("remap"),
+    transform::<route::Config>("route"),
+    transform::<sample::Config>("sample"),
+    transform::<throttle::Config>("throttle"),
     sink::<blackhole::Config>("blackhole"),
     sink::<console::Config>("console"),
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
+    sink::<kafka::Config>("kafka"),
+    sink::<lumberjack::Config>("lumberjack"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
@@ -72,6 +82,11 @@ pub fn read_table_files(
 /// The settings of a source, where it is of type `office365`.
 pub fn office365_config(source: &dyn SourceConfig) -> Option<&office365::Config> {
     (source as &dyn Any).downcast_ref()
+}
+
+/// The settings of a sink, where it is of type `elasticsearch`.
+pub fn elasticsearch_config(sink: &dyn SinkConfig) -> Option<&elasticsearch::Config> {
+    (sink as &dyn Any).downcast_ref()
 }
 
 /// What a program that reads records from the source `office365` is compiled against.

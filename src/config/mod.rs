@@ -4,6 +4,7 @@
 //! to check. Nothing here opens anything but the configuration files.
 
 mod buffer;
+mod dead_letter;
 pub mod fault;
 mod interpolate;
 mod permissions;
@@ -21,18 +22,19 @@ use pipeline_core::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use self::{
-    fault::{Fault, SourceFile, Span, nearest},
-    secrets::{Backend, Secret},
-    tree::{Entry, Node, Table, Value},
-};
 pub use self::{
     buffer::{BufferConfig, BufferKind, WhenFull},
+    dead_letter::{DeadLetterConfig, WhenLettersFull},
     interpolate::Variables,
     permissions::too_open,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
     tree::Node as ConfigNode,
+};
+use self::{
+    fault::{Fault, SourceFile, Span, nearest},
+    secrets::{Backend, Secret},
+    tree::{Entry, Node, Table, Value},
 };
 
 /// What one configuration declares.
@@ -61,6 +63,8 @@ pub struct Global {
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
+    /// How dead letters are kept.
+    pub dead_letter: DeadLetterConfig,
     /// Where secrets are kept, each place under a name of its own: `SECRET[name.key]` in a string stands for what is
     /// kept there under `key`.
     pub secret: BTreeMap<String, Backend>,
@@ -73,6 +77,7 @@ impl Default for Global {
             api: None,
             metrics: None,
             shutdown_timeout: std::time::Duration::from_mins(1),
+            dead_letter: DeadLetterConfig::default(),
             secret: BTreeMap::new(),
         }
     }

@@ -70,6 +70,28 @@ pub mod byte_size {
     }
 }
 
+/// A part of a whole: a number above 0 and below 1.
+pub mod fraction {
+    use serde::{
+        Deserialize, Deserializer, Serializer,
+        de::{Error, Unexpected},
+    };
+
+    /// Reads `0.8`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let fraction = f64::deserialize(deserializer)?;
+        if fraction > 0.0 && fraction < 1.0 {
+            return Ok(fraction);
+        }
+        Err(D::Error::invalid_value(Unexpected::Float(fraction), &"a number above 0 and below 1"))
+    }
+
+    /// Writes `0.8`.
+    pub fn serialize<S: Serializer>(fraction: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(*fraction)
+    }
+}
+
 /// A [`byte_size`] that need not be given.
 pub mod optional_byte_size {
     use serde::Deserializer;
@@ -119,5 +141,51 @@ pub mod field_path {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(path)
+    }
+}
+
+/// The path of a field that need not be given: `"event.id"`.
+pub mod field_path_option {
+    use serde::{Deserializer, Serializer};
+    use vrl::path::OwnedValuePath;
+
+    /// Reads `"event.id"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<OwnedValuePath>, D::Error> {
+        super::field_path::deserialize(deserializer).map(Some)
+    }
+
+    /// Writes `"event.id"`.
+    pub fn serialize<S: Serializer>(
+        path: &Option<OwnedValuePath>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(path.as_ref().unwrap_or(&OwnedValuePath::root()))
+    }
+}
+
+/// The paths of fields that need not be given: `["event.id"]`.
+pub mod field_paths_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use vrl::path::OwnedValuePath;
+
+    #[derive(Deserialize, Serialize)]
+    struct FieldPath(#[serde(with = "super::field_path")] OwnedValuePath);
+
+    /// Reads `["event.id"]`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<OwnedValuePath>>, D::Error> {
+        let paths = Vec::<FieldPath>::deserialize(deserializer)?;
+        Ok(Some(paths.into_iter().map(|FieldPath(path)| path).collect()))
+    }
+
+    /// Writes `["event.id"]`.
+    pub fn serialize<S: Serializer>(
+        paths: &Option<Vec<OwnedValuePath>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().flatten().cloned().map(FieldPath))
     }
 }

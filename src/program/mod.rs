@@ -7,6 +7,7 @@
 
 mod builtin;
 mod compile;
+mod condition;
 mod functions;
 pub mod golden;
 mod run;
@@ -14,6 +15,7 @@ mod undo;
 
 pub use builtin::builtin;
 pub use compile::{CompileError, Place, Program, compile};
+pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
 pub use run::{Failure, FailureKind, Root, Runner};
 

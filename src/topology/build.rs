@@ -11,7 +11,7 @@ use std::{
 
 use pipeline_core::{
     BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, EdgeWatch, Inlet,
-    Outlet, RunMode, Sink, SinkContext, Source, SourceContext, edge,
+    Outlet, RunMode, Sink, SinkContext, Source, SourceContext, UNMATCHED_PORT, edge,
 };
 use tracing::warn;
 
@@ -19,7 +19,7 @@ use super::{
     check::{Checked, Node, PortRef},
     dead_letter_reader::DeadLetterReader,
     left_out::LeftOutReader,
-    stage::{Stage, Step},
+    stage::{Exit, Stage, Step},
 };
 use crate::{
     buffer::{self, Buffer, DiskBuffer, LeftBehind, MemoryBuffer},
@@ -148,8 +148,12 @@ impl<'a> Builder<'a> {
             dead_letter_readers: Vec::new(),
             left_out_readers: Vec::new(),
         };
-        let fused: Vec<usize> =
-            (0..nodes.len()).filter_map(|number| builder.next_in_chain(number)).collect();
+        let fused: Vec<usize> = nodes
+            .iter()
+            .enumerate()
+            .flat_map(|(node, it)| (0..it.outputs.len()).map(move |port| PortRef { node, port }))
+            .filter_map(|port| builder.next_step(port))
+            .collect();
         for (number, node) in nodes.iter().enumerate() {
             if node.declared.kind != ComponentKind::Source && !fused.contains(&number) {
                 let metrics = &builder.metrics[number];
@@ -165,15 +169,12 @@ impl<'a> Builder<'a> {
         builder
     }
 
-    /// The transform that can be fused behind transform `number`: the only reader of its default port, and fed by
-    /// nothing else.
-    fn next_in_chain(&self, number: usize) -> Option<usize> {
-        if self.nodes[number].declared.kind != ComponentKind::Transform {
+    /// The transform that can be fused behind a transform's port: its only reader, and fed by nothing else.
+    fn next_step(&self, port: PortRef) -> Option<usize> {
+        if self.nodes[port.node].declared.kind != ComponentKind::Transform {
             return None;
         }
-        let &[next] = self.readers.get(&PortRef { node: number, port: 0 })?.as_slice() else {
-            return None;
-        };
+        let &[next] = self.readers.get(&port)?.as_slice() else { return None };
         let next_node = &self.nodes[next];
         (next_node.declared.kind == ComponentKind::Transform && next_node.inputs.len() == 1)
             .then_some(next)
@@ -181,26 +182,41 @@ impl<'a> Builder<'a> {
 
     fn stage(&mut self, first: usize) -> Stage {
         let mut steps = Vec::new();
-        let mut current = Some(first);
-        while let Some(number) = current {
-            let next = self.next_in_chain(number);
-            let ports = self.nodes[number].outputs.len();
-            let outlets = (0..ports)
-                .map(|port| {
-                    if port == 0 && next.is_some() { None } else { Some(self.outlet(number, port)) }
-                })
-                .collect();
+        // The nodes of the steps: each comes after the one that feeds it.
+        let mut numbers = vec![first];
+        while let Some(&node) = numbers.get(steps.len()) {
+            let mut exits = Vec::new();
+            for port in 0..self.nodes[node].outputs.len() {
+                exits.push(match self.next_step(PortRef { node, port }) {
+                    Some(next) => {
+                        numbers.push(next);
+                        let writer = self.writer(node, port);
+                        Exit::Step { number: numbers.len() - 1, writer }
+                    }
+                    None if self.is_discarded(node, port) => Exit::Discard,
+                    None => Exit::Outlet(self.outlet(node, port)),
+                });
+            }
             let prepared =
-                self.nodes[number].prepared.as_ref().expect("a checked transform is prepared");
+                self.nodes[node].prepared.as_ref().expect("a checked transform is prepared");
             steps.push(Step {
-                id: self.nodes[number].declared.id.clone(),
+                id: self.nodes[node].declared.id.clone(),
                 factory: Arc::clone(&prepared.factory),
-                metrics: self.metrics[number].clone(),
-                outlets,
+                metrics: self.metrics[node].clone(),
+                exits,
             });
-            current = next;
         }
         Stage::new(steps, Arc::clone(&self.environment.clock), self.environment.workers_max)
+    }
+
+    fn is_discarded(&self, node: usize, port: usize) -> bool {
+        self.nodes[node].outputs[port].port == UNMATCHED_PORT
+            && !self.readers.contains_key(&PortRef { node, port })
+    }
+
+    /// The counters of what leaves by a port.
+    fn writer(&self, node: usize, port: usize) -> ComponentMetrics {
+        self.metrics[node].of_output(&self.nodes[node].outputs[port].port)
     }
 
     /// Where a port leads. What a `dropped` port lets out goes to the dead letters if nobody reads it.
@@ -215,7 +231,7 @@ impl<'a> Builder<'a> {
         }
         let outlets: Vec<Outlet> =
             readers.iter().map(|reader| self.outlets[reader].clone()).collect();
-        Outlet::fan_out(&outlets, &self.metrics[node])
+        Outlet::fan_out(&outlets, &self.writer(node, port))
     }
 
     fn left_out_edge(&mut self, node: usize) -> Outlet {

@@ -1,26 +1,36 @@
-//! A chain of transforms that runs as one: a batch passes all of its steps on one core, several batches pass side
-//! by side, and they leave in the order in which they came.
+//! Transforms that run as one: a batch passes all steps on one core, several batches pass side by side, and they leave
+//! in the order in which they came. The steps are a tree: each is fed by one port of an earlier step alone.
 
 use std::{num::NonZeroUsize, sync::Arc};
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use pipeline_core::{
-    Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Inlet, Outlet, OutletClosed, Outputs,
-    RunError, Shutdown, Transform, TransformFactory,
+    Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Inlet, Outcome, Outlet, OutletClosed,
+    Outputs, RunError, Shutdown, Transform, TransformFactory,
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
-/// One transform of the chain.
+/// One transform of the tree.
 pub(super) struct Step {
     pub(super) id: ComponentId,
     pub(super) factory: Arc<dyn TransformFactory>,
     pub(super) metrics: ComponentMetrics,
-    /// Where each port leads; the default port of all steps but the last leads to the next step instead.
-    pub(super) outlets: Vec<Option<Outlet>>,
+    /// Where each port leads.
+    pub(super) exits: Vec<Exit>,
 }
 
-/// A fused chain of transforms.
+/// Where what leaves by a port goes.
+pub(super) enum Exit {
+    /// To other tasks.
+    Outlet(Outlet),
+    /// To the step of this number, which comes later in the same stage. Counted as sent by `writer`.
+    Step { number: usize, writer: ComponentMetrics },
+    /// Nowhere: it is dropped on purpose.
+    Discard,
+}
+
+/// Fused transforms, the first of which is the root of the tree.
 pub(super) struct Stage {
     steps: Arc<[Step]>,
     clock: Arc<dyn Clock>,
@@ -28,10 +38,10 @@ pub(super) struct Stage {
     idle: Vec<Worker>,
 }
 
-/// One copy of every transform of the chain.
+/// One copy of every transform of the stage.
 type Worker = Vec<Box<dyn Transform>>;
 
-/// What left the chain for one batch: number of the step, number of its port, events.
+/// What left the stage for one batch: number of the step, number of its port, events.
 type Done = Vec<(usize, usize, Batch)>;
 
 impl Stage {
@@ -39,7 +49,7 @@ impl Stage {
         Stage { steps: steps.into(), clock, workers_max, idle: Vec::new() }
     }
 
-    /// The ids of the chain's transforms, joined.
+    /// The ids of the transforms, joined.
     pub(super) fn name(&self) -> String {
         self.steps.iter().map(|step| &*step.id).collect::<Vec<_>>().join(" + ")
     }
@@ -102,7 +112,7 @@ impl Stage {
         };
         self.idle.push(worker);
         for (step, port, batch) in done {
-            if let Some(outlet) = &self.steps[step].outlets[port] {
+            if let Exit::Outlet(outlet) = &self.steps[step].exits[port] {
                 outlet.send(batch).await?;
             }
         }
@@ -113,19 +123,29 @@ impl Stage {
 /// Takes a batch through all steps.
 fn pass(steps: &[Step], worker: &mut Worker, batch: Batch) -> Done {
     let mut done = Vec::new();
-    let mut current = batch;
+    let mut waiting: Vec<Batch> = steps.iter().map(|_| Batch::default()).collect();
+    waiting[0] = batch;
     for (number, (step, transform)) in steps.iter().zip(worker).enumerate() {
-        if number > 0 {
-            step.metrics.received(current.len(), current.byte_size());
+        let batch = std::mem::take(&mut waiting[number]);
+        if batch.is_empty() {
+            continue;
         }
-        let mut outputs = Outputs::new(step.outlets.len());
-        transform.transform(std::mem::take(&mut current), &mut outputs);
+        if number > 0 {
+            step.metrics.received(batch.len(), batch.byte_size());
+        }
+        let mut outputs = Outputs::new(step.exits.len());
+        transform.transform(batch, &mut outputs);
         for (port, batch) in outputs.into_batches().into_iter().enumerate() {
-            if step.outlets[port].is_some() {
-                done.push((number, port, batch));
-            } else {
-                step.metrics.sent(batch.len(), batch.byte_size());
-                current = batch;
+            match &step.exits[port] {
+                Exit::Outlet(_) => done.push((number, port, batch)),
+                Exit::Step { number, writer } => {
+                    writer.sent(batch.len(), batch.byte_size());
+                    waiting[*number] = batch;
+                }
+                Exit::Discard => {
+                    step.metrics.discarded_intentionally(batch.len());
+                    batch.settle(Outcome::Filtered);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("buffer", &["config", "storage"]),
     (
         "cli",
@@ -26,11 +26,12 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("config", &["keystore"]),
     ("convert", &[]),
     ("delivery", &["config"]),
+    ("kafka", &["delivery"]),
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
     ("program", &[]),
-    ("sinks", &["config", "delivery"]),
+    ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config", "storage"]),
     ("storage", &[]),
     ("transforms", &["config", "program"]),

@@ -17,7 +17,7 @@ use o365flow::{
 };
 use pipeline_core::ComponentKind;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::reference::{ROOT, Reference, join, read};
 
 /// Stands for every variable: the examples use them for GUIDs and secrets.
 const VARIABLE: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
@@ -27,10 +27,6 @@ const TAGGED: [(&str, &str, &[&str]); 1] = [("auth", "strategy", &["basic", "api
 
 /// What keeps secrets: the values of `type` in `[secret.NAME]`.
 const SECRET_BACKENDS: [&str; 4] = ["file", "directory", "exec", "keystore"];
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(ROOT).join(path)).expect("it is in the repository")
-}
 
 fn parse(text: &str) -> (Config, Vec<Fault>) {
     let file = Arc::new(SourceFile { path: "it.toml".into(), text: text.to_owned() });
@@ -45,103 +41,6 @@ fn shown(text: &str) -> Result<String, String> {
         Some(fault) => Err(fault.to_string()),
         None => Ok(format!("{:?} {settings:?}", config.global)),
     }
-}
-
-/// A line of `config/reference.toml` that sets an option.
-struct Line {
-    number: usize,
-    /// The table it stands in.
-    table: String,
-    key: String,
-    assignment: String,
-    /// It is a comment, because the option is not set by default.
-    is_comment: bool,
-    /// It has no default.
-    is_required: bool,
-    /// What is said right above it.
-    text: String,
-}
-
-/// The reference without its comments: what it sets, and what it says of each option.
-struct Reference {
-    lines: Vec<String>,
-    settings: Vec<Line>,
-    /// The tables that are options themselves, with what is said of them.
-    tables: BTreeMap<String, String>,
-}
-
-impl Reference {
-    fn read() -> Reference {
-        let text = read("config/reference.toml");
-        let mut reference =
-            Reference { lines: Vec::new(), settings: Vec::new(), tables: BTreeMap::new() };
-        let (mut table, mut in_comment, mut said) = (String::new(), false, String::new());
-        for (number, line) in text.lines().enumerate() {
-            let bare = line.strip_prefix('#').unwrap_or(line);
-            let (mut kept, mut text) = (line.to_owned(), String::new());
-            if bare.starts_with('[') {
-                bare.trim_matches(['[', ']']).clone_into(&mut table);
-                in_comment = bare != line;
-                bare.clone_into(&mut kept);
-                reference.tables.insert(table.clone(), std::mem::take(&mut said));
-            } else if bare.starts_with(|first: char| first.is_ascii_lowercase()) {
-                let (key, _) = bare.split_once(" = ").expect("an option has a value");
-                kept = if in_comment { bare.to_owned() } else { kept };
-                reference.settings.push(Line {
-                    number,
-                    table: table.clone(),
-                    key: key.to_owned(),
-                    assignment: bare.to_owned(),
-                    is_comment: bare != line && !in_comment,
-                    is_required: bare.ends_with("# required"),
-                    text: std::mem::take(&mut said),
-                });
-            } else if let Some(comment) = line.strip_prefix("# ") {
-                format!("{said} {comment}").trim().clone_into(&mut text);
-            }
-            said = text;
-            reference.lines.push(kept);
-        }
-        // Every component has these two, and no field of its settings.
-        reference.settings.retain(|line| {
-            depth(&line.table) != 2 || !matches!(line.key.as_str(), "type" | "inputs")
-        });
-        reference.tables.retain(|table, _| depth(table) != 2);
-        reference
-    }
-
-    /// The reference with one line replaced. Where a comment becomes an option, the option's other line goes.
-    fn with(&self, line: &Line, replacement: &str) -> String {
-        let other = |other: &&Line| other.table == line.table && other.key == line.key;
-        let mut lines = self.lines.clone();
-        for same in self.settings.iter().filter(other).filter(|same| !same.is_comment) {
-            lines[same.number] = String::new();
-        }
-        replacement.clone_into(&mut lines[line.number]);
-        lines.join("\n")
-    }
-
-    /// The options, as dotted names.
-    fn options(&self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = self.tables.keys().cloned().collect();
-        for line in &self.settings {
-            let name = join(&line.table, &line.key);
-            let value: toml::Table = line.assignment.parse().expect("it is TOML");
-            if let Some(toml::Value::Table(inner)) = value.get(&line.key) {
-                names.extend(inner.keys().map(|key| join(&name, key)));
-            }
-            names.insert(name);
-        }
-        names
-    }
-}
-
-fn depth(table: &str) -> usize {
-    table.split('.').filter(|part| !part.is_empty()).count()
-}
-
-fn join(table: &str, key: &str) -> String {
-    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
 /// What the program answers to an option that cannot be: the names of those that can.

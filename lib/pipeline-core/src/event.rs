@@ -145,6 +145,12 @@ impl Event {
         std::mem::replace(&mut self.value, Value::Object(vrl::value::ObjectMap::new()))
     }
 
+    /// Lets `observer` learn what became of the event, see [`EventAck::observed`].
+    pub fn observe(&mut self, observer: impl FnOnce(Outcome) + Send + Sync + 'static) {
+        let ack = std::mem::replace(&mut self.ack, EventAck::unattended());
+        self.ack = ack.observed(observer);
+    }
+
     /// Says what became of the event.
     pub fn settle(self, outcome: Outcome) {
         self.ack.settle(outcome);

@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::ComponentId;
+use crate::{ComponentId, DEFAULT_PORT};
 
 /// What a component is; the value of the label `component_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +106,21 @@ impl ComponentMetrics {
         ComponentMetrics {
             buffered_events: Gauge::noop(),
             buffered_bytes: Gauge::noop(),
+            ..self.clone()
+        }
+    }
+
+    /// The same counters, of which those of what was sent have the label `output`: for a port that has a name.
+    #[must_use]
+    pub fn of_output(&self, port: &str) -> ComponentMetrics {
+        if port == DEFAULT_PORT {
+            return self.clone();
+        }
+        let [id, kind, of_type] = self.labels.clone();
+        let labels = [id, kind, of_type, ("output", port.to_owned())];
+        ComponentMetrics {
+            sent_events: counter!("component_sent_events_total", &labels),
+            sent_bytes: counter!("component_sent_event_bytes_total", &labels),
             ..self.clone()
         }
     }

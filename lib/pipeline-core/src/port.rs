@@ -11,6 +11,9 @@ pub const DEFAULT_PORT: &str = "";
 /// Name of the output by which a transform lets go of events that it could not process.
 pub const DROPPED_PORT: &str = "dropped";
 
+/// Name of the output for events that belong to none of the others. Where nothing reads it, they are dropped on purpose.
+pub const UNMATCHED_PORT: &str = "_unmatched";
+
 /// The kinds of an event's content and metadata, as VRL's compiler knows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {

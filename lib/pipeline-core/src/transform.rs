@@ -1,5 +1,5 @@
-//! A transform takes batches and lets events out by its ports. It keeps nothing between two batches, so that
-//! several copies of it can work side by side and neighbours can be fused.
+//! A transform takes batches and lets events out by its ports. Several copies of it work side by side, and neighbours
+//! are fused; so what a transform keeps between two batches, its copies share.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -10,6 +10,11 @@ pub trait TransformConfig: Send + Sync + std::fmt::Debug {
     /// Names of the ports besides the default one. Known without compiling, so that a graph can be drawn even
     /// when a program does not compile.
     fn ports(&self) -> Vec<String>;
+
+    /// Whether events leave by a port that needs no naming. It is then number 0, before the named ones.
+    fn has_default_port(&self) -> bool {
+        true
+    }
 
     /// Checks the configuration against what arrives, and makes the transform ready. All problems at once.
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>>;
@@ -27,7 +32,7 @@ pub struct TransformContext<'a> {
 
 /// A transform that was checked, with all it will ever need.
 pub struct Prepared {
-    /// The outputs in the order of their port numbers: the default one first.
+    /// The outputs in the order of their port numbers: the default one first, if there is one.
     pub outputs: Vec<Output>,
     /// Makes the workers.
     pub factory: Arc<dyn TransformFactory>,
@@ -58,7 +63,7 @@ impl Outputs {
         Outputs((0..ports).map(|_| Vec::new()).collect())
     }
 
-    /// Lets an event out by the port with this number, 0 being the default one.
+    /// Lets an event out by the port with this number, 0 being the first one.
     pub fn push(&mut self, port: usize, event: Event) {
         self.0[port].push(event);
     }

@@ -21,6 +21,8 @@ pub enum Place {
     File(PathBuf),
     /// In an option `source` of the configuration; lines count from the start of the option's text.
     Inline,
+    /// In the option of this name; lines count likewise.
+    Option(String),
 }
 
 impl fmt::Display for Place {
@@ -28,6 +30,7 @@ impl fmt::Display for Place {
         match self {
             Place::File(path) => path.display().fmt(formatter),
             Place::Inline => formatter.write_str("source"),
+            Place::Option(name) => formatter.write_str(name),
         }
     }
 }
@@ -38,7 +41,7 @@ impl Place {
         let line = source.get(..offset).unwrap_or(source).matches('\n').count() + 1;
         match self {
             Place::File(path) => format!("{}:{line}", path.display()),
-            Place::Inline => format!("source line {line}"),
+            Place::Inline | Place::Option(_) => format!("{self} line {line}"),
         }
     }
 }
@@ -98,8 +101,18 @@ pub struct CompileError {
 /// # Errors
 /// All that is wrong with the program, as VRL says it.
 pub fn compile(source: &str, place: &Place, input: &Schema) -> Result<Program, CompileError> {
+    compile_configured(source, place, input, CompileConfig::default())
+}
+
+/// Compiles as [`compile`] does, with limits on what the program may do.
+pub(super) fn compile_configured(
+    source: &str,
+    place: &Place,
+    input: &Schema,
+    config: CompileConfig,
+) -> Result<Program, CompileError> {
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
-    let compiled = compile_with_external(source, &functions(), &external, CompileConfig::default());
+    let compiled = compile_with_external(source, &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =
         compiled.map_err(|findings| describe(source, place, findings))?;
     let Some(output) = output(&program, input) else {

@@ -8,7 +8,7 @@ use pipeline_core::Event;
 use tokio::time::Instant;
 use vrl::{
     compiler::{
-        ExpressionError, TimeZone,
+        ExpressionError, Target, TimeZone,
         runtime::{ExecutionControl, Runtime, Terminate},
     },
     diagnostic::DiagnosticMessage,
@@ -79,25 +79,29 @@ impl Runner {
     /// # Errors
     /// The run did not end well; `event` is what it was before.
     pub fn run(&mut self, event: &mut Event) -> Result<Root, Failure> {
+        let mut undo = std::mem::take(&mut self.undo);
+        let ended = self.resolve(&mut Recorded { event, undo: &mut undo });
+        let root = ended.and_then(|_| root(event));
+        match &root {
+            Ok(_) => undo.clear(),
+            Err(_) => undo.apply(event),
+        }
+        self.undo = undo;
+        root
+    }
+
+    /// Runs the program on `target`, and gives the value of its last expression.
+    pub(super) fn resolve(&mut self, target: &mut dyn Target) -> Result<Value, Failure> {
         let mut deadline =
             Deadline { timeout: self.timeout, started: None, steps_left: STEPS_PER_LOOK };
-        let mut target = Recorded { event, undo: &mut self.undo };
         let ended = self.runtime.resolve_with_control(
-            &mut target,
+            target,
             &self.program.compiled,
             &self.timezone,
             &mut deadline,
         );
         self.runtime.clear();
-        let root = match ended {
-            Ok(_) => root(event),
-            Err(end) => Err(self.failure(end)),
-        };
-        match &root {
-            Ok(_) => self.undo.clear(),
-            Err(_) => self.undo.apply(event),
-        }
-        root
+        ended.map_err(|end| self.failure(end))
     }
 
     fn failure(&self, end: Terminate) -> Failure {

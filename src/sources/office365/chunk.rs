@@ -225,6 +225,11 @@ fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
     Ok((id, value))
 }
 
+/// The event of a record that once was bad, if it is one that can be sent.
+pub(super) fn read_again(record: &[u8], record_path: &OwnedValuePath) -> Option<Value> {
+    parse(record).ok().map(|(_, value)| mount(value, record_path))
+}
+
 fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<Cow<'a, str>, String> {
     let value = fields.get(name).ok_or_else(|| format!("record has no `{name}`"))?;
     // Nothing is lost here: what was read from JSON is UTF-8.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, io, path::Path};
 
 use pipeline_core::{
     ComponentId, ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem,
-    Schema, SinkConfig, SourceConfig, TransformConfig, TransformContext,
+    Schema, SinkConfig, SourceConfig, TransformConfig, TransformContext, UNMATCHED_PORT,
 };
 use vrl::value::Kind;
 
@@ -106,7 +106,8 @@ fn port_names(declared: &Declared) -> Vec<String> {
             source.outputs().into_iter().map(|output| output.port).collect()
         }
         Some(Settings::Transform(transform)) => {
-            std::iter::once(DEFAULT_PORT.to_owned()).chain(transform.ports()).collect()
+            let default = transform.has_default_port().then(|| DEFAULT_PORT.to_owned());
+            default.into_iter().chain(transform.ports()).collect()
         }
         Some(Settings::Sink(_)) | None => Vec::new(),
     }
@@ -176,14 +177,15 @@ impl Checker<'_> {
         if let Some(port) = ports[node].iter().position(|known| known == port) {
             Ok(Some(PortRef { node, port }))
         } else {
-            let named: Vec<String> = ports[node]
+            let named = ports[node]
                 .iter()
                 .filter(|port| !port.is_empty())
-                .map(|port| format!("{id}.{port}"))
-                .collect();
+                .map(|port| format!("{id}.{port}"));
+            let default = ports[node].iter().any(String::is_empty).then(|| id.to_owned());
+            let all: Vec<String> = default.into_iter().chain(named).collect();
             Err((
                 format!("there is no output `{name}`"),
-                format!("its outputs are: {}", [vec![id.to_owned()], named].concat().join(", ")),
+                format!("its outputs are: {}", all.join(", ")),
             ))
         }
     }
@@ -232,6 +234,15 @@ impl Checker<'_> {
                 }
                 let id = &self.components[node].id;
                 let output = if name.is_empty() { id.to_string() } else { format!("{id}.{name}") };
+                if name == UNMATCHED_PORT {
+                    let message = format!("nothing reads `{output}`: its events are dropped");
+                    let fix = format!(
+                        "add `\"{output}\"` to the inputs of a sink, or set `reroute_unmatched = false`"
+                    );
+                    let warning = Problem::at("", message).fix(fix);
+                    self.warnings.push(self.components[node].fault(warning));
+                    continue;
+                }
                 let problem = Problem::at(
                     "",
                     format!("nothing reads `{output}`: its events have nowhere to go"),
@@ -271,6 +282,7 @@ impl Checker<'_> {
             }
             Some(Settings::Sink(sink)) => {
                 self.check_needs(node, sink.as_ref(), &schemas);
+                self.check_hopes(node, sink.as_ref(), &schemas);
                 (Vec::new(), None)
             }
             None => (Vec::new(), None),
@@ -299,6 +311,25 @@ impl Checker<'_> {
                     self.report(node, problem);
                 }
                 (Vec::new(), None)
+            }
+        }
+    }
+
+    /// Warns of fields that a sink should have and need not.
+    fn check_hopes(&mut self, node: usize, sink: &dyn SinkConfig, schemas: &[(PortRef, Schema)]) {
+        for hope in sink.hopes() {
+            for (input, schema) in schemas {
+                if hope.fit(&schema.event) == Fit::Always {
+                    continue;
+                }
+                let (feeder, path) = (&self.components[input.node].id, &hope.path);
+                let message = format!(
+                    "not every event of `{feeder}` has `{path}` as {}, which whoever receives them makes up then",
+                    wanted(&hope)
+                );
+                let warning =
+                    Problem::at(hope.option, message).fix(format!("set `.{path}` in a remap"));
+                self.warnings.push(self.components[node].fault(warning));
             }
         }
     }

@@ -13,7 +13,7 @@ use vrl::{path::parse_value_path, value::kind::Collection};
 use super::*;
 use crate::{
     config::{self, RegistryEntry, Settings, fault::SourceFile},
-    transforms::remap,
+    transforms::{remap, route},
 };
 
 /// A source whose events have an `Id`.
@@ -74,6 +74,14 @@ const REGISTRY: &[RegistryEntry] = &[
         kind: ComponentKind::Transform,
         read: |node, faults| {
             config::read_settings::<remap::Config>(node, faults)
+                .map(|config| Settings::Transform(Box::new(config)))
+        },
+    },
+    RegistryEntry {
+        name: "route",
+        kind: ComponentKind::Transform,
+        read: |node, faults| {
+            config::read_settings::<route::ExclusiveConfig>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
         },
     },
@@ -267,4 +275,75 @@ fn a_topology_needs_a_source_and_a_sink() {
         error: the configuration has no sink
           fix: add a table `[sinks.name]`"#]],
     );
+}
+
+const ROUTED: &str = r#"
+[sources.ids]
+type = "ids"
+[transforms.by]
+type = "route"
+inputs = ["ids"]
+[[transforms.by.routes]]
+name = "one"
+condition = ".Count == 1"
+[transforms.ecs]
+type = "remap"
+inputs = ["by.one"]
+source = ".event.id = .Id"
+[sinks.out]
+type = "keyed"
+inputs = ["ecs"]
+"#;
+
+#[test]
+fn a_route_has_its_ports_and_no_default_one() {
+    check_text(
+        ROUTED,
+        expect![[r#"
+        warning: t.toml:4:13: transform `by`: nothing reads `by._unmatched`: its events are dropped
+          fix: add `"by._unmatched"` to the inputs of a sink, or set `reroute_unmatched = false`"#]],
+    );
+    check_text(
+        &ROUTED.replace("by.one", "by"),
+        expect![[r#"
+        error: t.toml:12:11: transform `ecs`: there is no output `by`
+          fix: its outputs are: by.one, by._unmatched, by.dropped
+        error: t.toml:4:13: transform `by`: nothing reads `by.one`: its events have nowhere to go
+          fix: add `"by.one"` to the inputs of a sink"#]],
+    );
+    check_text(
+        &ROUTED.replace("by.one", "by.two"),
+        expect![[r#"
+        error: t.toml:12:11: transform `ecs`: there is no output `by.two`
+          fix: its outputs are: by.one, by._unmatched, by.dropped
+        error: t.toml:4:13: transform `by`: nothing reads `by.one`: its events have nowhere to go
+          fix: add `"by.one"` to the inputs of a sink"#]],
+    );
+    check_text(
+        &ROUTED.replace(
+            "[[transforms.by.routes]]",
+            "reroute_unmatched = false\n[[transforms.by.routes]]",
+        ),
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_condition_that_is_wrong_is_told_at_its_line() {
+    check_text(
+        &ROUTED.replace("\".Count == 1\"", "\".Count\""),
+        expect![[r#"
+        error: t.toml:9:1: transform `by`: routes.0.condition: the condition gives integer, not true or false
+            its last expression is its answer, as in `.Workload == "Exchange"`"#]],
+    );
+    check_text(&ROUTED.replace("\".Count == 1\"", "\"\\n.Count = 1\\ntrue\""), expect![[r#"
+        error: t.toml:9:1: transform `by`: routes.0.condition line 2: mutation of read-only value (E315)
+            error[E315]: mutation of read-only value
+              ┌─ routes.0.condition:2:1
+              │
+            2 │ .Count = 1
+              │ ^^^^^^^^ mutation of read-only value
+              │
+              = see language documentation at https://vrl.dev
+              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]]);
 }

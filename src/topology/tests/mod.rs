@@ -4,6 +4,7 @@ mod accounting;
 mod buffers;
 mod endings;
 mod flow;
+mod ports;
 mod rig;
 mod script;
 mod steps;

@@ -84,6 +84,8 @@ pub(super) struct Played {
     pub(super) result: Result<(), String>,
     pub(super) observed: Arc<Observed>,
     pub(super) took: Duration,
+    /// The transforms of each stage.
+    pub(super) stages: Vec<String>,
     scrape: String,
 }
 
@@ -120,13 +122,14 @@ impl Play {
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
         };
-        let (result, took) = metrics::with_local_recorder(&recorder, || {
+        let (result, took, stages) = metrics::with_local_recorder(&recorder, || {
             runtime.block_on(async {
                 let topology = build(text, &environment).await;
+                let stages = topology.stages.iter().map(|(stage, _)| stage.name()).collect();
                 let (start, shutdown) = (Instant::now(), Shutdown::new());
                 let running = async {
                     let result = run(topology, shutdown.clone(), DRAIN_TIMEOUT).await;
-                    (result, start.elapsed())
+                    (result, start.elapsed(), stages)
                 };
                 tokio::join!(running, direct(&shutdown, &observed)).0
             })
@@ -137,7 +140,7 @@ impl Play {
             observed.settle(&source, number, fates);
         }
         let result = result.map_err(|error| chain(&error));
-        Played { result, observed, took, scrape: handle.render() }
+        Played { result, observed, took, stages, scrape: handle.render() }
     }
 }
 
@@ -183,11 +186,22 @@ impl Played {
         self.sum(&format!("component_{what}_events_total"), id)
     }
 
+    /// What a component has sent by a port with a name.
+    pub(super) fn sent_by(&self, id: &str, port: &str) -> u64 {
+        self.sum_of("component_sent_events_total", id, &format!("output=\"{port}\""))
+    }
+
     /// The sum of a component's counters of this name.
     pub(super) fn sum(&self, name: &str, id: &str) -> u64 {
+        self.sum_of(name, id, "")
+    }
+
+    /// The sum of those with the label `label`.
+    fn sum_of(&self, name: &str, id: &str, label: &str) -> u64 {
         let own = |line: &&str| {
             line.starts_with(&format!("{name}{{"))
                 && line.contains(&format!("component_id=\"{id}\""))
+                && line.contains(label)
         };
         let value =
             |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{RegistryEntry, Settings, read_settings},
-    transforms::remap,
+    transforms::{dedupe, remap, route},
 };
 
 /// What became of one batch of a source, and how many dead letters there were when that was known.
@@ -114,6 +114,22 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
         kind: ComponentKind::Transform,
         read: |node, faults| {
             read_settings::<remap::Config>(node, faults)
+                .map(|config| Settings::Transform(Box::new(config)))
+        },
+    },
+    RegistryEntry {
+        name: "route",
+        kind: ComponentKind::Transform,
+        read: |node, faults| {
+            read_settings::<route::Config>(node, faults)
+                .map(|config| Settings::Transform(Box::new(config)))
+        },
+    },
+    RegistryEntry {
+        name: "dedupe",
+        kind: ComponentKind::Transform,
+        read: |node, faults| {
+            read_settings::<dedupe::Config>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
         },
     },

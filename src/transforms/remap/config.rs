@@ -11,15 +11,12 @@ use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
 };
 use serde::{Deserialize, Serialize};
-use vrl::{
-    owned_value_path,
-    value::{Kind, kind::Collection},
-};
 
 use super::{Fate, Policy, Remap};
 use crate::{
     config::units,
-    program::{self, CompileError, Place, Program},
+    program::{self, Place, Program},
+    transforms::dropping::{dropped_output, problem},
 };
 
 /// A VRL program applied to every event. Give `file` or `source`.
@@ -119,7 +116,7 @@ impl Config {
         }
         let mut outputs = vec![Output::main(main)];
         if self.drop_on_error {
-            outputs.push(Output::named(DROPPED_PORT, dropped(input.clone())));
+            outputs.push(dropped_output(input));
         }
         outputs
     }
@@ -131,18 +128,4 @@ fn read(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> io::Res
         (Err(error), Some(text)) if error.kind() == io::ErrorKind::NotFound => Ok(text.to_owned()),
         (outcome, _) => outcome,
     }
-}
-
-/// What leaves by the port `dropped`: what came in, with the reason in its metadata.
-fn dropped(mut input: Schema) -> Schema {
-    let why = Collection::empty()
-        .with_known("component_id", Kind::bytes())
-        .with_known("message", Kind::bytes())
-        .with_known("reason", Kind::bytes());
-    input.metadata.set_at_path(&owned_value_path!("dropped"), Kind::object(why));
-    input
-}
-
-fn problem(key: &str, error: CompileError) -> Problem {
-    Problem::at(key, error.message).detail(error.diagnostic)
 }

@@ -23,17 +23,13 @@ mod config;
 use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
-    Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Event, Outcome, Outputs, Transform,
-    TransformFactory,
+    Batch, Clock, ComponentId, ComponentMetrics, Event, Outputs, Transform, TransformFactory,
 };
-use tracing::warn;
-use vrl::{
-    path::OwnedValuePath,
-    value::{ObjectMap, Value},
-};
+use vrl::value::Value;
 
 pub use config::Config;
 
+use super::dropping::Dropping;
 use crate::program::{Failure, FailureKind, Program, Root, Runner};
 
 /// Number of the default port.
@@ -68,25 +64,19 @@ enum Fate {
 impl TransformFactory for Remap {
     fn worker(&self, metrics: &ComponentMetrics, _clock: &Arc<dyn Clock>) -> Box<dyn Transform> {
         Box::new(Worker {
-            id: Arc::clone(&self.id),
             runner: Runner::new(Arc::clone(&self.program), self.timeout),
             policy: self.policy,
+            dropping: Dropping::new(&self.id, metrics),
             metrics: metrics.clone(),
-            complained: false,
-            dropped: OwnedValuePath::single_field("dropped"),
         })
     }
 }
 
 struct Worker {
-    id: ComponentId,
     runner: Runner,
     policy: Policy,
+    dropping: Dropping,
     metrics: ComponentMetrics,
-    /// Whether a failure was logged: the first one is, the rest are counted.
-    complained: bool,
-    /// Where in the metadata the reason goes.
-    dropped: OwnedValuePath,
 }
 
 impl Transform for Worker {
@@ -112,44 +102,20 @@ impl Worker {
     }
 
     fn fail(&mut self, mut event: Event, failure: Failure, outputs: &mut Outputs) {
-        let (reason, error_type) = match failure.kind {
-            FailureKind::Abort => return self.abort(event, outputs),
-            FailureKind::Error => ("error", "conversion_failed"),
-            FailureKind::Timeout => ("timeout", "timed_out"),
-        };
-        self.count_error(error_type);
+        if failure.kind == FailureKind::Abort {
+            match self.policy.on_abort {
+                Fate::Pass => outputs.push(MAIN, event),
+                Fate::Drop => self.dropping.filter(event),
+            }
+            return;
+        }
+        self.dropping.count(&failure);
         match self.policy.on_error {
             Fate::Pass => outputs.push(MAIN, event),
             Fate::Drop => {
-                let why = [
-                    ("component_id", Value::from(&*self.id)),
-                    ("reason", Value::from(reason)),
-                    ("message", Value::from(failure.message)),
-                ];
-                let why: ObjectMap =
-                    why.into_iter().map(|(key, value)| (key.into(), value)).collect();
-                event.set_metadata(&self.dropped, Value::Object(why));
+                self.dropping.note(&mut event, failure);
                 outputs.push(DROPPED, event);
             }
-        }
-    }
-
-    fn abort(&self, event: Event, outputs: &mut Outputs) {
-        match self.policy.on_abort {
-            Fate::Pass => outputs.push(MAIN, event),
-            Fate::Drop => {
-                self.metrics.discarded_intentionally(1);
-                event.settle(Outcome::Filtered);
-            }
-        }
-    }
-
-    fn count_error(&mut self, error_type: &'static str) {
-        self.metrics.error(error_type, ErrorStage::Processing);
-        if !self.complained {
-            self.complained = true;
-            // Without the message, which can quote the record.
-            warn!(component_id = %self.id, error_type, "the program failed on an event; more will only be counted");
         }
     }
 }

@@ -1,11 +1,12 @@
 use std::{io, path::Path};
 
 use expect_test::{Expect, expect};
+use pipeline_core::Outcome;
 use pipeline_core::{
     ComponentKind, Fit, Need, Prepared, Problem, TransformConfig, TransformContext,
     testing::{self, ManualClock},
 };
-use vrl::value::Kind;
+use vrl::{path::OwnedValuePath, value::Kind};
 
 use super::*;
 use crate::program::tests::record_schema;

@@ -78,19 +78,39 @@ pub struct AckGroup(Arc<Group>);
 struct Group {
     /// The worst outcome said so far of each event; 0 while nothing was said.
     worst: Box<[AtomicU8]>,
-    report: Option<oneshot::Sender<Fates>>,
+    report: Option<Report>,
+}
+
+/// Whom a group tells what became of its events.
+enum Report {
+    /// The source that made it.
+    Source(oneshot::Sender<Fates>),
+    /// An observer of the one event in it, and then the event's acknowledgement as it was before.
+    Observer(Box<dyn FnOnce(Outcome) + Send + Sync>, EventAck),
+}
+
+impl std::fmt::Debug for Report {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Report::Source(_) => "Source",
+            Report::Observer(..) => "Observer",
+        })
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let fates = self
-            .worst
-            .iter()
-            .map(|code| Outcome::from_code(code.load(Ordering::Acquire)))
-            .collect();
-        if let Some(report) = self.report.take() {
+        let mut outcomes =
+            self.worst.iter().map(|code| Outcome::from_code(code.load(Ordering::Acquire)));
+        match self.report.take() {
             // A source that no longer waits has ended, and will send the events again when it is back.
-            drop(report.send(Fates(fates)));
+            Some(Report::Source(report)) => drop(report.send(Fates(outcomes.collect()))),
+            Some(Report::Observer(observer, ack)) => {
+                let outcome = outcomes.next().unwrap_or(Outcome::Errored);
+                observer(outcome);
+                ack.settle(outcome);
+            }
+            None => {}
         }
     }
 }
@@ -100,7 +120,8 @@ impl AckGroup {
     pub fn new(events: usize) -> (AckGroup, Receipt) {
         let (report, receipt) = oneshot::channel();
         let worst = (0..events).map(|_| AtomicU8::new(0)).collect();
-        (AckGroup(Arc::new(Group { worst, report: Some(report) })), Receipt(receipt))
+        let report = Some(Report::Source(report));
+        (AckGroup(Arc::new(Group { worst, report })), Receipt(receipt))
     }
 
     /// The acknowledgement of event number `index` of the group. An event whose acknowledgement is never made
@@ -131,6 +152,16 @@ impl EventAck {
     /// An acknowledgement that nobody waits for, for events that no source can send again (tests, previews).
     pub fn unattended() -> EventAck {
         EventAck { group: None, index: 0 }
+    }
+
+    /// The same acknowledgement, of which `observer` learns what became of this copy of the event and of all copies
+    /// that are made of it from here on: once, and before the source can.
+    ///
+    /// The observer is called by whoever settles the last copy: it must be quick, and must not panic.
+    pub fn observed(self, observer: impl FnOnce(Outcome) + Send + Sync + 'static) -> EventAck {
+        let report = Some(Report::Observer(Box::new(observer), self));
+        let group = Group { worst: Box::new([AtomicU8::new(0)]), report };
+        EventAck { group: Some(Arc::new(group)), index: 0 }
     }
 
     /// Says what became of this copy of the event.

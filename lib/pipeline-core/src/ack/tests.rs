@@ -52,6 +52,45 @@ fn of_two_copies_the_worse_counts() {
 }
 
 #[test]
+fn an_observer_learns_the_worst_before_the_source_does() {
+    for first in Outcome::ALL {
+        for second in Outcome::ALL {
+            let seen = Arc::new(AtomicU8::new(0));
+            let (group, mut receipt) = AckGroup::new(1);
+            let told = Arc::clone(&seen);
+            let ack = group.ack(0).observed(move |outcome| {
+                told.fetch_add(outcome as u8, Ordering::SeqCst);
+            });
+            drop(group);
+            let copy = ack.clone();
+            ack.settle(first);
+            assert_eq!((&mut receipt).now_or_never(), None);
+            assert_eq!(seen.load(Ordering::SeqCst), 0);
+            copy.settle(second);
+            assert_eq!(seen.load(Ordering::SeqCst), first.max(second) as u8, "it is told once");
+            let fates = receipt.now_or_never().expect("all shares are gone");
+            assert_eq!(fates.outcomes(), [first.max(second)]);
+        }
+    }
+}
+
+#[test]
+fn an_observed_share_that_is_dropped_has_not_delivered() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let outcome = fate(|ack| drop(ack.observed(move |outcome| told.send(outcome).expect("heard"))));
+    assert_eq!((outcome, heard.recv()), (Outcome::Errored, Ok(Outcome::Errored)));
+}
+
+#[test]
+fn what_an_observer_learns_is_one_of_several_words_on_the_event() {
+    let outcome = fate(|ack| {
+        ack.clone().settle(Outcome::Errored);
+        ack.observed(|outcome| assert_eq!(outcome, Outcome::Delivered)).settle(Outcome::Delivered);
+    });
+    assert_eq!(outcome, Outcome::Errored);
+}
+
+#[test]
 fn an_event_never_handed_out_has_not_arrived() {
     let (group, receipt) = AckGroup::new(2);
     group.ack(1).settle(Outcome::Delivered);

@@ -39,11 +39,20 @@ pub struct FeedRow(i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobRow(i64);
 
+/// No blob has a number that large.
+const REJECTED_BIT: i64 = 1 << 62;
+
 impl BlobRow {
     /// What stands for the blob at records of it that were filtered out, where it stands itself at delivered ones.
     #[must_use]
     pub fn filtered(self) -> BlobRow {
         BlobRow(-self.0)
+    }
+
+    /// What stands for the blob at records of it that a sink has rejected, and that are in its dead letters.
+    #[must_use]
+    pub fn rejected(self) -> BlobRow {
+        BlobRow(self.0 | REJECTED_BIT)
     }
 }
 
@@ -300,7 +309,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// The feed's blobs in numbers.
     fn status(&self, feed: FeedRow) -> BoxFuture<'_, Result<FeedStatus, LedgerError>>;
 
-    /// Remembers records of `blob` as delivered, or as filtered out: see [`BlobRow::filtered`].
+    /// Remembers records of `blob` as delivered, as filtered out or as rejected: see [`BlobRow::filtered`] and
+    /// [`BlobRow::rejected`].
     fn add_seen(
         &self,
         tenant: TenantRow,
