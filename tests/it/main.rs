@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod elasticsearch;
+mod file_source;
 mod keystore;
 mod kill;
 mod metrics;
