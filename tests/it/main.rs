@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod elasticsearch;
+mod file_source;
 mod kafka;
 mod keystore;
 mod kill;

@@ -51,7 +51,8 @@ fn wherever_bytes_are_flipped_what_was_not_hit_arrives() {
             let held = store.size().events;
             let (_, numbers, mut lost) = read_all(&mut store);
             lost.add(take(&mut store, &Turn::default()).lost);
-            let is_hit = |batch: usize| flips.iter().any(|at| pages[batch].contains(&(at / PAGE_BYTES)));
+            let is_hit =
+                |batch: usize| flips.iter().any(|at| pages[batch].contains(&(at / PAGE_BYTES)));
             for batch in 3..batches {
                 let has = numbers.contains(&(batch * 10));
                 assert!(has || is_hit(batch), "{flips:?}: batch {batch} was not hit and is gone");
@@ -61,8 +62,12 @@ fn wherever_bytes_are_flipped_what_was_not_hit_arrives() {
             sorted.dedup();
             assert_eq!(sorted.len(), count, "{flips:?}: some arrived twice");
             assert!(numbers.iter().all(|number| *number < batches * 10));
-            let missing = (batches - 3) * 10 - numbers.iter().filter(|number| **number >= 30).count();
-            assert!(lost.events as usize == missing || numbers.len() as u64 == held, "{flips:?}: {missing} are missing, {lost:?} were told");
+            let missing =
+                (batches - 3) * 10 - numbers.iter().filter(|number| **number >= 30).count();
+            assert!(
+                lost.events as usize == missing || numbers.len() as u64 == held,
+                "{flips:?}: {missing} are missing, {lost:?} were told"
+            );
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use pipeline_core::{AckGroup, Batch, ComponentKind, ComponentMetrics, Event, Origin, Receipt, testing};
+use pipeline_core::{
+    AckGroup, Batch, ComponentKind, ComponentMetrics, Event, Origin, Receipt, testing,
+};
 use vrl::value::{ObjectMap, Value};
 
 use crate::buffer::{codec, store::Packed};
@@ -28,7 +30,11 @@ pub(super) fn events(first: usize, count: usize, fill: usize) -> (Batch, Receipt
 
 /// The number of an event.
 pub(super) fn number(event: &Event) -> usize {
-    let number = event.value().get(vrl::path!("number")).and_then(Value::as_integer).expect("it has a number");
+    let number = event
+        .value()
+        .get(vrl::path!("number"))
+        .and_then(Value::as_integer)
+        .expect("it has a number");
     usize::try_from(number).expect("it is small")
 }
 

@@ -42,7 +42,9 @@ pub(super) fn read_all(store: &mut Store) -> (Vec<Kept>, Vec<usize>, Amount) {
 }
 
 pub(super) fn numbers_in(unpacked: Unpacked) -> Vec<usize> {
-    let event = |content: crate::buffer::codec::Content| number(&content.into_event(EventAck::unattended()));
+    let event = |content: crate::buffer::codec::Content| {
+        number(&content.into_event(EventAck::unattended()))
+    };
     unpacked.contents.into_iter().map(event).collect()
 }
 
@@ -63,7 +65,10 @@ fn what_was_added_is_there_after_a_restart_until_it_is_removed() {
     let (kept, numbers, _) = read_all(&mut store);
     assert_eq!(numbers, (0..200).collect::<Vec<_>>());
     // Removed out of order.
-    take(&mut store, &Turn { remove: vec![kept[0], kept[1], kept[4]], first: 3, ..Turn::default() });
+    take(
+        &mut store,
+        &Turn { remove: vec![kept[0], kept[1], kept[4]], first: 3, ..Turn::default() },
+    );
     assert_eq!(store.size().events, 170);
     drop(store);
     let mut store = open(&path);

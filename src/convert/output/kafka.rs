@@ -73,9 +73,12 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     }
     passed_through(settings, &mut toml);
     sasl(settings, &mut toml, notes);
-    let tls = tls("kafka", settings, notes);
-    let has_tls = settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true));
-    toml.push_str(if has_tls && tls.is_empty() { "tls = {}\n" } else { &tls });
+    if settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true)) {
+        let tls = tls("kafka", settings, notes);
+        let rest = tls.strip_prefix("tls = {").unwrap_or(" }\n");
+        let separator = if tls.is_empty() { "" } else { "," };
+        add(&mut toml, format_args!("tls = {{ enabled = true{separator}{rest}"));
+    }
     Sink { name: "kafka", component_type: "kafka", options: toml }
 }
 

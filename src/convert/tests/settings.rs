@@ -188,7 +188,7 @@ output.elasticsearch: {enabled: false}
         compression = "gzip"
         librdkafka_options = { "message.max.bytes" = "2000000" }
         sasl = { mechanism = "SCRAM-SHA-512", username = "u", password = "${KAFKA_PASSWORD}" }
-        tls = {}
+        tls = { enabled = true }
 
         [sinks.file]
         type = "file"
