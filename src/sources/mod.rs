@@ -1,3 +1,5 @@
-//! Where events come from. Each source is one folder; none knows another.
+//! Where events come from. Each source is one folder; none knows another. What they share of the records is in `record`.
 
+pub mod kafka;
 pub mod office365;
+mod record;
