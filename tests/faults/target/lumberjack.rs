@@ -70,7 +70,7 @@ impl Target for Receiver {
     fn repeats_max(&self, resent: Resent) -> usize {
         match resent {
             Resent::InFlight(times) => times * self.settings.in_flight_max(),
-            Resent::AfterKills(events) => events,
+            Resent::Events(events) => events,
         }
     }
 
