@@ -82,7 +82,13 @@ fn open_checked(path: &Path) -> rusqlite::Result<Opened> {
     let state = match read_state(&connection) {
         Ok(state) => state,
         // A statement that cannot be compiled: these are not the tables.
-        Err(error) if error.sqlite_error_code().is_none_or(|code| code == rusqlite::ErrorCode::Unknown) => None,
+        Err(error)
+            if error
+                .sqlite_error_code()
+                .is_none_or(|code| code == rusqlite::ErrorCode::Unknown) =>
+        {
+            None
+        }
         Err(error) => return Err(error),
     };
     match state {

@@ -248,7 +248,11 @@ impl Store {
         for number in &turn.again {
             again.extend(read_one(connection, *number)?);
         }
-        let read = if turn.read_bytes > 0 { self.read_on(connection, turn.read_bytes)? } else { Vec::new() };
+        let read = if turn.read_bytes > 0 {
+            self.read_on(connection, turn.read_bytes)?
+        } else {
+            Vec::new()
+        };
         Ok((again, read))
     }
 
