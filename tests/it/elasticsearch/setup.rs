@@ -50,7 +50,7 @@ async fn looked_at(server: &Elasticsearch, sink: &str) -> String {
     let table = format!("endpoints = [{:?}]\n{sink}", server.url);
     let config: Config = toml::from_str(&table).expect("the table parses");
     let findings = config.probe(DateTime::UNIX_EPOCH).await;
-    findings.iter().map(|finding| format!("{finding:?}\n")).collect()
+    format!("{findings:?}")
 }
 
 #[track_caller]
