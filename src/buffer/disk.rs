@@ -48,12 +48,16 @@ impl DiskBuffer {
         config: &BufferConfig,
         (sink, clock): (&ComponentMetrics, Arc<dyn Clock>),
     ) -> Result<DiskBuffer, BuildError> {
-        let failed = |error: BufferError| BuildError::new(format!("cannot open the buffer of `{id}`"), error);
+        let failed = |error: BufferError| {
+            BuildError::new(format!("cannot open the buffer of `{id}`"), error)
+        };
         let (file, bytes_max, now) = (path.to_owned(), config.bytes_max() as u64, clock.now());
         let opened = tokio::task::spawn_blocking(move || Store::open(&file, bytes_max, now)).await;
         let store = match opened {
             Ok(store) => store.map_err(failed)?,
-            Err(panic) => return Err(BuildError::new(format!("cannot open the buffer of `{id}`"), panic)),
+            Err(panic) => {
+                return Err(BuildError::new(format!("cannot open the buffer of `{id}`"), panic));
+            }
         };
         let metrics = BufferMetrics::new(sink, None, config.bytes_max());
         let held = store.size();
@@ -163,14 +167,16 @@ impl Pump {
     }
 
     fn has_ended(&self) -> bool {
-        let is_settled = self.turn.is_none() && self.intake.has_ended() && !self.outflow.has_settled();
+        let is_settled =
+            self.turn.is_none() && self.intake.has_ended() && !self.outflow.has_settled();
         let is_out = if self.is_draining {
             self.outflow.is_drained()
         } else {
             self.outflow.is_idle() && !self.has_unread
         };
         // While the file cannot be used, what is settled can only be removed after the next start.
-        (is_settled || self.is_draining && self.retry_at.is_some() && self.intake.has_ended()) && is_out
+        (is_settled || self.is_draining && self.retry_at.is_some() && self.intake.has_ended())
+            && is_out
     }
 
     /// Starts a turn if there is something to do.
@@ -209,7 +215,8 @@ impl Pump {
         mut arrivals: Vec<Arrival>,
         result: Result<Done, BufferError>,
     ) {
-        (self.size, self.has_unread, self.read_to) = (store.size(), store.has_unread(), store.read_to());
+        (self.size, self.has_unread, self.read_to) =
+            (store.size(), store.has_unread(), store.read_to());
         self.store = Some(store);
         self.metrics.holds(self.size);
         match result {

@@ -108,7 +108,8 @@ impl Intake {
 
     /// Puts back what could not be stored, in front of what has come since.
     pub(super) fn put_back(&mut self, mut arrivals: Vec<Arrival>) {
-        self.waiting_bytes += arrivals.iter().map(|arrival| arrival.packed.content.len()).sum::<usize>();
+        self.waiting_bytes +=
+            arrivals.iter().map(|arrival| arrival.packed.content.len()).sum::<usize>();
         arrivals.append(&mut self.waiting);
         self.waiting = arrivals;
     }

@@ -26,7 +26,11 @@ impl std::fmt::Debug for BufferMetrics {
 
 impl BufferMetrics {
     /// The counters of the buffer in front of the sink that counts into `sink`.
-    pub(super) fn new(sink: &ComponentMetrics, events_max: Option<usize>, bytes_max: usize) -> Self {
+    pub(super) fn new(
+        sink: &ComponentMetrics,
+        events_max: Option<usize>,
+        bytes_max: usize,
+    ) -> Self {
         let labels = sink.labels();
         if let Some(events_max) = events_max {
             gauge!("buffer_max_size_events", labels).set(to_f64(events_max as u64));

@@ -82,7 +82,13 @@ fn open_checked(path: &Path) -> rusqlite::Result<Opened> {
     let state = match read_state(&connection) {
         Ok(state) => state,
         // A statement that cannot be compiled: these are not the tables.
-        Err(error) if error.sqlite_error_code().is_none_or(|code| code == rusqlite::ErrorCode::Unknown) => None,
+        Err(error)
+            if error
+                .sqlite_error_code()
+                .is_none_or(|code| code == rusqlite::ErrorCode::Unknown) =>
+        {
+            None
+        }
         Err(error) => return Err(error),
     };
     match state {
@@ -96,7 +102,7 @@ fn open_checked(path: &Path) -> rusqlite::Result<Opened> {
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_WAIT)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+    connection.pragma_update(None, "page_size", signed(PAGE_BYTES as u64))?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "journal_mode", "TRUNCATE")?;

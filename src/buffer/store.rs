@@ -248,7 +248,11 @@ impl Store {
         for number in &turn.again {
             again.extend(read_one(connection, *number)?);
         }
-        let read = if turn.read_bytes > 0 { self.read_on(connection, turn.read_bytes)? } else { Vec::new() };
+        let read = if turn.read_bytes > 0 {
+            self.read_on(connection, turn.read_bytes)?
+        } else {
+            Vec::new()
+        };
         Ok((again, read))
     }
 
@@ -365,6 +369,13 @@ impl Store {
             }
         }
         Ok(read)
+    }
+
+    /// Has the file system take no more than this many pages, until the file is opened again.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        let connection = self.connection.as_ref().expect("it is open");
+        connection.pragma_update(None, "max_page_count", pages).expect("it can be set");
     }
 
     fn lose(&mut self, amount: Amount) {

@@ -69,7 +69,8 @@ impl BufferConfig {
             problems.push(problem.fix("remove it, and set `max_bytes`"));
         }
         if on_disk && self.bytes_max() < DISK_BYTES_MIN {
-            let problem = Problem::at("buffer.max_bytes", "that is too little for a buffer on disk");
+            let problem =
+                Problem::at("buffer.max_bytes", "that is too little for a buffer on disk");
             problems.push(problem.fix("give it \"1MiB\" at least"));
         }
         problems
