@@ -14,7 +14,7 @@ test: ## Check formatting and lints, run every test against real servers
 	@tests/run.sh
 
 bench: ## Run the benchmarks
-	@tests/services/packages.sh build
+	@tests/services/packages.sh build test
 	cargo bench --locked --workspace
 
 lint: ## Check formatting and lints only

@@ -6,11 +6,13 @@ use std::any::Any;
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
 
+/// Commands that concern this type of sink reach it here.
+pub use crate::sinks::elasticsearch;
 /// Commands that concern this type of source reach it here.
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
-    sinks::{blackhole, console, elasticsearch, file},
+    sinks::{blackhole, console, file, kafka, lumberjack},
     sources,
     transforms::{dedupe, filter, remap, route, sample, throttle},
 };
@@ -30,6 +32,8 @@ pub const REGISTRY: &Registry = &[
     sink::<console::Config>("console"),
     sink::<elasticsearch::Config>("elasticsearch"),
     sink::<file::Config>("file"),
+    sink::<kafka::Config>("kafka"),
+    sink::<lumberjack::Config>("lumberjack"),
 ];
 
 const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
@@ -80,6 +84,11 @@ pub fn read_table_files(
 /// The settings of a source, where it is of type `office365`.
 pub fn office365_config(source: &dyn SourceConfig) -> Option<&office365::Config> {
     (source as &dyn Any).downcast_ref()
+}
+
+/// The settings of a sink, where it is of type `elasticsearch`.
+pub fn elasticsearch_config(sink: &dyn SinkConfig) -> Option<&elasticsearch::Config> {
+    (sink as &dyn Any).downcast_ref()
 }
 
 /// What a program that reads records from the source `office365` is compiled against.

@@ -13,11 +13,13 @@ step() {
     printf '\n== %s\n' "$step"
 }
 
-# start_elasticsearch NAME [VARIABLE=VALUE...]: in the background, so that it overlaps with the build.
-start_elasticsearch() {
-    local name=$1
-    shift
-    env "$@" ES_OWNER_PID=$$ "$services/elasticsearch-start.sh" "$work/$name" >"$work/$name.out" 2>&1 &
+# start SERVER NAME [VARIABLE=VALUE...]: in the background, so that it overlaps with the build.
+start() {
+    local server=$1 name=$2
+    shift 2
+    started+=("$server $name")
+    env "$@" {ES,KAFKA,OS,TOXIPROXY}_OWNER_PID=$$ "$services/$server-start.sh" "$work/$name" \
+        >"$work/$name.out" 2>&1 &
     starters+=($!)
 }
 
@@ -32,13 +34,14 @@ await_servers() {
 
 # shellcheck disable=SC2317 # called by a trap
 clean_up() {
-    local status=$? pid name stoppers=()
+    local status=$? pid server name stoppers=()
     for pid in "${starters[@]}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" || true
     done
-    for name in plain secure; do
-        "$services/elasticsearch-stop.sh" "$work/$name" &
+    for server in "${started[@]}"; do
+        read -r server name <<<"$server"
+        "$services/$server-stop.sh" "$work/$name" &
         stoppers+=($!)
     done
     wait "${stoppers[@]}" || true
@@ -61,16 +64,24 @@ step "formatting"
 cargo fmt --all --check
 
 step "servers"
-"$services/elasticsearch-install.sh"
 # Below /tmp, because a server may run as another user, who must be able to reach its files.
 work=$(mktemp -d /tmp/o365flow-test.XXXXXX)
 chmod 711 "$work"
 starters=()
+started=()
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-start_elasticsearch plain
-start_elasticsearch secure ES_SECURE=1
+# One after the other, as Maven's own cache is no place for two; what is installed starts meanwhile.
+"$services/elasticsearch-install.sh"
+start elasticsearch plain
+start elasticsearch secure ES_SECURE=1
+"$services/kafka-install.sh"
+start kafka kafka
+"$services/opensearch-install.sh"
+start opensearch opensearch
+"$services/lumberjack-install.sh"
+start toxiproxy toxiproxy
 
 # The release profile for all, so that the dependencies are compiled once and the speed is the real one.
 step "lints"
@@ -87,6 +98,10 @@ servers=(
     "O365FLOW_TEST_ELASTICSEARCH_CA=$work/secure/ca.crt"
     "O365FLOW_TEST_ELASTICSEARCH_USER=elastic"
     "O365FLOW_TEST_ELASTICSEARCH_PASSWORD=$(<"$work/secure/password")"
+    "O365FLOW_TEST_KAFKA_DIR=$work/kafka"
+    "O365FLOW_TEST_OPENSEARCH_URL=$(<"$work/opensearch/url")"
+    "O365FLOW_TEST_TOXIPROXY_URL=$(<"$work/toxiproxy/url")"
+    "O365FLOW_TEST_SOAK_EVENTS=1000000"
 )
 step "tests"
 status=0

@@ -46,8 +46,9 @@ pub(super) async fn execute_until(
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
+    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter)?;
     let environment = Environment {
-        dead_letters: Arc::new(DeadLetterFiles::open(&global.data_dir)?),
+        dead_letters: Arc::new(dead_letters.clone()),
         data_dir: global.data_dir,
         mode,
         clock,
@@ -61,6 +62,7 @@ pub(super) async fn execute_until(
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(shutdown, &readiness) => match never {},
         never = listeners.serve() => match never {},
+        never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
     };

@@ -52,6 +52,8 @@ pub(super) struct Permissions {
 pub(super) struct Loaded {
     pub(super) global: Global,
     pub(super) topology: Checked,
+    /// The folder in which the dead letters of all runs are.
+    pub(super) letters_dir: PathBuf,
     /// What is wrong in files that are read again while the topology runs. It runs all the same, without them.
     pub(super) file_faults: Vec<Fault>,
     /// Files with secrets or private keys, besides the configuration itself.
@@ -163,7 +165,8 @@ fn load_private(
     }
     match topology::check(components, &|path| fs::read_to_string(path)) {
         Ok(topology) if faults.is_empty() => {
-            Ok(Loaded { global, topology, file_faults, private_files })
+            let letters_dir = global.data_dir.clone();
+            Ok(Loaded { global, topology, letters_dir, file_faults, private_files })
         }
         Ok(_) => {
             faults.extend(file_faults);

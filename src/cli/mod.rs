@@ -2,6 +2,7 @@
 
 mod backfill;
 mod convert;
+mod dead_letter;
 mod demo;
 mod doctor;
 mod execute;
@@ -14,6 +15,7 @@ mod replay;
 mod report;
 mod run;
 mod scope;
+mod setup;
 mod ship_again;
 mod state;
 mod subscriptions;
@@ -70,6 +72,7 @@ enum Command {
     Backfill(backfill::Backfill),
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
+    Setup(setup::SetupCommand),
     Subscriptions(subscriptions::SubscriptionsCommand),
     Validate(validate::Validate),
     Report(report::Report),
@@ -77,6 +80,7 @@ enum Command {
     Test(test::Test),
     Graph(graph::Graph),
     Convert(convert::Convert),
+    DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
     Demo(demo::Demo),
     FakeTenant(fake_tenant::FakeTenant),
@@ -115,6 +119,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Backfill(command) => command.execute(clock),
         Command::Replay(command) => command.execute(clock),
         Command::Doctor(command) => command.execute(&*clock),
+        Command::Setup(command) => command.execute(),
         Command::Subscriptions(command) => command.execute(clock.now()),
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(&clock),
@@ -122,6 +127,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),
+        Command::DeadLetter(command) => command.execute(clock),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),

@@ -3,6 +3,8 @@
 //! Which components there are is the caller's to say, by a [`Registry`]; how they fit together is the topology's
 //! to check. Nothing here opens anything but the configuration files.
 
+mod buffer;
+mod dead_letter;
 pub mod fault;
 mod interpolate;
 mod permissions;
@@ -20,17 +22,19 @@ use pipeline_core::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use self::{
-    fault::{Fault, SourceFile, Span, nearest},
-    secrets::{Backend, Secret},
-    tree::{Entry, Node, Table, Value},
-};
 pub use self::{
+    buffer::{BufferConfig, BufferKind, WhenFull},
+    dead_letter::{DeadLetterConfig, WhenLettersFull},
     interpolate::Variables,
     permissions::too_open,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
     tree::Node as ConfigNode,
+};
+use self::{
+    fault::{Fault, SourceFile, Span, nearest},
+    secrets::{Backend, Secret},
+    tree::{Entry, Node, Table, Value},
 };
 
 /// What one configuration declares.
@@ -59,6 +63,8 @@ pub struct Global {
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
+    /// How dead letters are kept.
+    pub dead_letter: DeadLetterConfig,
     /// Where secrets are kept, each place under a name of its own: `SECRET[name.key]` in a string stands for what is
     /// kept there under `key`.
     pub secret: BTreeMap<String, Backend>,
@@ -71,6 +77,7 @@ impl Default for Global {
             api: None,
             metrics: None,
             shutdown_timeout: std::time::Duration::from_mins(1),
+            dead_letter: DeadLetterConfig::default(),
             secret: BTreeMap::new(),
         }
     }
@@ -96,6 +103,8 @@ pub struct Declared {
     pub component_type: String,
     /// What feeds it, as written.
     pub inputs: Vec<String>,
+    /// What a sink keeps its events in until it has delivered them, where that was declared.
+    pub buffer: Option<BufferConfig>,
     /// What it is set to do; nothing where that could not be read, which has been reported.
     pub settings: Option<Settings>,
     /// Its table, to find the line of a problem.
@@ -115,6 +124,11 @@ pub enum Settings {
 }
 
 impl Declared {
+    /// What is wrong with what all components of its kind can have.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.buffer.as_ref().map(BufferConfig::problems).unwrap_or_default()
+    }
+
     /// Turns a problem of this component's into a fault at its line.
     pub fn fault(&self, problem: Problem) -> Fault {
         let mut fault = self.node.fault(problem);
@@ -348,6 +362,7 @@ fn declare_one(
             Vec::new()
         }
     };
+    let buffer = own.remove("buffer").and_then(|entry| read_buffer(&entry, kind, faults));
     let type_entry = own.remove("type");
     let component_type =
         type_entry.as_ref().and_then(|entry| entry.node.as_str()).unwrap_or_default().to_owned();
@@ -356,7 +371,21 @@ fn declare_one(
     let own = Node::new(key_span.clone(), Value::Table(own));
     let settings = registered.and_then(|registered| (registered.read)(&own, faults));
     node.hide_variables(&mut faults[faults_before..]);
-    Some(Declared { id: key.into(), kind, component_type, inputs, settings, node, key_span })
+    let id = key.into();
+    Some(Declared { id, kind, component_type, inputs, buffer, settings, node, key_span })
+}
+
+fn read_buffer(
+    entry: &Entry,
+    kind: ComponentKind,
+    faults: &mut Vec<Fault>,
+) -> Option<BufferConfig> {
+    if kind != ComponentKind::Sink {
+        let fault = Fault::at(&entry.key_span, format!("a {} has no buffer", kind.as_str()));
+        faults.push(fault.fix("give one to the sink that it feeds"));
+        return None;
+    }
+    read::read(&entry.node, faults)
 }
 
 fn find<'a>(

@@ -70,6 +70,40 @@ pub mod byte_size {
     }
 }
 
+/// A part of a whole: a number above 0 and below 1.
+pub mod fraction {
+    use serde::{
+        Deserialize, Deserializer, Serializer,
+        de::{Error, Unexpected},
+    };
+
+    /// Reads `0.8`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let fraction = f64::deserialize(deserializer)?;
+        if fraction > 0.0 && fraction < 1.0 {
+            return Ok(fraction);
+        }
+        Err(D::Error::invalid_value(Unexpected::Float(fraction), &"a number above 0 and below 1"))
+    }
+
+    /// Writes `0.8`.
+    pub fn serialize<S: Serializer>(fraction: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(*fraction)
+    }
+}
+
+/// A [`byte_size`] that need not be given.
+pub mod optional_byte_size {
+    use serde::Deserializer;
+
+    /// Reads `"10MB"`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<usize>, D::Error> {
+        super::byte_size::deserialize(deserializer).map(Some)
+    }
+}
+
 /// An address to listen at, as `"127.0.0.1:9598"`.
 pub mod listen_address {
     use std::net::SocketAddr;

@@ -89,11 +89,25 @@ impl AppendFile {
         self.rotation.bytes_max > 0 && self.bytes > 0 && self.bytes + more > self.rotation.bytes_max
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    /// Gives the file the next number, if it has lines; a new one is not made. The name is durable then.
+    pub fn move_aside(self) -> io::Result<()> {
+        if self.bytes > 0 {
+            self.rename()?;
+        }
+        sync_folder(&self.path)
+    }
+
+    /// Gives the file the next number, and all numbers there are.
+    fn rename(&self) -> io::Result<Vec<u64>> {
         let mut numbers = old_numbers(&self.path)?;
         let number = numbers.last().map_or(1, |last| last + 1);
         fs::rename(&self.path, old_path(&self.path, number))?;
         numbers.push(number);
+        Ok(numbers)
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let numbers = self.rename()?;
         *self = AppendFile::open(&self.path, self.rotation)?;
         let kept = usize::try_from(self.rotation.files_max).unwrap_or(usize::MAX);
         if kept > 0 && numbers.len() > kept {

@@ -6,6 +6,7 @@
 mod append_file;
 mod backoff;
 mod batcher;
+mod concurrency;
 mod dead_letters;
 mod disk;
 mod driver;
@@ -18,11 +19,17 @@ mod trouble;
 pub use append_file::{AppendFile, Rotation};
 pub use backoff::{Backoff, BackoffSettings};
 pub use batcher::{BatchSettings, Batcher};
-pub use dead_letters::DeadLetterFiles;
+pub use concurrency::{Concurrency, ConcurrencyOption, Rate, RateError};
+pub use dead_letters::{
+    DeadLetterFiles, LetterFile, LetterFolder, LetterLine, LetterReader, LetterSource, LetterTaker,
+    ReadAgain, Replayed, Selection, StoredLetter, count_letters,
+};
 pub use disk::{folder_findings, writable};
-pub use driver::{Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected};
+pub use driver::{
+    AimdSettings, Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected,
+};
 pub use lines::append_line;
-pub use options::{BatchConfig, RequestConfig};
-pub use template::{RenderError, Template, TemplateError};
+pub use options::{AdaptiveConfig, BatchConfig, RequestConfig};
+pub use template::{RenderError, Template, TemplateError, time_of};
 pub use tls::Tls;
 pub use trouble::Troubles;

@@ -4,7 +4,10 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackoffSettings, BatchSettings, DeliverySettings};
+use super::{
+    AimdSettings, BackoffSettings, BatchSettings, Concurrency, ConcurrencyOption, DeliverySettings,
+    Rate,
+};
 use crate::config::units;
 
 /// When a request is full.
@@ -22,11 +25,17 @@ pub struct BatchConfig {
 }
 
 /// How requests are made and repeated.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestConfig {
-    /// Requests under way at the same time.
-    pub concurrency: NonZeroUsize,
+    /// Requests under way at the same time: a number, or `"adaptive"` for as many as the server bears. With 1, events keep
+    /// their order.
+    pub concurrency: ConcurrencyOption,
+    /// How `concurrency = "adaptive"` finds its number.
+    pub adaptive_concurrency: AdaptiveConfig,
+    /// Requests that may go in a time, those that are repeated included, as `"10/s"`, `"300/m"` or `"5000/h"`. Without it
+    /// they go as they come.
+    pub rate_limit: Option<Rate>,
     /// How long an answer may take. What was sent is then sent again.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
@@ -36,6 +45,19 @@ pub struct RequestConfig {
     /// The longest wait between two attempts. There is no last one.
     #[serde(with = "units::duration")]
     pub retry_max_backoff: Duration,
+}
+
+/// How the number of requests under way follows what the server bears.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdaptiveConfig {
+    /// Requests under way at the start.
+    pub initial_concurrency: NonZeroUsize,
+    /// Requests under way at most. Each holds its events in memory.
+    pub max_concurrency_limit: NonZeroUsize,
+    /// What remains of the number when the server has too much to do; above 0 and below 1.
+    #[serde(with = "units::fraction")]
+    pub decrease_ratio: f64,
 }
 
 impl Default for BatchConfig {
@@ -52,10 +74,37 @@ impl Default for RequestConfig {
     fn default() -> Self {
         let backoff = BackoffSettings::default();
         RequestConfig {
-            concurrency: NonZeroUsize::new(4).expect("it is not zero"),
+            concurrency: ConcurrencyOption::Fixed(NonZeroUsize::new(4).expect("it is not zero")),
+            adaptive_concurrency: AdaptiveConfig::default(),
+            rate_limit: None,
             timeout: Duration::from_mins(1),
             retry_initial_backoff: backoff.initial,
             retry_max_backoff: backoff.max,
+        }
+    }
+}
+
+impl Default for AdaptiveConfig {
+    fn default() -> Self {
+        AdaptiveConfig {
+            initial_concurrency: NonZeroUsize::new(2).expect("it is not zero"),
+            max_concurrency_limit: NonZeroUsize::new(16).expect("it is not zero"),
+            decrease_ratio: 0.8,
+        }
+    }
+}
+
+impl RequestConfig {
+    /// How many requests may be under way.
+    pub fn concurrency(&self) -> Concurrency {
+        let adaptive = &self.adaptive_concurrency;
+        match self.concurrency {
+            ConcurrencyOption::Fixed(limit) => Concurrency::Fixed(limit),
+            ConcurrencyOption::Adaptive => Concurrency::Adaptive(AimdSettings {
+                initial: adaptive.initial_concurrency,
+                max: adaptive.max_concurrency_limit,
+                decrease_ratio: adaptive.decrease_ratio,
+            }),
         }
     }
 }
@@ -69,7 +118,8 @@ impl DeliverySettings {
                 bytes_max: batch.max_bytes,
                 timeout: batch.timeout,
             },
-            concurrency: request.concurrency,
+            concurrency: request.concurrency(),
+            rate_limit: request.rate_limit,
             backoff: BackoffSettings {
                 initial: request.retry_initial_backoff,
                 max: request.retry_max_backoff,

@@ -10,7 +10,7 @@ use chrono::{
     DateTime, NaiveDateTime, Utc,
     format::{Item, StrftimeItems},
 };
-use pipeline_core::{Event, Need};
+use pipeline_core::{Event, Need, Timestamp};
 use serde::{Deserialize, Serialize};
 use vrl::{
     path::{OwnedValuePath, parse_value_path},
@@ -114,6 +114,38 @@ impl Template {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Date(_)))
     }
 
+    /// Whether a part of it is a field of the event.
+    pub fn has_fields(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Field(_)))
+    }
+
+    /// The names that it can make, with `*` for any text: for each field, and for each date unless `date` says which.
+    pub fn pattern(&self, date: Option<Timestamp>) -> String {
+        let mut pattern = String::new();
+        for piece in &self.pieces {
+            match (piece, date) {
+                (Piece::Text(text), _) => pattern.push_str(text),
+                (Piece::Field(_), _) => pattern.push('*'),
+                (Piece::Date(items), Some(date)) => {
+                    // Writing to a string cannot fail; a specifier that no date has was refused before.
+                    write!(pattern, "{}", date.format_with_items(items.iter())).unwrap_or_default();
+                }
+                (Piece::Date(items), None) => {
+                    let is_date = |item: &Item<'_>| !is_text(item);
+                    let first = items.iter().position(is_date).unwrap_or(items.len());
+                    let last = items.iter().rposition(is_date).unwrap_or(items.len());
+                    let text = |items: &[Item<'static>]| {
+                        DateTime::UNIX_EPOCH.format_with_items(items.iter()).to_string()
+                    };
+                    pattern.push_str(&text(&items[..first]));
+                    pattern.push('*');
+                    pattern.push_str(&text(items.get(last + 1..).unwrap_or_default()));
+                }
+            }
+        }
+        pattern
+    }
+
     /// The fields that an event must have, besides that of the date, for the option that holds the template.
     pub fn needs(&self, option: &'static str) -> Vec<Need> {
         let of_piece = |piece: &Piece| match piece {
@@ -171,18 +203,17 @@ fn push_text(text: &str, pieces: &mut Vec<Piece>) -> Result<(), TemplateError> {
         return Ok(());
     }
     let items = StrftimeItems::new(text).parse_to_owned().map_err(|_| TemplateError::NoDate)?;
-    let is_text = |item: &Item<'_>| {
-        matches!(
-            item,
-            Item::OwnedLiteral(_) | Item::Literal(_) | Item::OwnedSpace(_) | Item::Space(_)
-        )
-    };
     pieces.push(if items.iter().all(is_text) {
         Piece::Text(DateTime::UNIX_EPOCH.format_with_items(items.iter()).to_string())
     } else {
         Piece::Date(items)
     });
     Ok(())
+}
+
+/// Whether this part of a date's format stands for itself.
+fn is_text(item: &Item<'_>) -> bool {
+    matches!(item, Item::OwnedLiteral(_) | Item::Literal(_) | Item::OwnedSpace(_) | Item::Space(_))
 }
 
 fn push_field(
@@ -195,7 +226,9 @@ fn push_field(
     let before = out.len();
     match event.at(path) {
         None | Some(Value::Null) => {}
-        Some(Value::Bytes(bytes)) => out.push_str(&String::from_utf8_lossy(bytes)),
+        Some(text @ (Value::Bytes(_) | Value::String(_))) => {
+            out.push_str(&text.to_str_lossy().unwrap_or_default());
+        }
         Some(Value::Integer(number)) => out.push_str(&number.to_string()),
         Some(Value::Boolean(is)) => out.push_str(if *is { "true" } else { "false" }),
         Some(_) => return Err(RenderError::NoText { field: field(), of }),
@@ -206,7 +239,8 @@ fn push_field(
     Ok(())
 }
 
-fn time_of(value: &Value) -> Option<DateTime<Utc>> {
+/// The date that a value is or holds as text.
+pub fn time_of(value: &Value) -> Option<DateTime<Utc>> {
     if let Value::Timestamp(time) = value {
         return Some(*time);
     }
@@ -266,6 +300,21 @@ mod tests {
     fn what_is_no_template_is_an_error() {
         for text in ["{{ a", "{{ }}", "{{}}", "{{ a b }}", "o365-%Q"] {
             Template::parse(text).expect_err(text);
+        }
+    }
+
+    #[test]
+    fn a_pattern_stands_for_all_names() {
+        let day = DateTime::from_timestamp(1_700_000_000, 0);
+        for (template, pattern, of_a_day) in [
+            ("o365", "o365", "o365"),
+            ("o365-%Y.%m.%d", "o365-*", "o365-2023.11.14"),
+            ("o365-%Y.%m-x", "o365-*-x", "o365-2023.11-x"),
+            ("o365-{{ a }}-%Y", "o365-*-*", "o365-*-2023"),
+        ] {
+            let template = Template::parse(template).expect("a template");
+            assert_eq!(template.pattern(None), pattern);
+            assert_eq!(template.pattern(day), of_a_day);
         }
     }
 

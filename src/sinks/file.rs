@@ -90,7 +90,8 @@ impl SinkConfig for Config {
                     bytes_max: BATCH_BYTES_MAX,
                     timeout: Duration::ZERO,
                 },
-                concurrency: NonZeroUsize::MIN,
+                concurrency: NonZeroUsize::MIN.into(),
+                rate_limit: None,
                 backoff: BackoffSettings::default(),
             };
             // Nobody else writes to the file, so that the random part of the waits has no work to do.

@@ -4,6 +4,8 @@ pub mod blackhole;
 pub mod console;
 pub mod elasticsearch;
 pub mod file;
+pub mod kafka;
+pub mod lumberjack;
 
 #[cfg(test)]
 mod testing;

@@ -13,6 +13,7 @@ use pipeline_core::{
     BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, EdgeWatch, Inlet,
     Outlet, RunMode, Sink, SinkContext, Source, SourceContext, UNMATCHED_PORT, edge,
 };
+use tracing::warn;
 
 use super::{
     check::{Checked, Node, PortRef},
@@ -20,7 +21,10 @@ use super::{
     left_out::LeftOutReader,
     stage::{Exit, Stage, Step},
 };
-use crate::config::Settings;
+use crate::{
+    buffer::{self, Buffer, DiskBuffer, LeftBehind, MemoryBuffer},
+    config::{BufferKind, Settings},
+};
 
 /// Batches that wait on one edge. Few on purpose: a slow sink must slow the source, not fill the memory.
 const EDGE_BATCHES_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
@@ -45,6 +49,7 @@ pub struct Topology {
     pub(super) sources: Vec<(ComponentId, Box<dyn Source>, Outlet)>,
     pub(super) stages: Vec<(Stage, Inlet)>,
     pub(super) sinks: Vec<BuiltSink>,
+    pub(super) buffers: Vec<BuiltBuffer>,
     pub(super) dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
     pub(super) left_out_readers: Vec<(LeftOutReader, Inlet)>,
 }
@@ -55,6 +60,14 @@ pub(super) struct BuiltSink {
     pub(super) sink: Box<dyn Sink>,
     pub(super) inlet: Inlet,
     pub(super) watch: EdgeWatch,
+}
+
+/// A buffer between the edge that it reads and the one to its sink.
+pub(super) struct BuiltBuffer {
+    pub(super) sink: ComponentId,
+    pub(super) buffer: Buffer,
+    pub(super) inlet: Inlet,
+    pub(super) outlet: Outlet,
 }
 
 impl Topology {
@@ -69,6 +82,7 @@ impl Topology {
             sources: vec![],
             stages: vec![],
             sinks: vec![],
+            buffers: vec![],
             dead_letter_readers: vec![],
             left_out_readers: vec![],
         };
@@ -86,16 +100,14 @@ impl Topology {
                 }
                 Some(Settings::Sink(config)) => {
                     let sink = config.build(builder.sink_context(number)?).await?;
-                    let inlet = builder
-                        .inlets
-                        .remove(&number)
-                        .expect("every sink has an edge in front of it");
-                    let watch = builder.outlets[&number].watch();
+                    let (inlet, watch, buffer) = builder.sink_edge(number).await?;
                     topology.sinks.push(BuiltSink { id, sink, inlet, watch });
+                    topology.buffers.extend(buffer);
                 }
                 None => unreachable!("a topology with unread settings is not checked"),
             }
         }
+        builder.say_what_was_left_behind();
         topology.dead_letter_readers = builder.dead_letter_readers;
         topology.left_out_readers = builder.left_out_readers;
         Ok(topology)
@@ -144,7 +156,12 @@ impl<'a> Builder<'a> {
             .collect();
         for (number, node) in nodes.iter().enumerate() {
             if node.declared.kind != ComponentKind::Source && !fused.contains(&number) {
-                let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &builder.metrics[number]);
+                let metrics = &builder.metrics[number];
+                let (outlet, inlet) = match node.declared.buffer {
+                    // What the sink gets, it gets from the buffer, which counts what waits.
+                    Some(_) => edge(EDGE_BATCHES_MAX, &metrics.unseen()),
+                    None => edge(EDGE_BATCHES_MAX, metrics),
+                };
                 builder.outlets.insert(number, outlet);
                 builder.inlets.insert(number, inlet);
             }
@@ -240,6 +257,61 @@ impl<'a> Builder<'a> {
         };
         self.dead_letter_readers.push((reader, inlet));
         outlet
+    }
+
+    /// The edge that a sink reads, and the buffer that leads to it, if there is one.
+    async fn sink_edge(
+        &mut self,
+        number: usize,
+    ) -> Result<(Inlet, EdgeWatch, Option<BuiltBuffer>), BuildError> {
+        let declared = &self.nodes[number].declared;
+        let metrics = &self.metrics[number];
+        let inlet = self.inlets.remove(&number).expect("every sink has an edge in front of it");
+        let path = buffer::file_of(&state_dir(&self.environment.data_dir, &declared.id));
+        let clock = Arc::clone(&self.environment.clock);
+        let Some(config) = &declared.buffer else {
+            let outlet = &self.outlets[&number];
+            return Ok((inlet, outlet.watch(), None));
+        };
+        let buffer = match config.kind {
+            BufferKind::Memory => Buffer::Memory(MemoryBuffer::new(config, metrics)),
+            BufferKind::Disk => {
+                let opened = DiskBuffer::open(&declared.id, &path, config, (metrics, clock));
+                Buffer::Disk(Box::new(opened.await?))
+            }
+        };
+        let (outlet, sink_inlet) = edge(EDGE_BATCHES_MAX, &metrics.without_buffer());
+        let watch = outlet.watch();
+        let built = BuiltBuffer { sink: declared.id.clone(), buffer, inlet, outlet };
+        Ok((sink_inlet, watch, Some(built)))
+    }
+
+    /// Warns of buffers on disk that belong to no sink that has one.
+    fn say_what_was_left_behind(&self) {
+        let left = match buffer::left_behind(&self.environment.data_dir) {
+            Ok(left) => left,
+            Err(error) => {
+                warn!(%error, "cannot look for buffers that were left behind");
+                return;
+            }
+        };
+        let has_buffer = |name: &str| {
+            self.nodes.iter().map(|node| &node.declared).any(|declared| {
+                let kind = declared.buffer.as_ref().map(|config| config.kind);
+                *declared.id == *name && kind == Some(BufferKind::Disk)
+            })
+        };
+        for LeftBehind { sink, path, events } in left {
+            if !has_buffer(&sink) {
+                warn!(
+                    sink,
+                    path = %path.display(),
+                    events,
+                    "a buffer on disk holds events, and no sink of this name has a buffer of type `disk`: they are not sent; \
+                     declare the sink with its buffer again until it is empty, or remove the file to give them up"
+                );
+            }
+        }
     }
 
     fn source_context(&self, number: usize) -> Result<SourceContext, BuildError> {

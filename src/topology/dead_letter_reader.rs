@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
-    Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, Event, Inlet, Outcome,
-    RunError, Shutdown,
+    Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, Event, Inlet, LetterKind,
+    Outcome, RunError, Shutdown,
 };
 use tracing::warn;
 use vrl::{path, value::Value};
@@ -35,7 +35,10 @@ impl DeadLetterReader {
     /// Waits until the batch is on disk: nothing is given up before it is kept.
     async fn keep(&self, batch: Batch) {
         let now = self.clock.now();
-        let letter = |event: &Event| DeadLetter::of(event, self.id.clone(), reason(event), now);
+        let letter = |event: &Event| {
+            let id = self.id.clone();
+            DeadLetter::of(event, id, LetterKind::ProgramFailed, reason(event), now)
+        };
         let letters: Vec<DeadLetter> = batch.events().iter().map(letter).collect();
         while let Err(error) = self.dead_letters.put(letters.clone()).await {
             warn!(component_id = %self.id, error = &error as &dyn std::error::Error, "dead letters wait for the disk");

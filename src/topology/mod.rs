@@ -11,6 +11,7 @@ mod draw;
 mod graph;
 mod left_out;
 mod narrow;
+mod resume;
 mod run;
 mod stage;
 
@@ -18,6 +19,7 @@ pub use build::{Environment, Topology, create_private_dir, state_dir};
 pub use check::{Checked, check};
 pub use draw::{DrawFormat, draw};
 pub use narrow::NarrowError;
+pub use resume::{Intake, ResumeError};
 pub use run::run;
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Checked {
     }
 
     /// Adds to the nodes that are `reached` all that `follows` from them.
-    fn reached(
+    pub(super) fn reached(
         &self,
         mut reached: Vec<bool>,
         follows: impl Fn(&[Node], usize, &[bool]) -> bool,
@@ -82,7 +82,7 @@ impl Checked {
     }
 
     /// The topology of the nodes with the numbers `kept`, which ascend.
-    fn keep(self, kept: &[usize]) -> Checked {
+    pub(super) fn keep(self, kept: &[usize]) -> Checked {
         let numbers: HashMap<usize, usize> =
             kept.iter().enumerate().map(|(new, old)| (*old, new)).collect();
         let was_read: Vec<PortRef> =

@@ -7,7 +7,7 @@ use pipeline_core::{EdgeWatch, RunError, Shutdown};
 use tokio::{task::JoinSet, time::timeout};
 use tracing::{error, info, warn};
 
-use super::build::{BuiltSink, Topology};
+use super::build::{BuiltBuffer, BuiltSink, Topology};
 
 /// What components get to end by themselves once they are told to leave everything.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,6 +84,10 @@ fn spawn(topology: Topology, shutdown: &Shutdown) -> JoinSet<Ended> {
     for BuiltSink { id, sink, inlet, watch } in topology.sinks {
         let running = sink.run(inlet, shutdown.clone());
         tasks.spawn(named(id.to_string(), to_the_end(running, watch, shutdown.clone())));
+    }
+    for BuiltBuffer { sink, buffer, inlet, outlet } in topology.buffers {
+        let running = buffer.run(inlet, outlet, shutdown.clone());
+        tasks.spawn(named(format!("{sink}.buffer"), running));
     }
     for (reader, inlet) in topology.dead_letter_readers {
         let name = format!("{}.dropped", reader.id);

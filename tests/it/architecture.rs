@@ -7,7 +7,8 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
+    ("buffer", &["config", "storage"]),
     (
         "cli",
         &[
@@ -25,14 +26,16 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("config", &["keystore"]),
     ("convert", &[]),
     ("delivery", &["config"]),
+    ("kafka", &["delivery"]),
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
     ("program", &[]),
-    ("sinks", &["config", "delivery"]),
-    ("sources", &["config"]),
+    ("sinks", &["config", "delivery", "kafka"]),
+    ("sources", &["config", "storage"]),
+    ("storage", &[]),
     ("transforms", &["config", "program"]),
-    ("topology", &["config"]),
+    ("topology", &["buffer", "config"]),
 ];
 
 /// `telemetry` serves what the configuration says where.

@@ -41,7 +41,7 @@ request.retry_max_backoff = "1s"
     let mut highest = 0;
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        highest = highest.max(resident_kilobytes(running.id()).0);
+        highest = highest.max(resident_kilobytes(running.id()).expect("it runs").0);
     }
     assert!(highest < RESIDENT_KILOBYTES_MAX, "{highest} kB resident while Elasticsearch is away");
     server.start_again();

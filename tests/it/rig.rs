@@ -43,6 +43,11 @@ impl Rig {
 
     /// Writes the configuration: the tenant's records, mapped by `o365beat.vrl`, into the tables in `rest`.
     pub(crate) fn configure(&self, rest: &str) {
+        self.configure_mapped("file = \"vrl/o365beat.vrl\"", rest);
+    }
+
+    /// As [`Rig::configure`], with a mapping of one's own: a `file` or a `source`.
+    pub(crate) fn configure_mapped(&self, mapping: &str, rest: &str) {
         let tenant = &self.announced["tenants"][0];
         let text = format!(
             r#"
@@ -61,7 +66,7 @@ resource_url = {resource_url}
 [transforms.map]
 type = "remap"
 inputs = ["office365"]
-file = "vrl/o365beat.vrl"
+{mapping}
 {rest}
 "#,
             folder = self.folder.path().display(),
@@ -72,6 +77,11 @@ file = "vrl/o365beat.vrl"
             resource_url = self.announced["resource_url"],
         );
         write_private(&self.folder.path().join("o365flow.toml"), &text);
+    }
+
+    /// What the program signs in with.
+    pub(crate) fn client_secret(&self) -> String {
+        self.announced["tenants"][0]["client_secret"].as_str().expect("it has a secret").to_owned()
     }
 
     /// `run` with the configuration, to be started.
@@ -149,16 +159,15 @@ pub(crate) fn row(summary: &str, name: &str) -> u64 {
         .unwrap_or_else(|| panic!("no row `{name}` in:\n{summary}"))
 }
 
-/// Resident memory of a process, now and at its highest, in kilobytes.
-pub(crate) fn resident_kilobytes(pid: u32) -> (u64, u64) {
-    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"))
-        .expect("it runs");
+/// Resident memory of a process, now and at its highest, in kilobytes; nothing when it has ended.
+pub(crate) fn resident_kilobytes(pid: u32) -> Option<(u64, u64)> {
+    let status =
+        fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
     let field = |name: &str| {
-        let line =
-            status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
-        line.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number")
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
     };
-    (field("VmRSS:"), field("VmHWM:"))
+    Some((field("VmRSS:")?, field("VmHWM:")?))
 }
 
 /// The `event.id` of every document of an index, repeats included.

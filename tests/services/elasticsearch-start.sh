@@ -10,6 +10,7 @@
 #
 # Environment:
 #   ES_SECURE=1     https and basic authentication
+#   ES_CLIENT_AUTH  `required` with ES_SECURE=1: nobody is talked to without a certificate
 #   ES_PASSWORD     the password of `elastic`; default: a random one
 #   ES_SETTINGS     more lines for elasticsearch.yml
 #   ES_HEAP         default 512m
@@ -53,7 +54,7 @@ xpack.security.http.ssl.enabled: true
 xpack.security.http.ssl.certificate: certificates/server.crt
 xpack.security.http.ssl.key: certificates/server.key
 xpack.security.http.ssl.certificate_authorities: certificates/ca.crt
-xpack.security.http.ssl.client_authentication: optional
+xpack.security.http.ssl.client_authentication: ${ES_CLIENT_AUTH:-optional}
 SECURITY
     else
         echo "xpack.security.enabled: false"
@@ -101,6 +102,7 @@ answers() {
     local options=(--silent --fail --noproxy '*' --max-time 10 --output /dev/null)
     if [[ $secure == 1 ]]; then
         options+=(--cacert "$data_dir/ca.crt" --config -)
+        options+=(--cert "$data_dir/client.crt" --key "$data_dir/client.key")
     fi
     # Curl reads the password from stdin, so that no process list shows it.
     curl "${options[@]}" "$(url)/_cluster/health?wait_for_status=yellow&timeout=5s" \

@@ -37,6 +37,11 @@ need_for_test() {
     need openssl openssl
     need curl curl
     need promtool prometheus
+    # What the Lumberjack receiver and Toxiproxy are built with.
+    need go golang-go
+    # The JDK of OpenSearch comes from PyPI.
+    need python3 python3
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 }
 
 # as_root COMMAND...

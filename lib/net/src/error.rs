@@ -132,7 +132,7 @@ impl SendError {
 }
 
 /// The first error of the chain that says more than "it failed".
-fn kind_of(error: &(dyn Error + 'static)) -> Option<SendErrorKind> {
+pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<SendErrorKind> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(kind) = error.downcast_ref::<io::Error>().and_then(kind_of_io) {

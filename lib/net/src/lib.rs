@@ -1,4 +1,4 @@
-//! The HTTP client and server bits that every component shares.
+//! The HTTP client and server bits that every component shares, and connections for other protocols.
 //!
 //! Invariants: every wait has a limit, every body is bounded by its reader or streamed, and the one TLS configuration
 //! is made in `tls`. Nothing here logs or formats a header, a query or a body, so no credential can leave by an error.
@@ -10,7 +10,9 @@ mod client;
 mod error;
 mod gzip;
 mod proxy;
+mod rate_limiter;
 mod server;
+mod stream;
 mod timeouts;
 mod tls;
 mod transport;
@@ -22,7 +24,9 @@ pub use gzip::decoded;
 pub use proxy::{
     DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
 };
+pub use rate_limiter::RateLimiter;
 pub use server::{Handler, ServerSettings, serve};
+pub use stream::{Address, ConnectError, Io, Stream, StreamConnector};
 pub use timeouts::{Timeouts, send_within};
-pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config};
+pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config, trusted_authorities};
 pub use transport::Transport;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -14,6 +15,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tracing::warn;
+
+/// Characters of a line of PEM, as RFC 7468 wants them.
+const PEM_LINE_CHARACTERS: usize = 64;
 
 /// Whom a client trusts and who it says it is.
 #[derive(Clone, Debug)]
@@ -127,6 +131,26 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
         );
     }
     Ok(roots)
+}
+
+/// The authorities that are trusted, as PEM, for a library that has TLS of its own: those of the system and those of
+/// `ca_file`.
+pub fn trusted_authorities(ca_file: Option<&Path>) -> Result<String, TlsError> {
+    let mut authorities = rustls_native_certs::load_native_certs().certs;
+    if let Some(path) = ca_file {
+        authorities.extend(certificates(path)?);
+    }
+    let mut pem = String::new();
+    for authority in authorities {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        let text = STANDARD.encode(authority);
+        for line in text.as_bytes().chunks(PEM_LINE_CHARACTERS) {
+            pem.extend(line.iter().copied().map(char::from));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    Ok(pem)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -35,8 +35,9 @@ pub use cloud::{ApiUrls, Cloud};
 pub use content_type::{ContentType, ContentTypeError};
 pub use error::{ApiError, ErrorClass, Hint, Operation};
 pub use listing::{BadRow, Page, PageLink};
+pub use net::RateLimiter;
 pub use origin::{Origin, OriginError};
-pub use pace::{Pace, RateLimiter};
+pub use pace::Pace;
 pub use records::{End, RawRecord, RecordFault, RecordStream};
 pub use settings::TenantSettings;
 pub use sign_in::{

@@ -50,6 +50,11 @@ impl Origin {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The metadata of all events of the origin, where a program has not changed it.
+    pub fn metadata(&self) -> &Value {
+        &self.metadata
+    }
 }
 
 /// A record on its way, as a VRL value with metadata.

@@ -26,7 +26,7 @@ pub use ack::{AckGroup, EventAck, Fates, Outcome, Receipt};
 pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
 pub use component::{BuildError, ComponentId, Problem, RunError};
-pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters};
+pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters, LetterKind};
 pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
 pub use event::{Event, EventTarget, Origin};
 pub use finding::{Finding, Health};

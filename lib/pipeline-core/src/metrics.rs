@@ -100,6 +100,16 @@ impl ComponentMetrics {
         }
     }
 
+    /// The same counters, but for those of what waits in front of the component: for one whose buffer counts by itself.
+    #[must_use]
+    pub fn without_buffer(&self) -> ComponentMetrics {
+        ComponentMetrics {
+            buffered_events: Gauge::noop(),
+            buffered_bytes: Gauge::noop(),
+            ..self.clone()
+        }
+    }
+
     /// The same counters, of which those of what was sent have the label `output`: for a port that has a name.
     #[must_use]
     pub fn of_output(&self, port: &str) -> ComponentMetrics {
@@ -112,6 +122,23 @@ impl ComponentMetrics {
             sent_events: counter!("component_sent_events_total", &labels),
             sent_bytes: counter!("component_sent_event_bytes_total", &labels),
             ..self.clone()
+        }
+    }
+
+    /// Counters that nobody sees, for a part of a component that is none itself.
+    #[must_use]
+    pub fn unseen(&self) -> ComponentMetrics {
+        ComponentMetrics {
+            labels: self.labels.clone(),
+            received_events: Counter::noop(),
+            received_bytes: Counter::noop(),
+            sent_events: Counter::noop(),
+            sent_bytes: Counter::noop(),
+            discarded_intentionally: Counter::noop(),
+            discarded_unintentionally: Counter::noop(),
+            buffered_events: Gauge::noop(),
+            buffered_bytes: Gauge::noop(),
+            utilization: Gauge::noop(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A sink delivers events to a server or a file, and says of each what became of it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -9,10 +9,15 @@ use crate::{
     RunError, Shutdown, Timestamp,
 };
 
-/// What a user declares under `[sinks.<id>]`.
-pub trait SinkConfig: Send + Sync + std::fmt::Debug {
+/// What a user declares under `[sinks.<id>]`. It can be downcast, for commands that concern one type of sink.
+pub trait SinkConfig: Any + Send + Sync + std::fmt::Debug {
     /// The fields that every event has to have.
     fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// The fields that an event should have, though it is delivered without them as well.
+    fn hopes(&self) -> Vec<Need> {
         Vec::new()
     }
 

@@ -3,6 +3,7 @@
 use std::{any::Any, path::PathBuf, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use vrl::value::Value;
 
 use crate::{
     BuildError, Clock, ComponentId, ComponentMetrics, DeadLetters, Outlet, Output, Problem,
@@ -17,6 +18,12 @@ pub trait SourceConfig: Any + Send + Sync + std::fmt::Debug {
     /// All that is wrong and could not be seen while parsing. No I/O.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// The content of the event that a record becomes, of which the source has kept a dead letter because it once was
+    /// none; nothing where it is none still.
+    fn read_record(&self, _record: &[u8]) -> Option<Value> {
+        None
     }
 
     /// Opens what the source needs. Starts nothing.

@@ -1,6 +1,7 @@
 //! The outputs of Beats as sinks.
 
 mod elasticsearch;
+mod logstash;
 mod others;
 
 use super::{Notes, text::toml_string, yaml::Yaml};
@@ -29,7 +30,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
         }
         let sink = match name.as_str() {
             "elasticsearch" => elasticsearch::sink(settings, notes),
-            "logstash" => others::logstash(settings, notes),
+            "logstash" => logstash::sink(settings, notes),
             "kafka" => others::kafka(settings, notes),
             "file" => others::file(settings, notes),
             "console" => others::console(settings),

@@ -1,28 +1,13 @@
-//! `output.logstash`, `output.kafka`, `output.file` and `output.console`.
+//! `output.kafka`, `output.file` and `output.console`.
 
 use super::{
     super::{
         Notes,
-        text::{add, add_line, quoted, toml_string, toml_strings, variables},
+        text::{add, add_line, quoted, toml_string, variables},
         yaml::Yaml,
     },
     Sink, note_unknown, tls,
 };
-
-pub(super) fn logstash(settings: &Yaml, notes: &mut Notes) -> Sink {
-    let known = ["enabled", "hosts", "compression_level", "bulk_max_size", "ssl", "loadbalance"];
-    note_unknown("logstash", settings, &known, notes);
-    let mut toml = format!("hosts = {}\n", toml_strings(&settings.texts_at("hosts")));
-    for (theirs, ours) in
-        [("compression_level", "compression_level"), ("bulk_max_size", "window_size")]
-    {
-        if let Some(number) = settings.text_at(theirs).and_then(|text| text.parse::<u32>().ok()) {
-            add_line(&mut toml, format_args!("{ours} = {number}"));
-        }
-    }
-    toml.push_str(&tls("logstash", settings, notes));
-    Sink { name: "logstash", component_type: "lumberjack", options: toml }
-}
 
 pub(super) fn kafka(settings: &Yaml, notes: &mut Notes) -> Sink {
     let known = ["enabled", "hosts", "topic", "key", "compression", "ssl"];

@@ -198,7 +198,7 @@ output.elasticsearch: {enabled: false}
         there is neither a client secret nor a certificate: fill in `client_secret`
         the place where o365beat stopped is in `./o365beat.state`: take it over with `o365flow state import`, or up to seven days are collected again
         o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice
-        this version has no sink of type `lumberjack` yet, and says so when the result is checked
+        of several Logstash hosts the first one that works is used, where Beats chose one at random
         `output.kafka.username` is not carried
         this version has no sink of type `kafka` yet, and says so when the result is checked
         the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"#]],

@@ -4,16 +4,22 @@
 //! again for as long as it takes, and keeps what can never be delivered. When the order to abandon comes it lets go of
 //! everything at once; what is dropped then counts as not delivered.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+mod aimd;
+mod budget;
+mod gate;
+
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pipeline_core::{
-    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, Outcome,
-    Shutdown, SinkContext,
+    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, LetterKind,
+    Outcome, Shutdown, SinkContext,
 };
 use tracing::{error, warn};
 
-use super::{Backoff, BackoffSettings, BatchSettings, Batcher, Troubles};
+pub use self::aimd::AimdSettings;
+use self::gate::{Gate, Passage};
+use super::{Backoff, BackoffSettings, BatchSettings, Batcher, Concurrency, Rate, Troubles};
 
 /// How one sink encodes its events and sends them.
 pub trait Courier: Send + Sync + 'static {
@@ -84,6 +90,8 @@ pub struct Failure {
     pub after: Option<Duration>,
     /// Waiting alone won't help: credentials or a setting must change. It is tried at the slowest pace.
     pub needs_user: bool,
+    /// The server has too much to do: fewer requests at a time may help.
+    pub is_overload: bool,
 }
 
 /// How to deliver.
@@ -91,8 +99,10 @@ pub struct Failure {
 pub struct DeliverySettings {
     /// How events gather into a batch.
     pub batch: BatchSettings,
-    /// Batches under way at the same time. With 1, events keep their order.
-    pub concurrency: NonZeroUsize,
+    /// Requests under way at the same time. With 1, events keep their order.
+    pub concurrency: Concurrency,
+    /// Requests that may go in a time.
+    pub rate_limit: Option<Rate>,
     /// How long to wait before another attempt.
     pub backoff: BackoffSettings,
 }
@@ -102,6 +112,7 @@ pub struct DeliverySettings {
 pub struct Delivery<C> {
     courier: Arc<C>,
     settings: DeliverySettings,
+    gate: Gate,
     backoff: Backoff,
     troubles: Troubles,
     context: SinkContext,
@@ -118,6 +129,7 @@ impl<C: Courier> Delivery<C> {
         Delivery {
             courier: Arc::new(courier),
             settings,
+            gate: Gate::new(settings.concurrency, settings.rate_limit, &context.metrics),
             backoff: Backoff::new(settings.backoff, seed),
             troubles: Troubles::new(Arc::clone(&context.id)),
             context,
@@ -139,7 +151,7 @@ impl<C: Courier> Delivery<C> {
         loop {
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                batch = batcher.next(), if under_way.len() < self.settings.concurrency.get() => {
+                batch = batcher.next(), if under_way.len() < self.gate.batches_max() => {
                     let Some(events) = batch else { break };
                     under_way.push(self.deliver(events));
                 }
@@ -175,7 +187,9 @@ impl<C: Courier> Delivery<C> {
     async fn send(&self, mut request: C::Request) -> Option<[C::Request; 2]> {
         let mut failures = 0;
         loop {
+            let place = self.gate.enter().await;
             let attempt = self.courier.attempt(request).await;
+            place.leave(Passage::of(&attempt.next));
             self.reject(attempt.rejected).await;
             let split = match attempt.next {
                 Next::Done => None,
@@ -206,12 +220,15 @@ impl<C: Courier> Delivery<C> {
     async fn reject(&self, rejected: Vec<Rejected>) {
         let (letters, acks): (Vec<_>, Vec<_>) =
             rejected.into_iter().map(|Rejected { letter, ack }| (letter, ack)).unzip();
-        let Some(first) = letters.first() else { return };
+        if letters.is_empty() {
+            return;
+        }
+        // Not the reasons, which can quote what is in an event.
         warn!(
             component_id = %self.context.id,
             events = letters.len(),
-            reason = %first.reason,
-            "events can never be delivered and go to the dead letters"
+            kinds = %kinds_of(&letters),
+            "events can never be delivered and go to the dead letters, each with its reason"
         );
         let mut failures = 0;
         while let Err(error) = self.dead_letters().put(letters.clone()).await {
@@ -236,11 +253,35 @@ impl<C: Courier> Delivery<C> {
     }
 }
 
+impl Passage {
+    fn of<R>(next: &Next<R>) -> Passage {
+        match next {
+            Next::Done | Next::Split(_) => Passage::Answered,
+            Next::Retry { failure, .. } if failure.is_overload => Passage::Overloaded,
+            Next::Retry { .. } => Passage::Failed,
+        }
+    }
+}
+
 impl Failure {
     /// A failure that can pass by itself.
     pub fn of(error_type: &'static str, error: &dyn std::error::Error) -> Failure {
-        Failure { error_type, message: chain(error), after: None, needs_user: false }
+        Failure {
+            error_type,
+            message: chain(error),
+            after: None,
+            needs_user: false,
+            is_overload: false,
+        }
     }
+}
+
+/// How many letters there are of each kind, in one line.
+fn kinds_of(letters: &[DeadLetter]) -> String {
+    let count = |kind| letters.iter().filter(|letter| letter.kind == kind).count();
+    let counts = LetterKind::ALL.map(|kind| (kind.as_str(), count(kind)));
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    told.map(|(kind, count)| format!("{kind}={count}")).collect::<Vec<_>>().join(" ")
 }
 
 /// An error with those behind it, in one line.

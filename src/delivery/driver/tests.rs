@@ -37,6 +37,8 @@ struct Scripted {
     script: Mutex<VecDeque<Act>>,
     /// How often the server has taken or refused each event.
     words: Mutex<HashMap<usize, usize>>,
+    /// Requests under way now, and with each that came.
+    under_way: Mutex<(usize, Vec<usize>)>,
 }
 
 struct Parcel(Vec<(usize, EventAck)>);
@@ -48,9 +50,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn letter(number: usize) -> DeadLetter {
     DeadLetter {
         component_id: "test".into(),
+        kind: LetterKind::Refused,
         reason: "refused".to_owned(),
         time: Timestamp::UNIX_EPOCH,
         origin: String::new(),
+        metadata: None,
         payload: number.to_string().into_bytes(),
     }
 }
@@ -98,6 +102,7 @@ impl Scripted {
             message: format!("{act:?}"),
             after: None,
             needs_user: matches!(act, Act::FailUntilFixed),
+            is_overload: false,
         };
         Attempt { rejected, next: Next::Retry { request: parcel, failure } }
     }
@@ -129,7 +134,14 @@ impl Courier for Arc<Scripted> {
     }
 
     async fn attempt(&self, parcel: Parcel) -> Attempt<Parcel> {
+        {
+            let mut under_way = lock(&self.under_way);
+            under_way.0 += 1;
+            let now = under_way.0;
+            under_way.1.push(now);
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
+        lock(&self.under_way).0 -= 1;
         self.act(parcel)
     }
 }
@@ -181,7 +193,8 @@ fn bench(script: &[Act], concurrency: usize, refusals: usize) -> Bench {
             bytes_max: 1000,
             timeout: Duration::from_secs(1),
         },
-        concurrency: NonZeroUsize::new(concurrency).expect("it is not zero"),
+        concurrency: NonZeroUsize::new(concurrency).expect("it is not zero").into(),
+        rate_limit: None,
         backoff: BackoffSettings::default(),
     };
     let delivery = Delivery::new(Arc::clone(&courier), settings, context, 7);
@@ -304,4 +317,18 @@ async fn a_server_that_is_away_holds_back_what_comes_after() {
     let ((), sent) = tokio::join!(delivery.run(input, shutdown.clone()), feed);
     assert_eq!(sent, 3, "two under way, one on the edge");
     drop(courier);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_outage_no_herd_comes() {
+    const FAILURES: usize = 300;
+    let Bench { courier, delivery, .. } = bench(&[Act::Fail; FAILURES], 8, 0);
+    let start = tokio::time::Instant::now();
+    let fates = fates(delivery, 200, 6).await;
+    assert!(start.elapsed() > Duration::from_mins(20), "{:?}", start.elapsed());
+    assert!(fates.is_settled());
+    let (_, seen) = &*lock(&courier.under_way);
+    assert_eq!(seen[..8], [1, 2, 3, 4, 5, 6, 7, 8], "all that may go at first do");
+    assert!(seen[20..FAILURES].iter().all(|under_way| *under_way == 1), "{seen:?}");
+    assert!(seen[FAILURES..FAILURES + 2].iter().all(|under_way| *under_way <= 2), "{seen:?}");
 }

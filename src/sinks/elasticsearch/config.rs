@@ -1,6 +1,6 @@
 //! What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use net::Transport;
@@ -11,24 +11,41 @@ use vrl::{path::OwnedValuePath, value::Kind};
 
 use super::{
     Elasticsearch,
+    action_line::ActionLine,
     auth::Auth,
+    destination::{Destination, Target},
     encode::Encoder,
     endpoint::Endpoint,
-    index::{IndexName, name_problem},
+    pool::Pool,
     probe::probe,
-    send::BulkSender,
+    send::{BulkSender, Route},
+    sniff::Sniffer,
+    target::{Action, BulkConfig, DataStream, Mode},
 };
 use crate::{
     config::{proxy::Proxy, units},
-    delivery::{BatchConfig, Delivery, DeliverySettings, RequestConfig, Tls},
+    delivery::{BatchConfig, Delivery, DeliverySettings, RequestConfig, Template, Tls},
 };
+
+/// Nodes are not looked up more often than this, whatever is configured.
+const SNIFF_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where to send, as `https://host:9200`. One is used at a time; the next one when it does not answer.
+    /// Where to send, as `https://host:9200`: nodes of one cluster, or what stands in front of it. One that fails is
+    /// set aside and tried again later, while the others go on.
     pub endpoints: Vec<Endpoint>,
+    /// `spread` gives requests to all endpoints in turn, so that no node has the work of all; `failover` to the first
+    /// that is well, for one that is near and others that are only there in case.
+    pub endpoint_selection: EndpointSelection,
+    /// `true` looks up the cluster's nodes and sends to them as well. Only for nodes that can be reached from here by
+    /// the addresses that they publish; with credentials, only over https with verified certificates.
+    pub sniff: bool,
+    /// How often nodes are looked up.
+    #[serde(with = "units::duration")]
+    pub sniff_interval: Duration,
     /// `data_stream`, or `bulk` for indices and aliases.
     pub mode: Mode,
     /// The data stream, with `mode = "data_stream"`.
@@ -39,11 +56,13 @@ pub struct Config {
     /// without it goes to the dead letters. `""` lets the server make ids, and a retry can then store an event twice.
     #[serde(with = "units::field_path")]
     pub id_field: OwnedValuePath,
-    /// An ingest pipeline that documents pass through; `""` leaves that to the index.
-    pub pipeline: String,
+    /// An ingest pipeline that documents pass through; `""` leaves that to the index. `{{ field }}` is replaced by that
+    /// field of the event. While a pipeline with a fixed name does not exist, events wait; an event that names one that
+    /// does not exist goes to the dead letters.
+    pub pipeline: Template,
     /// Who to be.
     pub auth: Auth,
-    /// `gzip` or `none`.
+    /// `gzip`, `zstd` or `none`. `OpenSearch` takes `zstd`, Elasticsearch does not.
     pub compression: Compression,
     /// From 1, fast, to 9, small.
     pub compression_level: u8,
@@ -57,55 +76,6 @@ pub struct Config {
     pub proxy: Proxy,
 }
 
-/// What documents are written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// A data stream. Every event must have `@timestamp`.
-    #[default]
-    DataStream,
-    /// An index or an alias.
-    Bulk,
-}
-
-/// The parts of a data stream's name, which is `<type>-<dataset>-<namespace>`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataStream {
-    /// The kind of data.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What wrote it.
-    pub dataset: String,
-    /// Whatever keeps it apart from others of its kind.
-    pub namespace: String,
-}
-
-/// An index, and what to do in it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BulkConfig {
-    /// The index or alias. `%Y`, `%m`, `%d` and the like are replaced by the date of the event.
-    pub index: String,
-    /// `create` leaves a document alone that is there already, `index` replaces it.
-    pub action: Action,
-    /// The field with the date for `index`. An event without it goes to the dead letters: the date of the day would
-    /// put an event that is sent again into another index.
-    #[serde(with = "units::field_path")]
-    pub timestamp_field: OwnedValuePath,
-}
-
-/// What is done with a document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Stored unless there is one with its id.
-    #[default]
-    Create,
-    /// Stored, in the place of one with its id.
-    Index,
-}
-
 /// How a request's body is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,19 +83,35 @@ pub enum Compression {
     /// A fifth of the traffic for a little of one core.
     #[default]
     Gzip,
+    /// For less of a core than gzip, where the server takes it.
+    Zstd,
     /// Not at all.
     None,
+}
+
+/// Which of the endpoints that are well is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointSelection {
+    /// One after the other.
+    #[default]
+    Spread,
+    /// The first.
+    Failover,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
             endpoints: Vec::new(),
+            endpoint_selection: EndpointSelection::default(),
+            sniff: false,
+            sniff_interval: Duration::from_mins(5),
             mode: Mode::default(),
             data_stream: None,
             bulk: None,
             id_field: OwnedValuePath::single_field("event").with_field_appended("id"),
-            pipeline: String::new(),
+            pipeline: Template::parse("").expect("no text is a template"),
             auth: Auth::default(),
             compression: Compression::default(),
             compression_level: 1,
@@ -137,109 +123,108 @@ impl Default for Config {
     }
 }
 
-impl Default for DataStream {
-    fn default() -> Self {
-        DataStream {
-            kind: "logs".to_owned(),
-            dataset: "o365.audit".to_owned(),
-            namespace: "default".to_owned(),
-        }
-    }
-}
-
-impl DataStream {
-    fn name(&self) -> String {
-        format!("{}-{}-{}", self.kind, self.dataset, self.namespace)
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        let parts =
-            [("type", &self.kind), ("dataset", &self.dataset), ("namespace", &self.namespace)];
-        let mut problems = Vec::new();
-        for (option, part) in parts {
-            let hyphen = part.contains('-').then_some("it has a hyphen, which separates the parts");
-            if let Some(reason) = name_problem(part).or(hyphen) {
-                let message = format!("`{part}` can't be part of a data stream's name: {reason}");
-                problems.push(Problem::at(&format!("data_stream.{option}"), message));
-            }
-        }
-        problems
-    }
-}
-
-impl Default for BulkConfig {
-    fn default() -> Self {
-        BulkConfig {
-            index: "o365-%Y.%m.%d".to_owned(),
-            action: Action::default(),
-            timestamp_field: OwnedValuePath::single_field("@timestamp"),
-        }
-    }
-}
-
-impl BulkConfig {
-    fn problems(&self) -> Vec<Problem> {
-        match IndexName::parse(&self.index, &self.timestamp_field) {
-            Err(_) => {
-                let message = format!("`{}` has a `%` that starts no known date part", self.index);
-                vec![Problem::at("bulk.index", message).fix("write \"o365-%Y.%m.%d\", for example")]
-            }
-            Ok(IndexName::Fixed(name)) => match name_problem(&name) {
-                Some(reason) => {
-                    let message = format!("`{name}` can't be the name of an index: {reason}");
-                    vec![Problem::at("bulk.index", message)]
-                }
-                None => Vec::new(),
-            },
-            // What the date makes of the name is the server's to judge.
-            Ok(IndexName::Dated { .. }) => Vec::new(),
-        }
-    }
-}
-
 impl Config {
     fn bulk(&self) -> BulkConfig {
         self.bulk.clone().unwrap_or_default()
     }
 
-    fn data_stream(&self) -> DataStream {
+    pub(super) fn data_stream(&self) -> DataStream {
         self.data_stream.clone().unwrap_or_default()
     }
 
-    /// Where documents go and how, or the problem with it.
-    pub(super) fn index_and_action(&self) -> Result<(IndexName, Action), BuildError> {
+    /// Where documents go and how.
+    pub(super) fn destination(&self) -> (Destination, Action) {
         match self.mode {
-            Mode::DataStream => Ok((IndexName::Fixed(self.data_stream().name()), Action::Create)),
+            Mode::DataStream => {
+                let DataStream { kind, dataset, namespace } = self.data_stream();
+                let target = Target::Stream { kind, dataset, namespace };
+                let date_field = OwnedValuePath::single_field("@timestamp");
+                (Destination { target, date_field }, Action::Create)
+            }
             Mode::Bulk => {
-                let bulk = self.bulk();
-                let index =
-                    IndexName::parse(&bulk.index, &bulk.timestamp_field).map_err(|error| {
-                        BuildError::new(format!("`{}` is not an index name", bulk.index), error)
-                    })?;
-                Ok((index, bulk.action))
+                let BulkConfig { index, action, timestamp_field, .. } = self.bulk();
+                let target = Target::Index(index);
+                (Destination { target, date_field: timestamp_field }, action)
             }
         }
     }
 
-    /// The sink's delivery over any network.
-    pub(super) fn delivery(
+    fn has_id(&self) -> bool {
+        !self.id_field.is_root()
+    }
+
+    fn action_line(&self) -> ActionLine {
+        let (destination, action) = self.destination();
+        let version = match self.mode {
+            Mode::DataStream => None,
+            Mode::Bulk => self.bulk().version(),
+        };
+        ActionLine {
+            destination,
+            action,
+            id_field: self.has_id().then(|| self.id_field.clone()),
+            version,
+            pipeline: self.pipeline.fixed().is_none().then(|| self.pipeline.clone()),
+        }
+    }
+
+    /// The sink over any network.
+    pub(super) fn sink(
         &self,
         transport: Arc<dyn Transport>,
         context: SinkContext,
-    ) -> Result<Delivery<BulkSender>, BuildError> {
-        let (index, action) = self.index_and_action()?;
+    ) -> Result<Elasticsearch, BuildError> {
+        if self.endpoints.is_empty() {
+            return Err(BuildError::plain("no endpoint is given"));
+        }
         let encoder = Encoder {
-            index,
-            action,
-            id_field: (!self.id_field.is_root()).then(|| self.id_field.clone()),
+            action_line: self.action_line(),
             bytes_max: self.batch.max_bytes,
             component_id: Arc::clone(&context.id),
         };
         let settings = DeliverySettings::new(&self.batch, &self.request);
         // Collectors that started at the same time must not come back at the same time.
-        let seed = context.clock.now().timestamp_subsec_nanos();
-        let sender = BulkSender::new(self, encoder, transport, &context)?;
-        Ok(Delivery::new(sender, settings, context, seed.into()))
+        let seed: u64 = context.clock.now().timestamp_subsec_nanos().into();
+        let pool = Arc::new(Pool::new(self, &context, seed));
+        let authorization = self
+            .auth
+            .header()
+            .map_err(|error| BuildError::new("the credentials do not fit into a header", error))?;
+        let sniffer = self.sniff.then(|| Sniffer {
+            pool: Arc::clone(&pool),
+            transport: Arc::clone(&transport),
+            authorization: authorization.clone(),
+            interval: self.sniff_interval.max(SNIFF_INTERVAL_MIN),
+            component_id: Arc::clone(&context.id),
+        });
+        let route = Route { transport, pool, authorization };
+        let sender = BulkSender::new(self, encoder, route, &context);
+        Ok(Elasticsearch { delivery: Delivery::new(sender, settings, context, seed), sniffer })
+    }
+
+    fn sniff_problems(&self) -> Vec<Problem> {
+        if !self.sniff {
+            return Vec::new();
+        }
+        let mut problems = Vec::new();
+        let is_proved = |endpoint: &Endpoint| {
+            let tls = &self.tls;
+            endpoint.url().scheme() == "https" && tls.verify_certificate && tls.verify_hostname
+        };
+        let has_secret = !matches!(self.auth, Auth::None);
+        if has_secret && !self.endpoints.iter().all(is_proved) {
+            let message = "the credentials would go to any address that an answer names";
+            problems.push(Problem::at("sniff", message).fix(
+                "use https endpoints with verified certificates and host names, or remove `sniff`",
+            ));
+        }
+        if self.endpoints.iter().any(|endpoint| endpoint.url().path() != "/") {
+            let message = "an endpoint with a path is no node of a cluster, so that its nodes are behind a proxy";
+            problems.push(
+                Problem::at("sniff", message).fix("remove `sniff`, or the path of the endpoint"),
+            );
+        }
+        problems
     }
 
     /// Warns of what is legal and unwise.
@@ -253,6 +238,9 @@ impl Config {
                 warn!(%component_id, %url, "credentials travel in clear text: use https");
             }
         }
+        if self.destination().0.pattern(None).starts_with('*') {
+            warn!(%component_id, "`bulk.index` begins with a field: whoever writes an event says which index it goes to");
+        }
         if !self.tls.verify_certificate {
             warn!(%component_id, "certificates are not verified: any host in between can read and change events");
         }
@@ -263,23 +251,27 @@ impl SinkConfig for Config {
     fn needs(&self) -> Vec<Need> {
         let date = Kind::bytes().or_timestamp();
         let mut needs = Vec::new();
-        if !self.id_field.is_root() {
+        if self.has_id() {
             let kind = Kind::bytes().or_integer().or_float().or_boolean().or_timestamp();
             needs.push(Need { path: self.id_field.clone(), kind, option: "id_field" });
         }
-        match self.mode {
-            Mode::DataStream => {
-                let path = OwnedValuePath::single_field("@timestamp");
-                // The server takes milliseconds since 1970 as well.
-                needs.push(Need { path, kind: date.or_integer(), option: "mode" });
-            }
-            Mode::Bulk => {
-                if let Ok((IndexName::Dated { timestamp_field: path, .. }, _)) =
-                    self.index_and_action()
-                {
-                    needs.push(Need { path, kind: date, option: "bulk.timestamp_field" });
-                }
-            }
+        let (destination, _) = self.destination();
+        if self.mode == Mode::DataStream {
+            let path = OwnedValuePath::single_field("@timestamp");
+            // The server takes milliseconds since 1970 as well.
+            needs.push(Need { path, kind: date.clone().or_integer(), option: "mode" });
+        }
+        needs.extend(destination.needs());
+        needs.extend(self.pipeline.needs("pipeline"));
+        if destination.has_date() || self.pipeline.has_date() {
+            let option = match self.mode {
+                Mode::DataStream => "data_stream",
+                Mode::Bulk => "bulk.timestamp_field",
+            };
+            needs.push(Need { path: destination.date_field, kind: date.clone(), option });
+        }
+        if let Some((path, _)) = self.action_line().version {
+            needs.push(Need { path, kind: date.or_integer(), option: "bulk.version_field" });
         }
         needs
     }
@@ -287,6 +279,7 @@ impl SinkConfig for Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.tls.problems("tls");
         problems.extend(self.proxy.problems("proxy"));
+        problems.extend(self.sniff_problems());
         if self.endpoints.is_empty() {
             let message = "no endpoint is given";
             problems.push(
@@ -305,7 +298,7 @@ impl SinkConfig for Config {
         }
         match self.mode {
             Mode::DataStream => problems.extend(self.data_stream().problems()),
-            Mode::Bulk => problems.extend(self.bulk().problems()),
+            Mode::Bulk => problems.extend(self.bulk().problems(self.has_id())),
         }
         if !(1..=9).contains(&self.compression_level) {
             let message = format!("{} is not a level from 1 to 9", self.compression_level);
@@ -325,8 +318,8 @@ impl SinkConfig for Config {
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {
         Box::pin(async move {
             self.warn(&context);
-            let delivery = self.delivery(Arc::new(self.client()?), context)?;
-            Ok(Box::new(Elasticsearch(delivery)) as Box<dyn Sink>)
+            let sink = self.sink(Arc::new(self.client()?), context)?;
+            Ok(Box::new(sink) as Box<dyn Sink>)
         })
     }
 }

@@ -3,17 +3,13 @@
 //! Each document's place in the body is remembered, so that what the server refuses for now is copied into the next
 //! body as it is, and what it refuses for good into the dead letters; an event's content is freed once it is encoded.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, Origin, Timestamp};
-use vrl::{path::OwnedValuePath, value::Value};
+use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, LetterKind, Origin, Timestamp};
 
-use super::{config::Action, index::IndexName};
+use super::action_line::ActionLine;
 use crate::delivery::{Encoded, Rejected, append_line};
-
-/// The longest `_id` that Elasticsearch takes. A longer one would make it refuse the whole request.
-const ID_BYTES_MAX: usize = 512;
 
 /// Bytes by which a mapped event outgrows its record, roughly, with its action line.
 const BODY_GROWTH: usize = 2;
@@ -21,10 +17,7 @@ const BODY_GROWTH: usize = 2;
 /// Makes requests of events.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    pub index: IndexName,
-    pub action: Action,
-    /// None: the server makes ids.
-    pub id_field: Option<OwnedValuePath>,
+    pub action_line: ActionLine,
     /// A body ends before it exceeds this, if it holds an event already.
     pub bytes_max: usize,
     pub component_id: ComponentId,
@@ -58,16 +51,18 @@ impl Item {
     pub(super) fn reject(
         self,
         lines: &[u8],
-        reason: String,
+        (kind, reason): (LetterKind, String),
         component_id: &ComponentId,
         time: Timestamp,
     ) -> Rejected {
         let document = lines[self.action_bytes..].trim_ascii_end().to_vec();
         let letter = DeadLetter {
             component_id: Arc::clone(component_id),
+            kind,
             reason,
             time,
             origin: self.origin.name().to_owned(),
+            metadata: None,
             payload: document,
         };
         Rejected { letter, ack: self.ack }
@@ -81,12 +76,13 @@ impl Encoder {
         let received: usize = events.iter().map(Event::byte_size).sum();
         let mut body = Vec::with_capacity(received.saturating_mul(BODY_GROWTH).min(self.bytes_max));
         let mut items = Vec::with_capacity(events.len());
-        let mut index = String::new();
+        let mut scratch = String::new();
         for event in events {
             let start = body.len();
-            if let Err(reason) = self.write_action(&event, &mut index, &mut body) {
+            if let Err(error) = self.action_line.write(&event, &mut scratch, &mut body) {
                 body.truncate(start);
-                let letter = DeadLetter::of(&event, Arc::clone(&self.component_id), reason, now);
+                let (id, kind) = (Arc::clone(&self.component_id), LetterKind::UnusableField);
+                let letter = DeadLetter::of(&event, id, kind, error.to_string(), now);
                 encoded.rejected.push(Rejected { letter, ack: event.into_ack() });
                 continue;
             }
@@ -105,38 +101,6 @@ impl Encoder {
             encoded.requests.push(BulkRequest::of(body, items));
         }
         encoded
-    }
-
-    /// Writes the line that says what to do with `event`, or says why it can't be sent. `index` is scratch space.
-    fn write_action(
-        &self,
-        event: &Event,
-        index: &mut String,
-        body: &mut Vec<u8>,
-    ) -> Result<(), String> {
-        index.clear();
-        self.index.write(event, index)?;
-        body.extend_from_slice(match self.action {
-            Action::Create => b"{\"create\":{\"_index\":",
-            Action::Index => b"{\"index\":{\"_index\":",
-        });
-        write_string(index, body);
-        if let Some(field) = &self.id_field {
-            let missing =
-                || format!("the event has no text or number in `{field}` to be its `_id`");
-            let value = event.at(field).ok_or_else(missing)?;
-            let id = text_of(value).ok_or_else(missing)?;
-            if id.is_empty() || id.len() > ID_BYTES_MAX {
-                return Err(format!(
-                    "`{field}` has {} bytes, but an `_id` has 1 to {ID_BYTES_MAX}",
-                    id.len()
-                ));
-            }
-            body.extend_from_slice(b",\"_id\":");
-            write_string(&id, body);
-        }
-        body.extend_from_slice(b"}}\n");
-        Ok(())
     }
 }
 
@@ -163,41 +127,19 @@ impl BulkRequest {
     }
 }
 
-/// Appends a JSON string.
-fn write_string(text: &str, out: &mut Vec<u8>) {
-    // Text always has a JSON form, and a Vec takes all that is written to it.
-    serde_json::to_writer(out, text).expect("text is written to memory as JSON");
-}
-
-/// A scalar as text; nothing of anything else.
-fn text_of(value: &Value) -> Option<Cow<'_, str>> {
-    Some(match value {
-        Value::Bytes(_) | Value::String(_) => value.to_str_lossy()?,
-        Value::Integer(number) => number.to_string().into(),
-        Value::Float(number) => number.to_string().into(),
-        Value::Boolean(truth) => truth.to_string().into(),
-        Value::Timestamp(time) => time.to_rfc3339().into(),
-        Value::Regex(_) | Value::Object(_) | Value::Array(_) | Value::Null => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
     use pipeline_core::testing::batch;
-    use vrl::path::parse_value_path;
 
-    use super::*;
+    use super::{
+        super::{action_line::tests::action_line, target::Action},
+        *,
+    };
 
-    fn encoder(index: &str, action: Action, bytes_max: usize) -> Encoder {
-        let path = |text| parse_value_path(text).expect("a path");
-        Encoder {
-            index: IndexName::parse(index, &path("time")).expect("an index"),
-            action,
-            id_field: Some(path("id")),
-            bytes_max,
-            component_id: "es".into(),
-        }
+    fn encoder(index: &str, bytes_max: usize) -> Encoder {
+        let action_line = action_line(index, Action::Create);
+        Encoder { action_line, bytes_max, component_id: "es".into() }
     }
 
     fn check(maker: &Encoder, records: &[&str], expected: &Expect) {
@@ -221,7 +163,7 @@ mod tests {
     #[test]
     fn an_event_is_an_action_and_a_document() {
         check(
-            &encoder("o365-%Y", Action::Create, 999),
+            &encoder("o365-%Y", 999),
             &[
                 r#"{"id":"a\"b","time":"2026-01-01T00:00:00","x":[1]}"#,
                 r#"{"id":7,"time":"2025-01-01T00:00:00"}"#,
@@ -237,45 +179,24 @@ mod tests {
     }
 
     #[test]
-    fn without_an_id_field_the_server_makes_ids() {
-        let encoder = Encoder { id_field: None, ..encoder("o365", Action::Index, 999) };
-        check(
-            &encoder,
-            &["{}"],
-            &expect![[r#"
-                -- 1 items
-                {"index":{"_index":"o365"}}
-                {}
-            "#]],
-        );
-    }
-
-    #[test]
     fn what_has_no_id_is_rejected_and_the_rest_is_sent() {
-        let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(513));
         check(
-            &encoder("o365", Action::Create, 999),
-            &["{}", r#"{"id":null}"#, r#"{"id":{}}"#, r#"{"id":""}"#, r#"{"id":"ok"}"#],
+            &encoder("o365", 999),
+            &["{}", r#"{"id":""}"#, r#"{"id":"ok"}"#],
             &expect![[r#"
                 -- 1 items
                 {"create":{"_index":"o365","_id":"ok"}}
                 {"id":"ok"}
                 rejected {}: the event has no text or number in `id` to be its `_id`
-                rejected {"id":null}: the event has no text or number in `id` to be its `_id`
-                rejected {"id":{}}: the event has no text or number in `id` to be its `_id`
                 rejected {"id":""}: `id` has 0 bytes, but an `_id` has 1 to 512
             "#]],
         );
-        let (events, _receipt) = batch(&[&long]);
-        let encoded = encoder("o365", Action::Create, 999)
-            .encode(events.into_events(), Timestamp::UNIX_EPOCH);
-        assert_eq!((encoded.requests.len(), encoded.rejected.len()), (0, 1));
     }
 
     #[test]
     fn a_body_ends_before_it_is_too_large() {
         check(
-            &encoder("o365", Action::Create, 100),
+            &encoder("o365", 100),
             &[r#"{"id":1}"#, r#"{"id":2}"#, r#"{"id":3}"#],
             &expect![[r#"
                 -- 2 items
@@ -305,8 +226,8 @@ mod tests {
             ),
         ] {
             let (events, _receipt) = batch(&records);
-            let mut encoded = encoder("o365", Action::Create, 9999)
-                .encode(events.into_events(), Timestamp::UNIX_EPOCH);
+            let mut encoded =
+                encoder("o365", 9999).encode(events.into_events(), Timestamp::UNIX_EPOCH);
             let request = encoded.requests.pop().expect("a request");
             let body = request.body.clone();
             let [first, second] = request.halves().expect("it is more than one");

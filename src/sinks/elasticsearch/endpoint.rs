@@ -1,5 +1,8 @@
 //! The address of a server.
 
+use std::fmt;
+
+use http::Uri;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -42,9 +45,31 @@ impl From<Endpoint> for String {
     }
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl Endpoint {
     pub(super) fn url(&self) -> &Url {
         &self.0
+    }
+
+    /// The address of `_bulk` below it, with the pipeline that all documents pass through, if there is one.
+    pub(super) fn bulk_uri(
+        &self,
+        filter_path: &str,
+        pipeline: &str,
+    ) -> Result<Uri, http::uri::InvalidUri> {
+        let mut url = self.0.clone();
+        let path = format!("{}/_bulk", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        url.query_pairs_mut().append_pair("filter_path", filter_path);
+        if !pipeline.is_empty() {
+            url.query_pairs_mut().append_pair("pipeline", pipeline);
+        }
+        url.as_str().parse()
     }
 }
 

@@ -6,23 +6,36 @@
 //! It makes no index, template or stream, and does not ask whether the server is there: it sends, and waits. Ids are
 //! unique within one index: what is sent again after the roll-over of a data stream in between is stored again.
 
+mod action_line;
+mod ask;
 mod auth;
+mod cause;
+mod compress;
 mod config;
+mod destination;
 mod encode;
 mod endpoint;
-mod index;
+mod error;
+mod metrics;
+mod pool;
 mod probe;
 mod reply;
 mod send;
+mod setup;
+mod sniff;
+mod target;
 
 pub use auth::Auth;
-pub use config::{Action, BulkConfig, Compression, Config, DataStream, Mode};
+pub use config::{Compression, Config, EndpointSelection};
 pub use endpoint::{Endpoint, EndpointError};
+pub use setup::{PlanError, SetupError, SetupMode, SetupStep, StepResult};
+pub use target::{Action, BulkConfig, DataStream, Mode, VersionType};
 
 use futures_util::future::BoxFuture;
 use net::{ClientSettings, HttpClient, Timeouts};
 use pipeline_core::{BuildError, Inlet, RunError, Shutdown, Sink};
 use send::BulkSender;
+use sniff::Sniffer;
 
 use crate::delivery::Delivery;
 
@@ -41,7 +54,10 @@ impl Config {
 }
 
 /// The sink, built.
-struct Elasticsearch(Delivery<BulkSender>);
+struct Elasticsearch {
+    delivery: Delivery<BulkSender>,
+    sniffer: Option<Sniffer>,
+}
 
 impl Sink for Elasticsearch {
     fn run(
@@ -50,7 +66,18 @@ impl Sink for Elasticsearch {
         shutdown: Shutdown,
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {
-            self.0.run(input, shutdown).await;
+            let Elasticsearch { delivery, sniffer } = *self;
+            let sniff = async {
+                match &sniffer {
+                    Some(sniffer) => sniffer.run().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = delivery.run(input, shutdown) => {}
+                () = sniff => {}
+            }
             Ok(())
         })
     }

@@ -3,83 +3,22 @@
 //!
 //! Nothing that a server says is shown but numbers and names: an answer may hold what was sent.
 
-use std::{error::Error, fmt, time::Duration};
+use std::fmt;
 
-use bytes::Bytes;
-use http::{
-    HeaderValue, Method, Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE},
-};
-use net::{BodyError, HttpClient, SendError, Transport, read_body};
+use http::{Method, StatusCode};
 use pipeline_core::{Finding, Timestamp};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::{
+    ask::{AskError, Asker},
     auth::Auth,
-    config::{Action, Config, Mode},
-    endpoint::Endpoint,
-    index::IndexName,
+    config::Config,
+    error::chain,
+    target::{Action, Mode},
 };
-
-/// Bytes of an answer. A cluster's list of templates, by name and pattern, is far smaller.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// How long one question may take: people wait.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The oldest server whose answers are understood.
 const MAJOR_MIN: u64 = 7;
-
-/// Asks one endpoint.
-struct Asker<'a> {
-    client: &'a HttpClient,
-    authorization: Option<HeaderValue>,
-    endpoint: &'a Endpoint,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum AskError {
-    #[error(transparent)]
-    Send(#[from] SendError),
-    #[error("the answer cannot be read")]
-    Body(#[from] BodyError),
-    #[error("no answer within {} s", QUESTION_TIMEOUT.as_secs())]
-    Slow,
-    #[error("the address cannot be used")]
-    Address(#[from] http::Error),
-}
-
-impl Asker<'_> {
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: &Value,
-    ) -> Result<(StatusCode, Value), AskError> {
-        let base = self.endpoint.url().as_str().trim_end_matches('/');
-        let mut request = Request::builder().method(method.clone()).uri(format!("{base}{path}"));
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        if !bytes.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(bytes)?;
-        let exchange = async {
-            let response = self.client.send(request).await?;
-            let status = response.status();
-            if method == Method::HEAD {
-                return Ok((status, Value::Null));
-            }
-            let body = read_body(response.into_body(), ANSWER_BYTES_MAX).await?;
-            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
-        };
-        timeout(QUESTION_TIMEOUT, exchange).await.map_err(|_| AskError::Slow)?
-    }
-}
 
 /// Looks whether what `config` says could work at `now`.
 pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
@@ -87,7 +26,7 @@ pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
     let client = match config.client() {
         Ok(client) => client,
         Err(error) => {
-            let finding = Finding::fail("tls", with_causes(&error));
+            let finding = Finding::fail("tls", chain(&error));
             return vec![
                 finding.fix("name readable PEM files in the table `tls`, and check `proxy`"),
             ];
@@ -98,7 +37,7 @@ pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
     };
     let mut usable = None;
     for endpoint in &config.endpoints {
-        let asker = Asker { client: &client, authorization: authorization.clone(), endpoint };
+        let asker = Asker { transport: &client, authorization: authorization.clone(), endpoint };
         let (of_endpoint, is_usable) = look_at(&asker, &config.auth).await;
         findings.extend(of_endpoint);
         if is_usable && usable.is_none() {
@@ -106,26 +45,13 @@ pub(super) async fn probe(config: &Config, now: Timestamp) -> Vec<Finding> {
         }
     }
     if let Some(asker) = usable {
-        let (index, action) = match config.index_and_action() {
-            Ok(of_config) => of_config,
-            Err(error) => {
-                findings.push(Finding::fail("index", with_causes(&error)));
-                return findings;
-            }
-        };
-        let target = Target { name: name_at(&index, now), action, mode: config.mode };
+        let (destination, action) = config.destination();
+        let target = Target { name: destination.pattern(Some(now)), action, mode: config.mode };
         let exists = target.exists(&asker).await;
         findings.extend(target.privileges(&asker, exists).await);
         findings.push(target.place(&asker, exists).await);
     }
     findings
-}
-
-fn name_at(index: &IndexName, now: Timestamp) -> String {
-    match index {
-        IndexName::Fixed(name) => name.clone(),
-        IndexName::Dated { pattern, .. } => now.format_with_items(pattern.iter()).to_string(),
-    }
 }
 
 /// Whether a server answers, which it is, and whether it takes the credentials.
@@ -180,21 +106,11 @@ async fn look_at(asker: &Asker<'_>, auth: &Auth) -> (Vec<Finding>, bool) {
 }
 
 fn unreachable(url: impl fmt::Display, error: &AskError) -> Finding {
-    let finding = Finding::fail("connect", format!("{url}: {}", with_causes(error)));
+    let finding = Finding::fail("connect", format!("{url}: {}", chain(error)));
     match error {
         AskError::Send(error) => finding.cause(error.kind().cause()).fix(error.kind().fix()),
         AskError::Body(_) | AskError::Slow | AskError::Address(_) => finding,
     }
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        text = format!("{text}: {error}");
-        behind = error.source();
-    }
-    text
 }
 
 fn version(answer: &Value) -> Finding {
@@ -229,8 +145,16 @@ impl Target {
         }
     }
 
-    /// Whether it is there; nothing when that may not be asked.
+    /// What is to be said of one that is not known to be there.
+    fn state(&self) -> &'static str {
+        if self.name.contains('*') { "is named by fields of events" } else { "is not there yet" }
+    }
+
+    /// Whether it is there; nothing when that may not be asked, or has many names.
     async fn exists(&self, asker: &Asker<'_>) -> Option<bool> {
+        if self.name.contains('*') {
+            return None;
+        }
         let answer = asker.ask(Method::HEAD, &format!("/{}", self.name), &Value::Null).await;
         match answer.ok()?.0.as_u16() {
             200 => Some(true),
@@ -271,7 +195,7 @@ impl Target {
 
     /// Whether it is there or would be made as it should be.
     async fn place(&self, asker: &Asker<'_>, exists: Option<bool>) -> Finding {
-        let (noun, name) = (self.noun(), &self.name);
+        let (noun, name, state) = (self.noun(), &self.name, self.state());
         if exists == Some(true) {
             return Finding::ok("index", format!("the {noun} `{name}` is there"));
         }
@@ -279,18 +203,16 @@ impl Target {
                     index_templates.index_template.index_patterns,\
                     index_templates.index_template.priority,\
                     index_templates.index_template.data_stream";
-        let (file, what) = match self.mode {
-            Mode::DataStream => ("o365beat-data-stream.json", "it would not become a data stream"),
-            Mode::Bulk => {
-                ("o365beat.json", "each field takes the type that its first value seems to have")
-            }
+        let what = match self.mode {
+            Mode::DataStream => "it would not become a data stream",
+            Mode::Bulk => "each field takes the type that its first value seems to have",
         };
         let fix =
-            format!("install a template, for what o365beat.vrl makes config/elasticsearch/{file}");
+            "install a template: `o365flow setup elasticsearch` does, for what o365beat.vrl makes";
         let answer = asker.ask(Method::GET, path, &Value::Null).await;
         let Ok((StatusCode::OK, templates)) = answer else {
             let found = format!(
-                "the {noun} `{name}` is not there yet, and these credentials may not ask whether a template is"
+                "the {noun} `{name}` {state}, and these credentials may not ask whether a template is there"
             );
             return Finding::warn("index", found).fix(fix);
         };
@@ -299,26 +221,22 @@ impl Target {
         match (template, self.mode) {
             (Some((template, _)), Mode::DataStream) if is_stream => Finding::ok(
                 "index",
-                format!("the {noun} `{name}` is not there yet; the template `{template}` makes it"),
+                format!("the {noun} `{name}` {state}; the template `{template}` makes it"),
             ),
             (Some((template, _)), Mode::Bulk) if !is_stream => Finding::ok(
                 "index",
-                format!(
-                    "the {noun} `{name}` is not there yet; the template `{template}` is for it"
-                ),
+                format!("the {noun} `{name}` {state}; the template `{template}` is for it"),
             ),
             (Some((template, _)), Mode::Bulk) => {
                 let found = format!("the template `{template}` makes `{name}` a data stream");
                 Finding::warn("index", found).fix("use mode = \"data_stream\", or another name")
             }
             (_, Mode::DataStream) => {
-                let found =
-                    format!("no template makes the {noun} `{name}`, which is not there yet");
+                let found = format!("no template makes the {noun} `{name}`, which {state}");
                 Finding::fail("index", found).cause(what).fix(fix)
             }
             (None, Mode::Bulk) => {
-                let found =
-                    format!("no template is for the {noun} `{name}`, which is not there yet");
+                let found = format!("no template is for the {noun} `{name}`, which {state}");
                 Finding::warn("index", found).cause(what).fix(fix)
             }
         }

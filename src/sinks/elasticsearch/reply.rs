@@ -3,37 +3,33 @@
 //! Invariant: every event of a request gets one word, from the item in its place; an answer that has not as many items
 //! as the request had events says nothing of any of them.
 
-use std::{
-    fmt::{self, Write},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use pipeline_core::LetterKind;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, MapAccess, Visitor},
 };
 
 use super::{
-    config::Action,
+    cause::{Cause, Obstacle, excerpt},
     encode::{BulkRequest, Item},
+    target::Action,
 };
 
-/// Characters of an answer that makes no sense which a message shows.
-const EXCERPT_CHARS_MAX: usize = 200;
-
-/// Characters of a reason that are kept.
-const REASON_CHARS_MAX: usize = 1000;
-
-/// Errors that speak of the cluster or the index and not of the event: no space or a limit on writes (before 7.9 with the
-/// status 403), a missing right or index, the limit of shards. Somebody can put them right, and then the event fits.
-const NOT_THE_EVENTS: [&str; 4] = [
-    "cluster_block_exception",
-    "security_exception",
-    "index_not_found_exception",
-    "validation_exception",
-];
+/// How events were sent, as far as it matters to what an answer means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub action: Action,
+    /// Each event says which version it is.
+    pub is_versioned: bool,
+    /// Events name their index by a field.
+    pub names_index: bool,
+    /// Events name their pipeline by a field.
+    pub names_pipeline: bool,
+}
 
 /// What the server said of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,22 +39,19 @@ pub(super) struct ItemReply {
     pub error: Option<Cause>,
 }
 
-/// The server's reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Cause {
-    #[serde(default, rename = "type")]
-    pub kind: String,
-    #[serde(default)]
-    pub reason: Option<String>,
-}
-
 /// What follows for one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ItemFate {
     /// The server has it.
     Delivered,
+    /// The server has it from an attempt whose answer got lost.
+    Repeated,
+    /// The server has this version of it, or a later one.
+    Superseded,
     /// The server takes it later.
     Retry,
+    /// The server takes it once somebody has changed a setting.
+    RetryWhenFixed,
     /// The server never takes it.
     Reject,
 }
@@ -75,39 +68,63 @@ pub(super) enum Step {
 }
 
 impl ItemReply {
-    /// What follows for the event, which was sent with `action`.
-    pub(super) fn fate(&self, action: Action) -> ItemFate {
-        match (self.status, action) {
-            // 409: an event with this id is there: this one, from an attempt whose answer got lost.
-            (200..=299, _) | (409, Action::Create) => ItemFate::Delivered,
-            (429 | 500..=599, _) => ItemFate::Retry,
-            _ if self.is_not_the_events() => ItemFate::Retry,
+    /// What follows for the event, which was sent on these `terms`.
+    pub(super) fn fate(&self, terms: Terms) -> ItemFate {
+        let cause = self.error.as_ref();
+        let obstacle = cause.and_then(Cause::obstacle);
+        match (self.status, terms.action) {
+            (200..=299, _) => ItemFate::Delivered,
+            (409, Action::Index) if terms.is_versioned => ItemFate::Superseded,
+            (409, Action::Create) => ItemFate::Repeated,
+            // Who wrote an event must not be able to hold the others up by naming what is not there.
+            _ if obstacle == Some(Obstacle::NoIndex) && terms.names_index => ItemFate::Reject,
+            _ if obstacle == Some(Obstacle::NoPipeline) && terms.names_pipeline => ItemFate::Reject,
+            (500..=599, _) if cause.is_some_and(Cause::is_of_a_pipeline) => ItemFate::Reject,
+            // A disk with space again is no longer blocked.
+            (429, _) => ItemFate::Retry,
+            _ if obstacle.is_some() => ItemFate::RetryWhenFixed,
+            (500..=599, _) => ItemFate::Retry,
             _ => ItemFate::Reject,
         }
     }
 
-    fn is_not_the_events(&self) -> bool {
-        self.error.as_ref().is_some_and(|cause| NOT_THE_EVENTS.contains(&cause.kind.as_str()))
+    /// Whether the server has too much to do.
+    fn is_overload(&self) -> bool {
+        let is_blocked = self.error.as_ref().is_some_and(|cause| cause.obstacle().is_some());
+        matches!(self.status, 429 | 503) && !is_blocked
     }
 
-    /// Why, for people.
+    /// Why, in one word.
+    pub(super) fn kind(&self) -> LetterKind {
+        match (self.status, self.error.as_ref().map(|cause| cause.kind.as_str())) {
+            (409, _) => LetterKind::VersionConflict,
+            (413, _) => LetterKind::TooLarge,
+            (
+                _,
+                Some(
+                    "document_parsing_exception"
+                    | "mapper_parsing_exception"
+                    | "strict_dynamic_mapping_exception",
+                ),
+            ) => LetterKind::MappingConflict,
+            _ => LetterKind::Refused,
+        }
+    }
+
+    /// Why, for a log.
+    fn for_log(&self) -> String {
+        match &self.error {
+            Some(cause) => format!("{} {}", self.status, cause.for_log()),
+            None => self.status.to_string(),
+        }
+    }
+
+    /// Why, for a dead letter.
     pub(super) fn reason(&self) -> String {
         match &self.error {
             Some(cause) => format!("elasticsearch: {} {cause}", self.status),
             None => format!("elasticsearch: {}", self.status),
         }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: ", self.kind)?;
-        // A reason can quote a document, whose author must not be able to write lines into our log.
-        let reason = self.reason.as_deref().unwrap_or("no reason given");
-        for char in reason.chars().take(REASON_CHARS_MAX) {
-            formatter.write_char(if char.is_control() { ' ' } else { char })?;
-        }
-        Ok(())
     }
 }
 
@@ -140,30 +157,6 @@ pub(super) fn parse(body: &[u8], events: usize) -> Result<Vec<ItemReply>, ReplyE
     Ok(answer.items.into_iter().map(|entry| entry.0).collect())
 }
 
-/// Why a request was refused as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The reason that the body gives, or its first characters.
-    pub reason: String,
-    /// The words are Elasticsearch's own, not those of something in front of it.
-    pub is_the_servers: bool,
-}
-
-/// Reads the body of an error.
-pub(super) fn refusal(body: &[u8]) -> Refusal {
-    #[derive(Deserialize)]
-    struct Answer {
-        error: Cause,
-    }
-    match serde_json::from_slice::<Answer>(body) {
-        Ok(answer) => Refusal { reason: answer.error.to_string(), is_the_servers: true },
-        Err(_) if body.is_empty() => {
-            Refusal { reason: "no reason given".to_owned(), is_the_servers: false }
-        }
-        Err(_) => Refusal { reason: excerpt(body), is_the_servers: false },
-    }
-}
-
 /// Reads `Retry-After`: seconds, or a date.
 pub(super) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
@@ -171,12 +164,6 @@ pub(super) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     }
     let date = DateTime::<Utc>::from(httpdate::parse_http_date(value.trim()).ok()?);
     Some((date - now).to_std().unwrap_or_default())
-}
-
-/// The beginning of an answer, in one line and safe to print.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS_MAX)]);
-    format!("\"{}\"", text.chars().take(EXCERPT_CHARS_MAX).collect::<String>().escape_debug())
 }
 
 #[derive(Deserialize)]
@@ -222,35 +209,61 @@ impl<'de> Visitor<'de> for EntryVisitor {
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     pub delivered: Vec<Item>,
+    /// How many of the delivered had been stored before.
+    pub repeated: u64,
+    /// How many of the delivered are there in the same version or a later one.
+    pub superseded: u64,
     /// With their lines and the reason.
-    pub rejected: Vec<(Item, Bytes, String)>,
-    /// To be sent again, and the reason of the first.
-    pub again: Option<(BulkRequest, String)>,
+    pub rejected: Vec<(Item, Bytes, (LetterKind, String))>,
+    pub again: Option<Again>,
+}
+
+/// Events to be sent again.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub request: BulkRequest,
+    /// What the server said of the first of them, for a log.
+    pub first: String,
+    /// None of them fits before somebody has changed a setting.
+    pub needs_user: bool,
+    /// The server has too much to do for some of them.
+    pub is_overload: bool,
 }
 
 /// Sorts the events of `request` by `replies`, of which there are as many.
-pub(super) fn sort(request: BulkRequest, replies: &[ItemReply], action: Action) -> Sorted {
+pub(super) fn sort(request: BulkRequest, replies: &[ItemReply], terms: Terms) -> Sorted {
     let mut sorted = Sorted::default();
-    let mut body = Vec::new();
-    let mut items = Vec::new();
-    let mut first_reason = None;
+    let (mut body, mut items) = (Vec::new(), Vec::new());
+    let mut first = None;
+    let (mut needs_user, mut is_overload) = (true, false);
     let mut start = 0;
     for (item, reply) in request.items.into_iter().zip(replies) {
         let end = start + item.bytes();
-        match reply.fate(action) {
-            ItemFate::Delivered => sorted.delivered.push(item),
-            ItemFate::Reject => {
-                sorted.rejected.push((item, request.body.slice(start..end), reply.reason()));
+        let fate = reply.fate(terms);
+        match fate {
+            ItemFate::Delivered | ItemFate::Repeated | ItemFate::Superseded => {
+                sorted.repeated += u64::from(fate == ItemFate::Repeated);
+                sorted.superseded += u64::from(fate == ItemFate::Superseded);
+                sorted.delivered.push(item);
             }
-            ItemFate::Retry => {
-                first_reason.get_or_insert_with(|| reply.reason());
+            ItemFate::Reject => {
+                let why = (reply.kind(), reply.reason());
+                sorted.rejected.push((item, request.body.slice(start..end), why));
+            }
+            ItemFate::Retry | ItemFate::RetryWhenFixed => {
+                first.get_or_insert_with(|| reply.for_log());
+                needs_user &= fate == ItemFate::RetryWhenFixed;
+                is_overload |= reply.is_overload();
                 body.extend_from_slice(&request.body[start..end]);
                 items.push(item);
             }
         }
         start = end;
     }
-    sorted.again = first_reason.map(|reason| (BulkRequest::of(body, items), reason));
+    sorted.again = first.map(|first| {
+        let request = BulkRequest::of(body, items);
+        Again { request, first, needs_user, is_overload }
+    });
     sorted
 }
 
@@ -258,12 +271,19 @@ pub(super) fn sort(request: BulkRequest, replies: &[ItemReply], action: Action) 
 mod tests {
     use super::*;
 
+    const TERMS: Terms = Terms {
+        action: Action::Create,
+        is_versioned: false,
+        names_index: false,
+        names_pipeline: false,
+    };
+
     fn check(body: &str, events: usize, expected: &str) {
         let replies = match parse(body.as_bytes(), events) {
             Err(error) => error.to_string(),
             Ok(replies) => replies
                 .iter()
-                .map(|reply| format!("{:?} {}", reply.fate(Action::Create), reply.reason()))
+                .map(|reply| format!("{:?} {}", reply.fate(TERMS), reply.reason()))
                 .collect::<Vec<_>>()
                 .join("; "),
         };
@@ -282,31 +302,65 @@ mod tests {
             body,
             5,
             "Delivered elasticsearch: 201; \
-             Delivered elasticsearch: 409 version_conflict_engine_exception: exists; \
+             Repeated elasticsearch: 409 version_conflict_engine_exception: exists; \
              Retry elasticsearch: 429 cluster_block_exception: no reason given; \
              Reject elasticsearch: 400 document_parsing_exception: bad \"ip\"; \
              Retry elasticsearch: 503",
         );
     }
 
-    #[test]
-    fn what_is_wrong_with_the_cluster_is_not_held_against_the_event() {
-        for (status, kind) in [
-            (403, "cluster_block_exception"),
-            (403, "security_exception"),
-            (404, "index_not_found_exception"),
-            (400, "validation_exception"),
-        ] {
-            let error = Some(Cause { kind: kind.to_owned(), reason: None });
-            assert_eq!(ItemReply { status, error }.fate(Action::Create), ItemFate::Retry, "{kind}");
-        }
+    fn check_item(terms: Terms, status: u16, kind: &str, reason: &str, expected: ItemFate) {
+        let error = Some(Cause { kind: kind.to_owned(), reason: Some(reason.to_owned()) });
+        assert_eq!(ItemReply { status, error }.fate(terms), expected, "{status} {kind} {reason}");
     }
 
     #[test]
-    fn a_conflict_is_a_success_for_create_alone() {
-        let reply = ItemReply { status: 409, error: None };
-        assert_eq!(reply.fate(Action::Create), ItemFate::Delivered);
-        assert_eq!(reply.fate(Action::Index), ItemFate::Reject);
+    fn what_is_wrong_with_the_cluster_is_not_held_against_the_event() {
+        use ItemFate::{Reject, Retry, RetryWhenFixed};
+        const PIPELINE: &str = "pipeline with id [x] does not exist";
+        for (status, kind, reason, fate) in [
+            (429, "cluster_block_exception", "", Retry),
+            (403, "cluster_block_exception", "", RetryWhenFixed),
+            (403, "security_exception", "", RetryWhenFixed),
+            (404, "index_not_found_exception", "", RetryWhenFixed),
+            (400, "index_closed_exception", "", RetryWhenFixed),
+            (400, "validation_exception", "", RetryWhenFixed),
+            (400, "illegal_argument_exception", PIPELINE, RetryWhenFixed),
+            (500, "illegal_state_exception", "", Retry),
+            (500, "fail_processor_exception", "", Reject),
+            (400, "illegal_argument_exception", "unable to convert [x] to integer", Reject),
+        ] {
+            check_item(TERMS, status, kind, reason, fate);
+        }
+        let terms = Terms { names_index: true, names_pipeline: true, ..TERMS };
+        check_item(terms, 404, "index_not_found_exception", "", Reject);
+        check_item(terms, 400, "illegal_argument_exception", PIPELINE, Reject);
+        check_item(terms, 403, "security_exception", "", RetryWhenFixed);
+    }
+
+    #[test]
+    fn a_log_gets_the_type_and_no_reason() {
+        let shown = |status, kind: &str| {
+            let error = Some(Cause { kind: kind.to_owned(), reason: Some("'geheim'".to_owned()) });
+            ItemReply { status, error }.for_log()
+        };
+        assert_eq!(
+            shown(429, "es_rejected_execution_exception"),
+            "429 es_rejected_execution_exception"
+        );
+        let closed = shown(400, "index_closed_exception");
+        assert_eq!(closed, "400 index_closed_exception: the index is closed");
+    }
+
+    #[test]
+    fn a_conflict_is_a_success_for_create_and_for_versions() {
+        let check = |terms, expected| {
+            check_item(terms, 409, "version_conflict_engine_exception", "", expected);
+        };
+        check(TERMS, ItemFate::Repeated);
+        let index = Terms { action: Action::Index, ..TERMS };
+        check(index, ItemFate::Reject);
+        check(Terms { is_versioned: true, ..index }, ItemFate::Superseded);
     }
 
     #[test]
@@ -323,19 +377,6 @@ mod tests {
         );
         let long = "é".repeat(1000);
         check(&long, 1, &format!("{START}\"{}\"", "é".repeat(200)));
-    }
-
-    #[test]
-    fn a_refusal_gives_the_servers_reason() {
-        let body = br#"{"error":{"root_cause":[],"type":"security_exception","reason":"who\n?"},"status":401}"#;
-        let check = |body: &[u8], reason: &str, is_the_servers| {
-            let expected = Refusal { reason: reason.to_owned(), is_the_servers };
-            assert_eq!(refusal(body), expected);
-        };
-        check(body, "security_exception: who ?", true);
-        check(b"", "no reason given", false);
-        check(b"Bad\tGateway", "\"Bad\\tGateway\"", false);
-        check(br#"{"error":"text"}"#, r#""{\"error\":\"text\"}""#, false);
     }
 
     #[test]

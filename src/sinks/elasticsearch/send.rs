@@ -1,31 +1,30 @@
 //! Sends one `_bulk` request and turns the answer into what is left to do.
 
-use std::{
-    io::{self, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
-use flate2::{Compression as Level, write::GzEncoder};
 use http::{
     HeaderValue, Request, Response, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
-use net::{Body, BodyError, SendError, Transport, read_body, read_body_prefix};
-use pipeline_core::{BuildError, Clock, ComponentMetrics, Event, Outcome, SinkContext};
-use tracing::debug;
+use net::{Body, Transport, read_body, read_body_prefix};
+use pipeline_core::{Clock, ComponentMetrics, Event, LetterKind, Outcome, SinkContext};
 
 use super::{
-    config::{Compression, Config},
+    cause::Refusal,
+    compress::Compressor,
+    config::Config,
     encode::{BulkRequest, Encoder, Item},
     endpoint::Endpoint,
-    reply::{self, Refusal, ReplyError, Sorted, Step},
+    error::{BulkError, chain},
+    metrics::Conflicts,
+    pool::Pool,
+    reply::{self, Again, ItemReply, Sorted, Step, Terms},
 };
-use crate::delivery::{Attempt, Courier, Encoded, Failure, Next};
+use crate::delivery::{Attempt, Courier, Encoded, Next};
 
 /// What the answer is asked to hold: all that is read, so that it stays small.
 const FILTER_PATH: &str = "took,errors,items.*.status,items.*.error.type,items.*.error.reason";
@@ -39,75 +38,26 @@ const REPLY_ITEM_BYTES_MAX: usize = 8 * 1024;
 /// Bytes that are read of an answer to a request that failed as a whole.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 
-/// Sends bulk requests to one of the endpoints.
+/// The way to the servers.
+pub(super) struct Route {
+    pub transport: Arc<dyn Transport>,
+    pub pool: Arc<Pool>,
+    pub authorization: Option<HeaderValue>,
+}
+
+/// Sends bulk requests to the endpoints of a pool.
 pub(super) struct BulkSender {
     encoder: Encoder,
-    transport: Arc<dyn Transport>,
-    /// The addresses of `_bulk`; never empty.
-    uris: Vec<Uri>,
-    /// Counts up when an endpoint does not answer; the remainder says which one is used.
-    endpoint: AtomicUsize,
-    authorization: Option<HeaderValue>,
-    /// None: not compressed.
-    gzip: Option<Level>,
+    route: Route,
+    terms: Terms,
+    /// The pipeline of all events; empty where there is none.
+    pipeline: String,
+    compressor: Compressor,
+    /// A body in zstd was read, so that it is not to blame for what is refused.
+    is_zstd_known: AtomicBool,
     clock: Arc<dyn Clock>,
     metrics: ComponentMetrics,
-}
-
-/// A request that was not answered item by item.
-#[derive(Debug, thiserror::Error)]
-enum BulkError {
-    #[error("cannot compress a request")]
-    Compress(#[source] io::Error),
-    #[error("`_bulk` got no answer")]
-    Send(#[source] SendError),
-    #[error("the answer to `_bulk` could not be read")]
-    Body(#[source] BodyError),
-    #[error(transparent)]
-    Reply(ReplyError),
-    #[error("`_bulk` answered {status}: {}", refusal.reason)]
-    Status { status: StatusCode, refusal: Refusal, after: Option<Duration> },
-    #[error("{events} events are refused for now, the first with {reason}")]
-    Items { events: usize, reason: String },
-}
-
-impl BulkError {
-    fn step(&self) -> Step {
-        match self {
-            // A proxy that does not like the request as such (plain HTTP, a header) says nothing of the events.
-            BulkError::Status { status: StatusCode::BAD_REQUEST, refusal, .. }
-                if !refusal.is_the_servers =>
-            {
-                Step::RetryWhenFixed
-            }
-            BulkError::Status { status, .. } => reply::step(status.as_u16()),
-            // Half as many events have half as long an answer.
-            BulkError::Body(BodyError::TooLarge { .. }) => Step::Split,
-            BulkError::Compress(_)
-            | BulkError::Send(_)
-            | BulkError::Body(_)
-            | BulkError::Reply(_)
-            | BulkError::Items { .. } => Step::Retry,
-        }
-    }
-
-    fn failure(&self) -> Failure {
-        let error_type = match self {
-            BulkError::Send(error) if error.is_timeout() => "timeout",
-            BulkError::Compress(_) | BulkError::Send(_) | BulkError::Body(_) => "request_failed",
-            BulkError::Reply(_) => "invalid_response",
-            BulkError::Items { .. } => "items_refused",
-            BulkError::Status { status, .. } => match status.as_u16() {
-                401 | 403 => "unauthorized",
-                429 => "too_many_requests",
-                500..=599 => "server_error",
-                _ => "request_refused",
-            },
-        };
-        let after = if let BulkError::Status { after, .. } = self { *after } else { None };
-        let needs_user = self.step() == Step::RetryWhenFixed;
-        Failure { after, needs_user, ..Failure::of(error_type, self) }
-    }
+    conflicts: Conflicts,
 }
 
 impl BulkSender {
@@ -115,74 +65,77 @@ impl BulkSender {
     pub(super) fn new(
         config: &Config,
         encoder: Encoder,
-        transport: Arc<dyn Transport>,
+        route: Route,
         context: &SinkContext,
-    ) -> Result<BulkSender, BuildError> {
-        let uris: Result<Vec<Uri>, _> =
-            config.endpoints.iter().map(|endpoint| bulk_uri(endpoint, &config.pipeline)).collect();
-        let uris =
-            uris.map_err(|error| BuildError::new("an endpoint has no usable address", error))?;
-        if uris.is_empty() {
-            return Err(BuildError::plain("no endpoint is given"));
-        }
-        let authorization = config
-            .auth
-            .header()
-            .map_err(|error| BuildError::new("the credentials do not fit into a header", error))?;
-        Ok(BulkSender {
+    ) -> BulkSender {
+        let line = &encoder.action_line;
+        let terms = Terms {
+            action: line.action,
+            is_versioned: line.version.is_some(),
+            names_index: line.destination.has_fields(),
+            names_pipeline: config.pipeline.has_fields(),
+        };
+        BulkSender {
             encoder,
-            transport,
-            uris,
-            endpoint: AtomicUsize::new(0),
-            authorization,
-            gzip: match config.compression {
-                Compression::Gzip => Some(Level::new(config.compression_level.into())),
-                Compression::None => None,
-            },
+            route,
+            terms,
+            pipeline: config.pipeline.fixed().unwrap_or_default().to_owned(),
+            compressor: Compressor::of(config),
+            is_zstd_known: AtomicBool::new(false),
             clock: Arc::clone(&context.clock),
             metrics: context.metrics.clone(),
-        })
+            conflicts: Conflicts::new(&context.id),
+        }
     }
 
-    async fn exchange(&self, request: &BulkRequest) -> Result<Vec<reply::ItemReply>, BulkError> {
-        let endpoint = self.endpoint.load(Ordering::Relaxed);
-        let uri = self.uris[endpoint % self.uris.len()].clone();
-        let body = self.compressed(request.body.clone()).await.map_err(BulkError::Compress)?;
-        let response = match self.transport.send(self.http_request(uri, body)).await {
-            Ok(response) => response,
-            Err(error) => {
-                self.leave(endpoint);
-                return Err(BulkError::Send(error));
+    /// Asks one endpoint after the other until one answers. Each is asked once.
+    async fn exchange(&self, request: &BulkRequest) -> Result<Vec<ItemReply>, BulkError> {
+        let body = self.compressor.compress(request.body.clone()).await;
+        let body = body.map_err(BulkError::Compress)?;
+        let mut tried = Vec::new();
+        let mut failed = None;
+        while let Some(endpoint) = self.route.pool.pick(&tried) {
+            let answer = self.ask(&endpoint, body.clone(), request.items.len()).await;
+            match &answer {
+                Err(error) if error.is_the_endpoints() => {
+                    self.route.pool.failed(&endpoint, &chain(error), error.is_timeout());
+                }
+                Ok(_) | Err(_) => self.route.pool.worked(&endpoint),
             }
-        };
+            match answer {
+                // It may not even have been reached; another endpoint can be asked at once.
+                Err(error @ BulkError::Send(_)) => failed = Some(error),
+                answer => return answer,
+            }
+            tried.push(endpoint);
+        }
+        Err(failed.expect("an endpoint is always picked for a request that has tried none"))
+    }
+
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        body: Bytes,
+        events: usize,
+    ) -> Result<Vec<ItemReply>, BulkError> {
+        let uri = endpoint.bulk_uri(FILTER_PATH, &self.pipeline).map_err(BulkError::Address)?;
+        let response = self
+            .route
+            .transport
+            .send(self.http_request(uri, body))
+            .await
+            .map_err(BulkError::Send)?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);
         }
-        let events = request.items.len();
         let bytes_max = REPLY_HEAD_BYTES_MAX + events * REPLY_ITEM_BYTES_MAX;
         let body = read_body(response.into_body(), bytes_max).await.map_err(BulkError::Body)?;
-        reply::parse(&body, events)
+        let replies = reply::parse(&body, events)
             // For the message, which shows a part of the answer.
             .or_else(|_| reply::parse(self.redacted(&body).as_bytes(), events))
-            .map_err(BulkError::Reply)
-    }
-
-    /// Turns to the next endpoint, unless another request has done so already.
-    fn leave(&self, endpoint: usize) {
-        let next = endpoint.wrapping_add(1);
-        let order = Ordering::Relaxed;
-        if self.endpoint.compare_exchange(endpoint, next, order, order).is_ok() {
-            debug!(uri = %self.uris[next % self.uris.len()], "turning to the next endpoint");
-        }
-    }
-
-    async fn compressed(&self, body: Bytes) -> io::Result<Bytes> {
-        let Some(level) = self.gzip else { return Ok(body) };
-        let compressed = tokio::task::spawn_blocking(move || {
-            let mut gzip = GzEncoder::new(Vec::with_capacity(body.len() / 4), level);
-            gzip.write_all(&body).and_then(|()| gzip.finish())
-        });
-        Ok(compressed.await??.into())
+            .map_err(BulkError::Reply)?;
+        self.is_zstd_known.store(true, Ordering::Relaxed);
+        Ok(replies)
     }
 
     fn http_request(&self, uri: Uri, body: Bytes) -> Request<Bytes> {
@@ -191,10 +144,10 @@ impl BulkSender {
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        if self.gzip.is_some() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(encoding) = self.compressor.encoding() {
+            headers.insert(CONTENT_ENCODING, encoding);
         }
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &self.route.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         request
@@ -202,20 +155,23 @@ impl BulkSender {
 
     async fn refused(&self, response: Response<Body>) -> BulkError {
         let status = response.status();
+        let is_zstd = matches!(self.compressor, Compressor::Zstd(_));
+        if is_zstd
+            && !self.is_zstd_known.load(Ordering::Relaxed)
+            && matches!(status.as_u16(), 400 | 406 | 415)
+        {
+            return BulkError::Zstd { status };
+        }
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|value| reply::retry_after(value, self.clock.now()));
         let body = read_body_prefix(response.into_body(), REFUSAL_BYTES_MAX).await;
-        BulkError::Status {
-            status,
-            refusal: reply::refusal(self.redacted(&body).as_bytes()),
-            after,
-        }
+        BulkError::Status { status, refusal: Refusal::read(self.redacted(&body).as_bytes()), after }
     }
 
     /// An answer without our own credentials, which a proxy may send back for people to see.
     fn redacted(&self, answer: &[u8]) -> String {
         let text = String::from_utf8_lossy(answer);
-        let header = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let header = self.route.authorization.as_ref().and_then(|value| value.to_str().ok());
         match header.and_then(|header| header.split_once(' ')) {
             Some((_strategy, secret)) if !secret.is_empty() => text.replace(secret, "[redacted]"),
             _ => text.into_owned(),
@@ -226,17 +182,20 @@ impl BulkSender {
     fn settle(&self, sorted: Sorted) -> Attempt<BulkRequest> {
         let bytes = sorted.delivered.iter().map(|item| item.document_bytes).sum();
         self.metrics.sent(sorted.delivered.len(), bytes);
+        self.conflicts.repeated.increment(sorted.repeated);
+        self.conflicts.superseded.increment(sorted.superseded);
         for item in sorted.delivered {
             item.ack.settle(Outcome::Delivered);
         }
         let now = self.clock.now();
-        let reject = |(item, lines, reason): (Item, Bytes, String)| {
-            item.reject(&lines, reason, &self.encoder.component_id, now)
+        let reject = |(item, lines, why): (Item, Bytes, (LetterKind, String))| {
+            item.reject(&lines, why, &self.encoder.component_id, now)
         };
         let next = match sorted.again {
             None => Next::Done,
-            Some((request, reason)) => {
-                let error = BulkError::Items { events: request.items.len(), reason };
+            Some(Again { request, first, needs_user, is_overload }) => {
+                let events = request.items.len();
+                let error = BulkError::Items { events, first, needs_user, is_overload };
                 Next::Retry { request, failure: error.failure() }
             }
         };
@@ -261,7 +220,13 @@ impl BulkSender {
     fn reject_single(&self, request: BulkRequest, error: &BulkError) -> Attempt<BulkRequest> {
         let BulkRequest { body, items } = request;
         let (now, id) = (self.clock.now(), &self.encoder.component_id);
-        let reject = |item: Item| item.reject(&body, error.to_string(), id, now);
+        let is_too_large =
+            matches!(error, BulkError::Status { status, .. } if status.as_u16() == 413);
+        let kind = if is_too_large { LetterKind::TooLarge } else { LetterKind::Refused };
+        let reject = |item: Item| {
+            let reason = error.reason(item.document_bytes);
+            item.reject(&body, (kind, reason), id, now)
+        };
         Attempt { rejected: items.into_iter().map(reject).collect(), next: Next::Done }
     }
 }
@@ -275,20 +240,8 @@ impl Courier for BulkSender {
 
     async fn attempt(&self, request: BulkRequest) -> Attempt<BulkRequest> {
         match self.exchange(&request).await {
-            Ok(replies) => self.settle(reply::sort(request, &replies, self.encoder.action)),
+            Ok(replies) => self.settle(reply::sort(request, &replies, self.terms)),
             Err(error) => self.after_error(request, &error),
         }
     }
-}
-
-/// The address of `_bulk` below an endpoint.
-fn bulk_uri(endpoint: &Endpoint, pipeline: &str) -> Result<Uri, http::uri::InvalidUri> {
-    let mut url = endpoint.url().clone();
-    let path = format!("{}/_bulk", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    url.query_pairs_mut().append_pair("filter_path", FILTER_PATH);
-    if !pipeline.is_empty() {
-        url.query_pairs_mut().append_pair("pipeline", pipeline);
-    }
-    url.as_str().parse()
 }

@@ -16,7 +16,7 @@ use pipeline_core::{Fates, Outcome, Sink, SinkConfig, testing::DeadLettersInMemo
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::{Config, Elasticsearch};
+use super::Config;
 use crate::sinks::testing::{context, run_to_end};
 
 #[derive(Clone, Debug)]
@@ -62,10 +62,17 @@ impl Server {
 impl Transport for Server {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Body>, SendError>> {
         let mut body = String::new();
-        if request.headers().contains_key("content-encoding") {
-            GzDecoder::new(&request.body()[..]).read_to_string(&mut body).expect("it is gzip");
-        } else {
-            body = String::from_utf8(request.body().to_vec()).expect("it is text");
+        let sent = &request.body()[..];
+        let encoding = request.headers().get("content-encoding");
+        match encoding.map(|value| value.to_str().expect("text")) {
+            Some("gzip") => {
+                GzDecoder::new(sent).read_to_string(&mut body).expect("it is gzip");
+            }
+            Some("zstd") => {
+                let plain = zstd::decode_all(sent).expect("it is zstd");
+                body = String::from_utf8(plain).expect("it is text");
+            }
+            _ => body = String::from_utf8(sent.to_vec()).expect("it is text"),
         }
         let id = |line: &'_ str| line.split('"').rev().nth(1).unwrap_or("?").to_owned();
         let ids: Vec<String> = body.lines().step_by(2).map(id).collect();
@@ -119,8 +126,12 @@ impl Outcomes {
 }
 
 fn config(more: &str) -> Config {
+    if more.contains("endpoints") {
+        return toml::from_str(&format!("id_field = \"id\"\n{more}")).expect("it parses");
+    }
     let text = format!(
-        "endpoints = [\"http://one:9200\", \"http://two:9200\"]\nid_field = \"id\"\n{more}"
+        "endpoints = [\"http://one:9200\", \"http://two:9200\"]\nendpoint_selection = \"failover\"\n\
+         id_field = \"id\"\n{more}"
     );
     toml::from_str(&text).expect("it parses")
 }
@@ -129,8 +140,8 @@ fn config(more: &str) -> Config {
 async fn run(more: &str, events: usize, script: Vec<Reply>) -> Outcomes {
     let server = Arc::new(Server { script: Mutex::new(script.into()), ..Server::default() });
     let (context, dead_letters) = context();
-    let delivery = config(more).delivery(server.clone(), context).expect("it builds");
-    let sink: Box<dyn Sink> = Box::new(Elasticsearch(delivery));
+    let sink: Box<dyn Sink> =
+        Box::new(config(more).sink(server.clone(), context).expect("it builds"));
     let records: Vec<String> = (0..events).map(|id| format!("{{\"id\":\"{id}\"}}")).collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let start = Instant::now();
@@ -161,9 +172,12 @@ async fn only_what_was_refused_for_now_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_compression_the_same_is_sent() {
-    let outcomes = run("compression = \"none\"", 2, vec![Reply::Items(&[201, 201])]).await;
-    assert_eq!(outcomes.seen, ["one: 0 1"]);
+async fn however_it_is_compressed_the_same_is_sent() {
+    for compression in ["none", "gzip", "zstd"] {
+        let more = format!("compression = {compression:?}");
+        let outcomes = run(&more, 2, vec![Reply::Items(&[201, 201])]).await;
+        assert_eq!(outcomes.seen, ["one: 0 1"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,6 +186,9 @@ async fn an_endpoint_that_does_not_answer_is_left_for_the_next() {
     let outcomes = run("", 1, script).await;
     assert_eq!(outcomes.seen, ["one: 0", "two: 0", "one: 0"]);
     assert_eq!(outcomes.fates.outcomes(), [DELIVERED]);
+    let outcomes = run("", 1, vec![Reply::NoConnection, Reply::Items(&[201])]).await;
+    assert_eq!(outcomes.seen, ["one: 0", "two: 0"]);
+    assert!(outcomes.elapsed <= Duration::from_secs(1), "the other is asked at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,11 +197,14 @@ async fn an_answer_that_makes_no_sense_says_nothing_of_any_event() {
         Reply::Items(&[201]),
         Reply::Status(200, "<html>"),
         Reply::Status(200, "{}"),
+        Reply::Status(200, ""),
+        Reply::Status(200, "\u{1f}\u{8b}\u{8}garbage"),
+        Reply::Status(200, r#"{"took":3,"errors":false,"items":[{"create":{"status":201}},{"cre"#),
         Reply::Items(&[201, 201, 400]),
         Reply::Items(&[409, 201]),
     ];
-    let outcomes = run("", 2, script).await;
-    assert_eq!(outcomes.seen, ["one: 0 1"; 5]);
+    let outcomes = run("endpoints = [\"http://one:9200\"]", 2, script).await;
+    assert_eq!(outcomes.seen, ["one: 0 1"; 8]);
     assert_eq!(outcomes.fates.outcomes(), [DELIVERED; 2]);
 }
 
@@ -251,6 +271,43 @@ async fn credentials_that_a_proxy_sends_back_are_shown_to_nobody() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn requests_are_spread_over_the_endpoints() {
+    let more = "endpoints = [\"http://one:9200\", \"http://two:9200\"]\nbatch.max_events = 1\n\
+                request.concurrency = 1";
+    let outcomes = run(more, 4, vec![]).await;
+    assert_eq!(outcomes.seen, ["one: 0", "two: 1", "one: 2", "two: 3"]);
+    // A server that has too much to do is not ill.
+    let outcomes = run(more, 3, vec![Reply::Status(429, ""), Reply::Status(429, "")]).await;
+    assert_eq!(outcomes.seen, ["one: 0", "two: 0", "one: 0", "two: 1", "one: 2"]);
+    // One that answers for a server which is not there is.
+    let outcomes = run(more, 3, vec![Reply::Status(502, "<html>")]).await;
+    assert_eq!(outcomes.seen[..2], ["one: 0", "two: 0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_know_zstd_condemns_no_event() {
+    let garbled = r#"{"error":{"type":"x_content_parse_exception","reason":"(\u00b5/"}}"#;
+    let script = vec![Reply::Status(400, garbled), Reply::Items(&[201]), Reply::Status(400, BAD)];
+    let more = "compression = \"zstd\"\nbatch.max_events = 1\nrequest.concurrency = 1";
+    let outcomes = run(more, 2, script).await;
+    assert_eq!(outcomes.seen, ["one: 0", "one: 0", "one: 1"]);
+    assert_eq!(outcomes.fates.outcomes(), [DELIVERED, REJECTED], "once it is known, it counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_there_already_counts_as_delivered() {
+    let more =
+        "mode = \"bulk\"\nbulk = { index = \"o365\", action = \"index\", version_field = \"id\" }";
+    let server = Arc::new(Server::default());
+    server.script.lock().unwrap().push_back(Reply::Items(&[409, 201, 400]));
+    let (context, _) = context();
+    let sink = config(more).sink(server.clone(), context).expect("it builds");
+    let records = [r#"{"n":1,"id":1}"#, r#"{"n":2,"id":2}"#, r#"{"n":3,"id":3}"#];
+    let fates = run_to_end(Box::new(sink), &records).await;
+    assert_eq!(fates.outcomes(), [DELIVERED, DELIVERED, REJECTED]);
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     let statuses = prop::sample::select(vec![200, 201, 400, 403, 404, 409, 429, 500, 503]);
     let wholes = prop::sample::select(vec![301, 400, 401, 404, 408, 413, 429, 500, 503]);
@@ -313,10 +370,6 @@ fn what_can_never_work_is_found_before_the_start() {
     check_problems(HOST, &[]);
     check_problems(&with("bulk = {}"), &["bulk: `bulk` is set but not used in this mode"]);
     check_problems(
-        &with("mode = \"bulk\"\nbulk = { index = \"O365-%Q\" }"),
-        &["bulk.index: `O365-%Q` has a `%` that starts no known date part"],
-    );
-    check_problems(
         &with("mode = \"bulk\"\nbulk = { index = \"O365\" }"),
         &["bulk.index: `O365` can't be the name of an index: it has upper-case letters"],
     );
@@ -326,6 +379,28 @@ fn what_can_never_work_is_found_before_the_start() {
             "data_stream.dataset: `o365-audit` can't be part of a data stream's name: it has a hyphen, which separates \
              the parts",
             "compression_level: 0 is not a level from 1 to 9",
+        ],
+    );
+    check_problems(
+        &with("mode = \"bulk\"\nbulk = { index = \"O365-{{ a }}\" }"),
+        &["bulk.index: `O365-x` can't be the name of an index: it has upper-case letters"],
+    );
+    check_problems(
+        &with("mode = \"bulk\"\nid_field = \"\"\nbulk = { version_field = \"v\" }"),
+        &[
+            "bulk.version_field: `create` never replaces a document, so that versions mean nothing",
+            "bulk.version_field: the server takes versions of documents alone that have an id",
+        ],
+    );
+    let api_key = "auth = { strategy = \"api_key\", api_key = \"x\" }\nsniff = true";
+    let no_proof = "sniff: the credentials would go to any address that an answer names";
+    check_problems(&with(api_key), &[]);
+    check_problems(&with(&format!("{api_key}\ntls.verify_hostname = false")), &[no_proof]);
+    check_problems(&format!("endpoints = [\"http://es:9200\"]\n{api_key}"), &[no_proof]);
+    check_problems(
+        "endpoints = [\"https://proxy/es\"]\nsniff = true",
+        &[
+            "sniff: an endpoint with a path is no node of a cluster, so that its nodes are behind a proxy",
         ],
     );
     check_problems(
@@ -348,5 +423,9 @@ fn a_sink_says_which_fields_it_needs() {
     assert_eq!(
         needs("mode = \"bulk\"\nbulk = { timestamp_field = \"CreationTime\" }"),
         ["id for id_field", "CreationTime for bulk.timestamp_field"]
+    );
+    assert_eq!(
+        needs("pipeline = \"{{ p }}\"\ndata_stream = { dataset = \"o365.{{ a.b }}\" }"),
+        ["id for id_field", "@timestamp for mode", "a.b for data_stream.dataset", "p for pipeline"]
     );
 }

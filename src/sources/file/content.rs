@@ -49,20 +49,20 @@ impl Header {
         })
     }
 
-    /// The record of a row; nothing if the row is the header once more, as in files that were joined.
-    pub(super) fn record(&self, line: Vec<u8>) -> Option<Result<Vec<u8>, (String, Vec<u8>)>> {
+    /// The record of the row at `offset`; nothing if the row is the header once more, as in files that were joined.
+    pub(super) fn item(&self, line: Vec<u8>, offset: u64) -> Option<Item> {
+        let bad = |payload, fault: String| Some(Item { offset, payload, fault: Some(fault) });
         let Some(mut fields) = fields(&line, self.delimiter) else {
-            return Some(Err(("row is no CSV".to_owned(), line)));
+            return bad(line, "row is no CSV".to_owned());
         };
         if fields == self.fields {
             return None;
         }
         let (has, needs) = (fields.len(), self.fields.len());
-        Some(if has == needs {
-            Ok(fields.swap_remove(self.audit_data))
-        } else {
-            Err((format!("row has {has} fields, and the header {needs}"), line))
-        })
+        if has != needs {
+            return bad(line, format!("row has {has} fields, and the header {needs}"));
+        }
+        Some(Item { offset, payload: fields.swap_remove(self.audit_data), fault: None })
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
 
     fn row(header: &str, line: &str) -> Option<Result<String, String>> {
         let header = Header::parse(header.as_bytes()).expect("a header");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        let found = header.record(line.as_bytes().to_vec())?;
-        Some(found.map(text).map_err(|(reason, _)| reason))
+        let Item { payload, fault, .. } = header.item(line.as_bytes().to_vec(), 0)?;
+        let text = String::from_utf8(payload).expect("text");
+        Some(fault.map_or(Ok(text), Err))
     }
 
     #[test]

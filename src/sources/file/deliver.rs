@@ -2,16 +2,16 @@
 //!
 //! Invariant: a chunk is done with only when each record was delivered, filtered on purpose, or is a dead letter on disk.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use pipeline_core::{
     AckGroup, Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, ErrorStage,
-    Event, Origin, Outcome, Outlet, OutletClosed, Receipt, Shutdown,
+    Event, LetterKind, Origin, Outcome, Outlet, OutletClosed, Receipt, Shutdown,
 };
 use tokio::sync::Semaphore;
 use vrl::{
     path::OwnedValuePath,
-    value::{KeyString, Value},
+    value::{ObjectMap, Value},
 };
 
 use super::{
@@ -132,19 +132,17 @@ impl Sender {
     }
 
     fn origin(&self, file: &str) -> Arc<Origin> {
+        Origin::new(file, Value::Object(self.metadata(file)))
+    }
+
+    fn metadata(&self, file: &str) -> ObjectMap {
         let metadata =
             [("file", Value::from(file)), ("ingest_time", Value::from(self.clock.now()))];
-        let metadata: BTreeMap<KeyString, Value> =
-            metadata.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Origin::new(file, Value::Object(metadata))
+        metadata.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
     fn parse(&self, payload: &[u8]) -> Result<Value, String> {
-        let value = match self.schema {
-            Schema::Audit => record::parse(payload)?,
-            Schema::Any => record::parse_object(payload)?,
-        };
-        Ok(record::mount(value, &self.record_path))
+        parse(payload, self.schema, &self.record_path)
     }
 
     /// Waits until everything that was sent has arrived, sending again what has not. Whether it has: an order to drain
@@ -193,9 +191,11 @@ impl Sender {
         let time = self.clock.now();
         let letter = |item: Item| DeadLetter {
             component_id: ComponentId::clone(&self.id),
+            kind: LetterKind::Unreadable,
             reason: item.fault.unwrap_or_default(),
             time,
             origin: format!("{file}@{}", item.offset),
+            metadata: Some(Value::Object(self.metadata(file))),
             payload: item.payload,
         };
         let letters: Vec<DeadLetter> = bad.into_iter().map(letter).collect();
@@ -226,4 +226,17 @@ impl Sender {
             () = tokio::time::sleep(wait) => true,
         }
     }
+}
+
+/// The content of the event that a record becomes; the error says what is wrong with it.
+pub(super) fn parse(
+    payload: &[u8],
+    schema: Schema,
+    record_path: &OwnedValuePath,
+) -> Result<Value, String> {
+    let value = match schema {
+        Schema::Audit => record::parse(payload)?,
+        Schema::Any => record::parse_object(payload)?,
+    };
+    Ok(record::mount(value, record_path))
 }

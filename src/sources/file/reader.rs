@@ -14,7 +14,7 @@ use office365::{RecordSplitter, SplitFault};
 use super::{
     config::Format,
     content::{Header, Item, Items, format_of, is_noise, unwrapped},
-    identity::{Identity, Inode, Sample, state},
+    identity::{Identity, Inode, Sample, State, state},
     lines::{Line, Lines},
     text::Text,
 };
@@ -82,7 +82,7 @@ pub(super) struct Reader {
     /// What was read last, where the file can be read on from an offset.
     tail: Option<(u64, Sample)>,
     /// Of a file that cannot be read on from an offset: what it was when it was opened.
-    unchanged: Option<(u64, i64, i64)>,
+    unchanged: Option<State>,
     mark: u64,
     /// Nothing until the format is known.
     cutter: Option<Cutter>,
@@ -366,10 +366,7 @@ impl Reader {
             }
         };
         match &self.cutter {
-            Some(Cutter::Csv(_, Some(header))) => match header.record(line)? {
-                Ok(payload) => Some(Item { offset, payload, fault: None }),
-                Err((fault, payload)) => Some(Item { offset, payload, fault: Some(fault) }),
-            },
+            Some(Cutter::Csv(_, Some(header))) => header.item(line, offset),
             _ => Some(Item { offset, payload: unwrapped(line), fault: None }),
         }
     }

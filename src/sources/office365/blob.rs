@@ -11,12 +11,13 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use office365::{ApiError, ErrorClass, RecordFault};
-use pipeline_core::{DeadLetter, ErrorStage, Origin, Timestamp};
+use pipeline_core::{DeadLetter, ErrorStage, LetterKind, Origin, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use vrl::value::{ObjectMap, Value};
 
 use super::{
     chunk::{BodyEnd, Chunk, ChunkReader},
+    kept_letters::BlobLetters,
     ledger::{BlobEnd, BlobReturn, Counts, DueBlob, SeenRow},
     plan::{self, AttemptFault, BlobStep},
     send::Tally,
@@ -41,6 +42,8 @@ pub(super) struct Attempt {
     pub(super) origin: Arc<Origin>,
     /// The newest seen records when the attempt began.
     pub(super) begun_after: SeenRow,
+    /// The blob's bad records that are in the dead letters.
+    pub(super) bad_letters: BlobLetters,
 }
 
 /// Why an attempt failed, for the plan and for people.
@@ -56,7 +59,8 @@ impl Attempt {
         let now = tenant.shared.clock.now();
         let origin = Origin::new(due.blob.id.0.clone(), metadata(&tenant, &feed, &due, now));
         let begun_after = tenant.duplicates.newest();
-        Attempt { tenant, feed, due, origin, begun_after }
+        let bad_letters = tenant.kept_letters.begin(due.row);
+        Attempt { tenant, feed, due, origin, begun_after, bad_letters }
     }
 
     /// Makes the attempt and writes down how it ended. The place is given back as soon as the body has arrived.
@@ -195,6 +199,7 @@ impl Attempt {
         let blob = BlobReturn { row: self.due.row, attempts, next_attempt, error };
         let persist = &self.tenant.shared.persist;
         let put_back = || persist.ledger().put_back(blob.clone());
+        self.tenant.kept_letters.put_back(self.due.row, &self.bad_letters);
         persist.until_done("put a blob back", put_back).await;
     }
 
@@ -244,9 +249,11 @@ impl Attempt {
     pub(super) fn letter(&self, reason: &str, payload: &[u8]) -> DeadLetter {
         DeadLetter {
             component_id: Arc::clone(&self.tenant.shared.id),
+            kind: LetterKind::Unreadable,
             reason: reason.to_owned(),
             time: self.tenant.shared.clock.now(),
             origin: self.due.blob.id.0.clone(),
+            metadata: Some(self.origin.metadata().clone()),
             payload: payload.to_vec(),
         }
     }

@@ -8,8 +8,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use net::{ClientSettings, HttpClient, TlsSettings, Transport};
 use pipeline_core::{BuildError, ErrorStage, Output, Problem, Source, SourceConfig, SourceContext};
+use vrl::value::Value;
 
 use super::{
+    chunk,
     config::Config,
     ledger::{Ledger, LedgerError, SetAside, SqliteLedger},
     schema,
@@ -26,6 +28,10 @@ impl SourceConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         Config::problems(self)
+    }
+
+    fn read_record(&self, record: &[u8]) -> Option<Value> {
+        chunk::read_again(record, &self.record_path)
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {

@@ -213,6 +213,11 @@ fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
     Ok((RecordId::new(&record::id(&value)), value))
 }
 
+/// The event of a record that once was bad, if it is one that can be sent.
+pub(super) fn read_again(record: &[u8], record_path: &OwnedValuePath) -> Option<Value> {
+    parse(record).ok().map(|(_, value)| record::mount(value, record_path))
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;

@@ -1,7 +1,7 @@
 //! Which records of a tenant were delivered before, and which are on their way.
 //!
 //! Invariants: an id is called seen only when the ledger holds that very id, which it does only for records that a
-//! sink has acknowledged. At most one copy of an id is on its way at a time. Whoever meets an id that is on its way
+//! sink has acknowledged: as delivered, filtered out, or safe in the dead letters. At most one copy of an id is on its way at a time. Whoever meets an id that is on its way
 //! waits for the copy that is, and asks again: only then is it known whether a copy is needed.
 //!
 //! No two can wait for each other: who waits holds no claim that others wait for. A claim is held only while its
@@ -30,7 +30,7 @@ const GROUPS_READ_MAX: u32 = 500;
 pub(super) enum Claim {
     /// Its record is to be sent: nobody else will, until the claim is given up.
     Mine,
-    /// It was delivered, as the ledger says.
+    /// It is done with, as the ledger says.
     Seen(Sighting),
     /// A copy is on its way; to be asked again when this is cancelled.
     OnItsWay(CancellationToken),
@@ -171,7 +171,7 @@ pub(super) struct Claims<'a> {
 
 impl Claims<'_> {
     /// Remembers the ids of each group, which are among the claimed ones, and ends the claims.
-    pub(super) async fn settle(self, groups: [(BlobRow, Vec<RecordId>); 2], at: Timestamp) {
+    pub(super) async fn settle(self, groups: [(BlobRow, Vec<RecordId>); 3], at: Timestamp) {
         let duplicates = self.duplicates;
         let ledger = duplicates.ledger();
         for (blob, ids) in groups {
@@ -179,7 +179,7 @@ impl Claims<'_> {
                 continue;
             }
             let add = || ledger.add_seen(duplicates.tenant, blob, ids.clone(), at);
-            let row = duplicates.persist.until_done("remember delivered records", add).await;
+            let row = duplicates.persist.until_done("remember settled records", add).await;
             let mut known = duplicates.known();
             known.newest = known.newest.max(row);
             for id in &ids {

@@ -14,6 +14,7 @@ mod config;
 mod doctor;
 mod duplicates;
 mod feed;
+mod kept_letters;
 pub mod ledger;
 mod listing;
 mod metrics;

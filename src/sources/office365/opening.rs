@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{self, Config},
     duplicates::Duplicates,
+    kept_letters::KeptLetters,
     ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics},
     shared::Shared,
@@ -67,7 +68,7 @@ impl Opening {
             opened.await.into_iter().map(|handle| (handle.opened.feed, Arc::new(handle))).collect();
         let row = feeds.values().next().map(|handle| handle.opened.tenant);
         let row = row.ok_or_else(|| RunError::plain("`content_types` is empty"))?;
-        let limiter = Arc::new(RateLimiter::new(self.config.max_requests_per_minute));
+        let limiter = Arc::new(RateLimiter::per_minute(self.config.max_requests_per_minute));
         let counted = Counted::new(name, Arc::clone(&self.transport));
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner).fork();
         let pace = Arc::clone(&limiter);
@@ -81,6 +82,7 @@ impl Opening {
             client,
             limiter,
             duplicates: Duplicates::new(row, shared.persist.clone(), is_on),
+            kept_letters: KeptLetters::default(),
             feeds,
             metrics: TenantMetrics::new(name),
             places: Arc::new(Semaphore::new(shared.fetch_concurrency)),

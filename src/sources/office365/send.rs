@@ -10,7 +10,7 @@ use pipeline_core::{AckGroup, Batch, DeadLetter, ErrorStage, Event, Origin, Outc
 
 use super::{
     blob::Attempt,
-    chunk::{Chunk, Record},
+    chunk::{BadRecord, Chunk, Record},
     duplicates::{Claim, Claims},
     ledger::{Counts, Sighting},
     plan::backoff,
@@ -94,6 +94,8 @@ impl Attempt {
             tally.counts.delivered += 1;
         } else if is_earlier && sighting.blob == row.filtered() {
             tally.counts.filtered += 1;
+        } else if is_earlier && sighting.blob == row.rejected() {
+            tally.counts.rejected += 1;
         } else {
             tally.counts.duplicates += 1;
         }
@@ -123,7 +125,8 @@ impl Attempt {
             shared.close();
         }
         let fates = receipt.await;
-        let (mut delivered, mut filtered) = (Vec::with_capacity(ids.len()), Vec::new());
+        let (mut delivered, mut filtered, mut rejected) =
+            (Vec::with_capacity(ids.len()), Vec::new(), Vec::new());
         for (index, id) in ids.into_iter().enumerate() {
             match fates.outcomes().get(index).unwrap_or(&Outcome::Errored) {
                 Outcome::Delivered => {
@@ -134,29 +137,37 @@ impl Attempt {
                     tally.counts.filtered += 1;
                     filtered.push(id);
                 }
-                Outcome::Rejected => tally.counts.rejected += 1,
+                Outcome::Rejected => {
+                    tally.counts.rejected += 1;
+                    rejected.push(id);
+                }
                 Outcome::Errored => tally.undelivered += 1,
             }
         }
-        let groups = [(self.due.row, delivered), (self.due.row.filtered(), filtered)];
+        let row = self.due.row;
+        let groups = [(row, delivered), (row.filtered(), filtered), (row.rejected(), rejected)];
         claims.settle(groups, self.tenant.api_now()).await;
     }
 
     async fn dead_letter(&self, chunk: &mut Chunk, tally: &mut Tally) {
         let bad = std::mem::take(&mut chunk.bad);
-        if bad.is_empty() {
+        tally.counts.dead_lettered += bad.len() as u64;
+        // What an earlier attempt at the blob has kept is not kept twice.
+        let fresh: Vec<&BadRecord> =
+            bad.iter().filter(|record| self.bad_letters.is_new(&record.payload)).collect();
+        if fresh.is_empty() {
             return;
         }
         let metrics = &self.tenant.shared.metrics;
         let letters =
-            bad.iter().map(|record| self.letter(&record.reason, &record.payload)).collect();
+            fresh.iter().map(|record| self.letter(&record.reason, &record.payload)).collect();
         self.keep_letters(letters).await;
-        for _ in &bad {
+        for record in &fresh {
+            self.bad_letters.note(&record.payload);
             metrics.error("bad_record", ErrorStage::Processing);
         }
-        metrics.discarded_unintentionally(bad.len());
-        tally.counts.dead_lettered += bad.len() as u64;
-        tally.first_bad = bad.into_iter().next().map(|record| record.reason);
+        metrics.discarded_unintentionally(fresh.len());
+        tally.first_bad = fresh.first().map(|record| record.reason.clone());
     }
 
     /// Writes dead letters until they are written.

@@ -26,6 +26,7 @@ use super::{
     blob::Attempt,
     duplicates::Duplicates,
     feed::Feed,
+    kept_letters::KeptLetters,
     ledger::{BlobRow, FeedRow, FeedState, FeedStatus},
     metrics::{FeedMetrics, TenantMetrics},
     plan,
@@ -77,6 +78,7 @@ pub(super) struct Tenant {
     pub(super) client: TenantClient,
     pub(super) limiter: Arc<RateLimiter>,
     pub(super) duplicates: Duplicates,
+    pub(super) kept_letters: KeptLetters,
     /// In the same order at every start.
     pub(super) feeds: BTreeMap<FeedRow, Arc<FeedHandle>>,
     pub(super) metrics: TenantMetrics,

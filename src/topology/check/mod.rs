@@ -208,7 +208,7 @@ impl Checker<'_> {
                 Some(Settings::Sink(sink)) => sink.problems(),
                 Some(Settings::Transform(_)) | None => Vec::new(),
             };
-            for problem in problems {
+            for problem in declared.problems().into_iter().chain(problems) {
                 self.report(node, problem);
             }
         }
@@ -282,6 +282,7 @@ impl Checker<'_> {
             }
             Some(Settings::Sink(sink)) => {
                 self.check_needs(node, sink.as_ref(), &schemas);
+                self.check_hopes(node, sink.as_ref(), &schemas);
                 (Vec::new(), None)
             }
             None => (Vec::new(), None),
@@ -310,6 +311,25 @@ impl Checker<'_> {
                     self.report(node, problem);
                 }
                 (Vec::new(), None)
+            }
+        }
+    }
+
+    /// Warns of fields that a sink should have and need not.
+    fn check_hopes(&mut self, node: usize, sink: &dyn SinkConfig, schemas: &[(PortRef, Schema)]) {
+        for hope in sink.hopes() {
+            for (input, schema) in schemas {
+                if hope.fit(&schema.event) == Fit::Always {
+                    continue;
+                }
+                let (feeder, path) = (&self.components[input.node].id, &hope.path);
+                let message = format!(
+                    "not every event of `{feeder}` has `{path}` as {}, which whoever receives them makes up then",
+                    wanted(&hope)
+                );
+                let warning =
+                    Problem::at(hope.option, message).fix(format!("set `.{path}` in a remap"));
+                self.warnings.push(self.components[node].fault(warning));
             }
         }
     }

@@ -56,12 +56,45 @@ fn a_copy_within_a_blob_is_dropped_too() {
 
 #[test]
 fn a_copy_is_sent_when_the_first_one_was_not_delivered() {
-    for refusal in [Outcome::Rejected, Outcome::Errored] {
-        let judge =
-            move |_: &str, before: usize| if before == 0 { refusal } else { Outcome::Delivered };
-        let (delivered, _) = deliver(&[&["a", "b"], &["b", "a"]], judge);
-        assert_eq!(delivered, ["a", "b"], "{refusal:?}");
-    }
+    let judge = |_: &str, before: usize| {
+        if before == 0 { Outcome::Errored } else { Outcome::Delivered }
+    };
+    let (delivered, _) = deliver(&[&["a", "b"], &["b", "a"]], judge);
+    assert_eq!(delivered, ["a", "b"]);
+}
+
+#[test]
+fn a_rejected_record_is_done_with_and_rejected_once() {
+    // `b` keeps the first blob from being delivered at once, and the second holds a copy.
+    let judge = |id: &str, before: usize| match id {
+        "a" if before == 0 => Outcome::Rejected,
+        "b" if before == 0 => Outcome::Errored,
+        "a" => unreachable!("a second letter would be written"),
+        _ => Outcome::Delivered,
+    };
+    let (delivered, metrics) = deliver(&[&["a", "b"], &["c", "a"]], judge);
+    assert_eq!(delivered, ["b", "c"]);
+    assert_eq!(metrics.sum("o365_duplicate_records_total", &[]), 1, "the copy alone");
+}
+
+#[test]
+fn a_bad_record_is_kept_once_however_often_its_blob_is_tried() {
+    let ((letters, delivered), metrics) = simulate(async || {
+        let mut rig = Rig::new(vec![tenant(CONTOSO, "contoso.example")]);
+        rig.judge =
+            Arc::new(|_, before| if before < 3 { Outcome::Errored } else { Outcome::Delivered });
+        let created = start() - TimeDelta::hours(3);
+        let body = [&b"[17,"[..], &record("a"), b",17,null]"].concat();
+        let blob = NewBlob::new(created, NewContent::Raw(body.into()));
+        rig.tenants.add_blob(CONTOSO, ContentType::Exchange, blob).unwrap();
+        rig.once().await.unwrap();
+        let delivered = rig.arrivals.lock().unwrap().delivered.clone();
+        let letters = rig.dead_letters.letters().into_iter().map(|letter| letter.payload);
+        (letters.collect::<Vec<_>>(), delivered)
+    });
+    assert_eq!(delivered, ["a"]);
+    assert_eq!(letters, [&b"17"[..], b"17", b"null"]);
+    assert_eq!(metrics.sum("component_discarded_events_total", &["intentional=\"false\""]), 3);
 }
 
 #[test]

@@ -1,10 +1,14 @@
-//! Elasticsearch, by the scripts in `tests/services`.
+//! Elasticsearch, and what speaks like it, by the scripts in `tests/services`.
 
 use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
 use net::{ClientSettings, HttpClient, Timeouts, TlsSettings, Transport, read_body};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -13,9 +17,30 @@ use super::{folder, script};
 /// An answer larger than this is no answer to a test's question.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A running Elasticsearch.
+/// The setting of a server that takes bodies of 1 MB.
+pub(super) const SMALL: &str = "http.max_content_length: 1mb";
+
+/// Which server it is: the beginning of its scripts' names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Product {
+    Elasticsearch,
+    OpenSearch,
+}
+
+impl Product {
+    fn script(self, action: &str) -> PathBuf {
+        let product = match self {
+            Product::Elasticsearch => "elasticsearch",
+            Product::OpenSearch => "opensearch",
+        };
+        script(&format!("{product}-{action}.sh"))
+    }
+}
+
+/// A running Elasticsearch or `OpenSearch`.
 #[derive(Debug)]
 pub(crate) struct Elasticsearch {
+    pub(crate) product: Product,
     pub(crate) url: String,
     /// The authority that its certificate is from, when it is a secure one.
     pub(crate) ca_file: Option<PathBuf>,
@@ -24,6 +49,8 @@ pub(crate) struct Elasticsearch {
     /// Where it lives, when it was started here.
     folder: PathBuf,
     settings: &'static str,
+    /// It talks to nobody without a certificate.
+    is_mutual: bool,
 }
 
 /// A server without security.
@@ -52,10 +79,24 @@ pub(crate) fn secure() -> &'static Elasticsearch {
     })
 }
 
+/// A server with TLS and users that wants a client certificate, for one test, which stops it.
+pub(crate) fn mutual() -> Elasticsearch {
+    let folder = folder("mutual");
+    let mut server = Elasticsearch {
+        ca_file: Some(folder.join("ca.crt")),
+        folder,
+        is_mutual: true,
+        ..Elasticsearch::at("")
+    };
+    server.start_again();
+    server.read_password();
+    server
+}
+
 /// A server that one test has to itself, to stop it or to change its limits. It takes bodies of 1 MB.
 pub(crate) async fn own() -> MutexGuard<'static, Elasticsearch> {
     static SERVER: OnceLock<Mutex<Elasticsearch>> = OnceLock::new();
-    let start = || Elasticsearch::start("own", false, "http.max_content_length: 1mb");
+    let start = || Elasticsearch::start("own", false, SMALL);
     SERVER.get_or_init(|| Mutex::new(start())).lock().await
 }
 
@@ -63,17 +104,34 @@ impl Elasticsearch {
     /// A server that somebody else has started, without credentials or trust.
     pub(crate) fn at(url: &str) -> Elasticsearch {
         Elasticsearch {
+            product: Product::Elasticsearch,
             url: url.to_owned(),
             ca_file: None,
             credentials: None,
             folder: PathBuf::new(),
             settings: "",
+            is_mutual: false,
         }
     }
 
-    fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
+    pub(super) fn of(self, product: Product) -> Elasticsearch {
+        Elasticsearch { product, ..self }
+    }
+
+    /// Starts a server under a `name` that no other of this process has, with more lines in its settings.
+    pub(crate) fn start(name: &str, is_secure: bool, settings: &'static str) -> Elasticsearch {
+        Elasticsearch::start_product(Product::Elasticsearch, name, is_secure, settings)
+    }
+
+    pub(super) fn start_product(
+        product: Product,
+        name: &str,
+        is_secure: bool,
+        settings: &'static str,
+    ) -> Elasticsearch {
         let folder = folder(name);
         let mut server = Elasticsearch {
+            product,
             ca_file: is_secure.then(|| folder.join("ca.crt")),
             folder,
             settings,
@@ -81,35 +139,61 @@ impl Elasticsearch {
         };
         server.start_again();
         if is_secure {
-            let password = std::fs::read_to_string(server.folder.join("password"))
-                .expect("a secure server has a password");
-            server.credentials = Some(("elastic".to_owned(), password));
+            server.read_password();
         }
         server
     }
 
+    fn read_password(&mut self) {
+        let password = std::fs::read_to_string(self.file("password"));
+        let password = password.expect("a secure server has a password");
+        self.credentials = Some(("elastic".to_owned(), password));
+    }
+
+    /// A file that the start of the server has left.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Starts a server that was stopped, with its data and its address.
     pub(crate) fn start_again(&mut self) {
-        let output = Command::new(script("elasticsearch-start.sh"))
+        self.url = self.launch();
+    }
+
+    /// Runs the script that starts it, and gives its URL: the one that it had, if it had one.
+    pub(crate) fn launch(&self) -> String {
+        let owner = std::process::id().to_string();
+        let output = Command::new(self.product.script("start"))
             .arg(&self.folder)
             .env("ES_SECURE", if self.ca_file.is_some() { "1" } else { "0" })
+            .env("ES_CLIENT_AUTH", if self.is_mutual { "required" } else { "optional" })
             .env("ES_SETTINGS", self.settings)
-            .env("ES_OWNER_PID", std::process::id().to_string())
+            .env("ES_OWNER_PID", &owner)
+            .env("OS_SETTINGS", self.settings)
+            .env("OS_OWNER_PID", &owner)
             .output()
             .expect("the script runs");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "elasticsearch does not start: {said}");
+        assert!(output.status.success(), "{:?} does not start: {said}", self.product);
         let url = std::fs::read_to_string(self.folder.join("url")).expect("it has an address");
-        url.trim().clone_into(&mut self.url);
+        url.trim().to_owned()
     }
 
     /// Stops the server; its data stays.
     pub(crate) fn stop(&self) {
-        let status = Command::new(script("elasticsearch-stop.sh"))
+        let status = Command::new(self.product.script("stop"))
             .arg(&self.folder)
             .status()
             .expect("the script runs");
-        assert!(status.success(), "elasticsearch does not stop");
+        assert!(status.success(), "{:?} does not stop", self.product);
+    }
+
+    /// Kills a server that was started here, as a crash of its machine would.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.join("pid")).expect("it runs");
+        // The launcher leads the group; the server itself is in it.
+        let group = Pid::from_raw(pid.trim().parse().expect("a number"));
+        killpg(group, Signal::SIGKILL).expect("it is our child");
     }
 
     /// Asks the server; gives the status and the answer.

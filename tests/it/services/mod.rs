@@ -5,21 +5,25 @@
 //! watches the process.
 
 pub(crate) mod elasticsearch;
+pub(crate) mod kafka;
+pub(crate) mod lumberjack;
+pub(crate) mod opensearch;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use elasticsearch::{Elasticsearch, own, plain, secure};
+pub(crate) use elasticsearch::{Elasticsearch, Product, mutual, own, plain, secure};
+pub(crate) use lumberjack::Lumberjack;
 
 /// Folders of servers begin with this; the process of the tests follows.
 const FOLDER_PREFIX: &str = "o365flow-it-";
 
 /// The script `name` of `tests/services`.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name)
 }
 
 /// The folder of a server that this process starts under a `name`, which no other server of it has.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     sweep();
     std::env::temp_dir().join(format!("{FOLDER_PREFIX}{}", std::process::id())).join(name)
 }

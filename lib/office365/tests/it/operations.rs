@@ -164,7 +164,7 @@ async fn a_page_has_a_limit() {
 #[tokio::test(start_paused = true)]
 async fn requests_keep_the_pace_and_sign_in_does_not_count() {
     let script = Arc::new(Script::default());
-    let pace = Arc::new(RateLimiter::new(NonZeroU32::new(1).unwrap()));
+    let pace = Arc::new(RateLimiter::per_minute(NonZeroU32::new(1).unwrap()));
     let transport = Arc::clone(&script) as Arc<dyn Transport>;
     let client = TenantClient::new(settings(), transport, Some(pace), fastrand::Rng::with_seed(1));
     let start = Instant::now();

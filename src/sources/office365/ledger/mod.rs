@@ -5,7 +5,6 @@
 //! can be called again. Nothing here decides anything: `plan` does.
 
 mod blobs;
-mod lock;
 mod reader;
 mod record_id;
 mod salvage;
@@ -20,6 +19,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use office365::{BlobRef, ContentType, TenantId};
 use pipeline_core::Timestamp;
+
+use crate::storage::{LockError, is_damage};
 
 pub use reader::{BlobRecord, FeedRecord, Gap, HourRecord, LedgerReader, Span, Undelivered};
 pub use record_id::RecordId;
@@ -38,11 +39,20 @@ pub struct FeedRow(i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobRow(i64);
 
+/// No blob has a number that large.
+const REJECTED_BIT: i64 = 1 << 62;
+
 impl BlobRow {
     /// What stands for the blob at records of it that were filtered out, where it stands itself at delivered ones.
     #[must_use]
     pub fn filtered(self) -> BlobRow {
         BlobRow(-self.0)
+    }
+
+    /// What stands for the blob at records of it that a sink has rejected, and that are in its dead letters.
+    #[must_use]
+    pub fn rejected(self) -> BlobRow {
+        BlobRow(self.0 | REJECTED_BIT)
     }
 }
 
@@ -184,11 +194,20 @@ pub enum LedgerError {
     Closed,
 }
 
+impl From<LockError> for LedgerError {
+    fn from(error: LockError) -> LedgerError {
+        match error {
+            LockError::InUse { path } => LedgerError::InUse { path },
+            LockError::Io { path, source } => LedgerError::Open { path, source: source.into() },
+        }
+    }
+}
+
 impl LedgerError {
     /// Whether asking again is no use, however long one waits.
     pub fn is_final(&self) -> bool {
         match self {
-            LedgerError::Storage(error) => store::is_damage(error),
+            LedgerError::Storage(error) => is_damage(error),
             LedgerError::InUse { .. } | LedgerError::Open { .. } => false,
             LedgerError::Newer { .. }
             | LedgerError::Older { .. }
@@ -290,7 +309,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// The feed's blobs in numbers.
     fn status(&self, feed: FeedRow) -> BoxFuture<'_, Result<FeedStatus, LedgerError>>;
 
-    /// Remembers records of `blob` as delivered, or as filtered out: see [`BlobRow::filtered`].
+    /// Remembers records of `blob` as delivered, as filtered out or as rejected: see [`BlobRow::filtered`] and
+    /// [`BlobRow::rejected`].
     fn add_seen(
         &self,
         tenant: TenantRow,

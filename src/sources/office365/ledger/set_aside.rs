@@ -8,7 +8,8 @@ use std::{
 
 use pipeline_core::Timestamp;
 
-use super::{LedgerError, lock::Lock};
+use super::LedgerError;
+use crate::storage::Lock;
 
 /// What `SQLite` keeps beside a file, and the file itself. The log goes first: without its file it does no harm, and
 /// beside a new one it would be taken for that one's.

@@ -14,10 +14,10 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
 
 use super::{
     LedgerError,
-    lock::{Lock, open_private},
     salvage::salvage,
     set_aside::{SetAside, set_aside},
 };
+use crate::storage::{Lock, is_damage, open_private};
 
 /// What leads from each version of the tables to the next. The file's `user_version` says how many were taken.
 const STEPS: [&str; 3] = [SCHEMA, RELISTING, GAPS];
@@ -263,14 +263,4 @@ pub(super) fn open_error(path: &Path, error: rusqlite::Error) -> LedgerError {
         }
         _ => LedgerError::Open { path: path.to_owned(), source: error.into() },
     }
-}
-
-/// Whether an error says that the file itself is broken, or holds what was never written to it.
-pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
-    if matches!(error, InvalidColumnType(..) | FromSqlConversionFailure(..)) {
-        return true;
-    }
-    let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

@@ -155,7 +155,7 @@ impl<'a> Verifier<'a> {
 
     fn client(&self, tenant: &Tenant) -> Result<(TenantClient, Arc<RateLimiter>), FeedError> {
         let half = NonZeroU32::new(self.config.max_requests_per_minute.get() / 2);
-        let pace = Arc::new(RateLimiter::new(half.unwrap_or(NonZeroU32::MIN)));
+        let pace = Arc::new(RateLimiter::per_minute(half.unwrap_or(NonZeroU32::MIN)));
         let settings = tenant.settings(self.config)?;
         let transport = Arc::clone(&self.transport);
         let random = fastrand::Rng::new();

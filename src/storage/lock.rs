@@ -1,4 +1,4 @@
-//! The lock that keeps a second process from writing a ledger. Reading needs none.
+//! The lock that keeps a second process from writing a file of state. Reading needs none.
 //!
 //! Invariant: whoever holds a [`Lock`] is the only one who does, on this machine; the system gives it back when the
 //! process ends, however it does. The file stays: removing it would let two processes lock two files of one name.
@@ -8,12 +8,10 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
-
-use super::LedgerError;
 
 /// A process that is just ending still holds the lock: how often, and how long apart, it is asked for.
 const ATTEMPTS: u32 = 40;
@@ -22,15 +20,25 @@ const ATTEMPT_WAIT: Duration = Duration::from_millis(50);
 /// Bytes of a note that are read.
 const NOTE_BYTES_MAX: u64 = 1000;
 
-/// The right to write one ledger.
+/// The right to write one file.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub struct Lock(File);
+
+/// Why a file could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else has it.
+    #[error("another process uses `{}`", path.display())]
+    InUse { path: PathBuf },
+    /// The system does not let us.
+    #[error("cannot lock `{}`", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
 
 impl Lock {
-    /// Takes the lock of the ledger at `path`, which need not exist.
-    pub(super) fn take(path: &Path) -> Result<Lock, LedgerError> {
-        let cannot =
-            |source: io::Error| LedgerError::Open { path: path.to_owned(), source: source.into() };
+    /// Takes the lock of the file at `path`, which need not exist.
+    pub fn take(path: &Path) -> Result<Lock, LockError> {
+        let cannot = |source: io::Error| LockError::Io { path: path.to_owned(), source };
         let file = open_private(&path.with_extension("lock")).map_err(cannot)?;
         for attempt in 1..=ATTEMPTS {
             match file.try_lock() {
@@ -40,11 +48,11 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
         }
-        Err(LedgerError::InUse { path: path.to_owned() })
+        Err(LockError::InUse { path: path.to_owned() })
     }
 
     /// What damage an earlier run has met.
-    pub(super) fn noted_damage(&self) -> Option<String> {
+    pub fn noted_damage(&self) -> Option<String> {
         let mut note = String::new();
         let mut file = &self.0;
         file.rewind().ok()?;
@@ -54,14 +62,14 @@ impl Lock {
     }
 
     /// Notes damage for the next start.
-    pub(super) fn note_damage(&self, damage: &str) {
+    pub fn note_damage(&self, damage: &str) {
         if let Err(error) = self.write_note(damage) {
-            tracing::warn!(%error, damage, "cannot note that the ledger is damaged");
+            tracing::warn!(%error, damage, "cannot note that a file is damaged");
         }
     }
 
     /// The damaged file has been set aside.
-    pub(super) fn clear_note(&self) -> io::Result<()> {
+    pub fn clear_note(&self) -> io::Result<()> {
         self.write_note("")
     }
 
@@ -75,7 +83,7 @@ impl Lock {
 }
 
 /// Opens a file, made readable by its owner alone if it is not there.
-pub(super) fn open_private(path: &Path) -> io::Result<File> {
+pub fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -1,0 +1,42 @@
+//! The table `dead_letter`: how much room dead letters may take.
+
+use serde::Deserialize;
+
+use super::units;
+
+/// How dead letters are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeadLetterConfig {
+    /// Size at which a file is moved aside, to `COMPONENT.ndjson.1`, `.2` and so on.
+    #[serde(with = "units::byte_size")]
+    pub max_file_bytes: usize,
+    /// What all dead letters may take together; `"0B"` is as much as the disk has.
+    #[serde(with = "units::byte_size")]
+    pub max_total_bytes: usize,
+    /// What happens when they take that much: `block` waits until somebody has made room, and delivers nothing meanwhile;
+    /// `drop_oldest` removes the oldest file, whose events are lost.
+    pub when_full: WhenLettersFull,
+}
+
+/// What happens when there is no room for a dead letter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenLettersFull {
+    /// Whoever has one waits.
+    #[default]
+    Block,
+    /// The oldest file goes.
+    DropOldest,
+}
+
+impl Default for DeadLetterConfig {
+    /// A file is still easy to open in an editor then, and there are few for many letters.
+    fn default() -> Self {
+        DeadLetterConfig {
+            max_file_bytes: 100 * 1000 * 1000,
+            max_total_bytes: 0,
+            when_full: WhenLettersFull::Block,
+        }
+    }
+}

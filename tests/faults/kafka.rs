@@ -1,0 +1,118 @@
+//! The sink `kafka`: whatever happens, each event is in the topic, and once as long as the program lives.
+
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::{
+    fault::{self, Fault},
+    services::kafka::{Kafka, Listener, broker},
+    target::{Resent, Target, Topic},
+    toxiproxy::toxiproxy,
+    trial::Trial,
+};
+
+/// How long a server is in trouble.
+const LASTS: Duration = Duration::from_millis(3500);
+
+/// The broker, for one test at a time: it has one proxy, and is killed.
+async fn own() -> MutexGuard<'static, &'static Kafka> {
+    static BROKER: std::sync::OnceLock<Mutex<&'static Kafka>> = std::sync::OnceLock::new();
+    BROKER.get_or_init(|| Mutex::new(broker())).lock().await
+}
+
+async fn check(fault: Fault) {
+    let broker = own().await;
+    fault::check(Topic::on(&broker).await, fault).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_refused() {
+    check(Fault::Refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_reset() {
+    check(Fault::Reset).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_off_amid_a_batch() {
+    check(Fault::CutOff).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_black_hole() {
+    check(Fault::BlackHole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_a_second() {
+    check(Fault::Drip).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_lost() {
+    check(Fault::AnswersLost).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_late() {
+    check(Fault::AnswersLate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_crashes_and_comes_back() {
+    let broker = own().await;
+    let mut trial = Trial::begin(Topic::on(&broker).await).await;
+    broker.kill(1);
+    trial.endure(LASTS).await;
+    trial.proxy.heal().await;
+    tokio::task::block_in_place(|| broker.start_again(&[1]));
+    trial.finish(Resent::InFlight(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password() {
+    let broker = own().await;
+    let password = "not-the-password-of-alice";
+    let more = format!(
+        "sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"alice\", password = \"{password}\" }}\n\
+         tls = {{ enabled = true, ca_file = \"{}\" }}\n",
+        broker.file("ca.crt").display()
+    );
+    let topic = Topic::on(&broker).await.by(Listener::SaslSsl).with(&more).with_secret(password);
+    check_refused(topic, "127.0.0.1", "uthentication").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_another_host() {
+    let broker = own().await;
+    let topic = Topic::on(&broker).await.by(Listener::Ssl).with(&tls(&broker));
+    check_refused(topic, "127.0.0.2", "certificate").await;
+}
+
+fn tls(broker: &Kafka) -> String {
+    format!(
+        "tls = {{ enabled = true, ca_file = \"{}\", crt_file = \"{}\", key_file = \"{}\" }}\n",
+        broker.file("ca.crt").display(),
+        broker.file("client.crt").display(),
+        broker.file("client.key").display()
+    )
+}
+
+/// What a broker refuses, or the sink: it waits, says why, and gives nothing up.
+async fn check_refused(topic: Topic, host: &str, complaint: &str) {
+    let proxy = toxiproxy().proxy_on(host, &topic.upstream()).await;
+    let mut trial = Trial::begin_through(topic, proxy).await;
+    trial.await_complaint(complaint).await;
+    trial.endure(LASTS).await;
+    assert_eq!(trial.arrived().await, 0);
+    trial.give_up();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_is_killed_amid_its_work() {
+    let broker = own().await;
+    fault::check_kills(Topic::on(&broker).await).await;
+}

@@ -1,0 +1,5 @@
+//! The sink and the source `kafka` against real brokers.
+
+mod rig;
+mod security;
+mod sink;
