@@ -135,7 +135,8 @@ fn main() -> Result<(), Failure> {
 fn measure(command: Command) -> Result<f64, Failure> {
     let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     run(command)?;
-    let used = cpu_time(&getrusage(UsageWho::RUSAGE_CHILDREN)?) - cpu_time(&before);
+    let after = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let used = cpu_time(&after).saturating_sub(cpu_time(&before));
     #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
     Ok(EVENTS as f64 / used.as_secs_f64())
 }

@@ -60,3 +60,6 @@ impl Buffer {
 pub fn file_of(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,7 @@ pub(super) fn repair(
         remove(&leftover).map_err(failed)?;
     }
     let repaired = copy(&wreck, &new_path, sought)?;
+    remove(&with_ending(path, ".new-journal")).map_err(failed)?;
     let aside = set_aside(path, sought.now).map_err(failed)?;
     fs::rename(&new_path, path).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -112,9 +113,8 @@ fn copy(wreck: &Wreck, new_path: &Path, sought: &Sought) -> Result<Repaired, Buf
 fn set_aside(path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
     let aside = with_ending(path, &now.format(".corrupt-%Y%m%dT%H%M%S%.3fZ").to_string());
     let journal = with_ending(path, "-journal");
-    match fs::rename(&journal, with_ending(&aside, "-journal")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+    if fs::metadata(&journal).is_ok_and(|metadata| metadata.len() > 0) {
+        fs::rename(&journal, with_ending(&aside, "-journal"))?;
     }
     match fs::hard_link(path, &aside) {
         Ok(()) => Ok(Some(aside)),

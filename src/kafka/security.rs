@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use net::TlsError;
 use pipeline_core::ComponentId;
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::LibrdkafkaOptions;
 use crate::delivery::Tls;
 
 /// Who to be.
@@ -52,6 +53,20 @@ impl Mechanism {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up TLS for kafka")]
 pub struct SecurityError(#[from] TlsError);
+
+/// What every client is told: where brokers are, and how much to say.
+pub fn client(bootstrap_servers: &str, options: &LibrdkafkaOptions) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", bootstrap_servers);
+    client.set("client.id", "o365flow");
+    // Librdkafka explains itself only where the user asks for it.
+    let level = match options.get("debug") {
+        Some(_) => RDKafkaLogLevel::Debug,
+        None => RDKafkaLogLevel::Info,
+    };
+    client.set_log_level(level);
+    client
+}
 
 /// Adds to `config` how connections are secured. Reads the files that are named.
 pub fn secure(

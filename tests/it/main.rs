@@ -5,6 +5,7 @@ mod cli;
 mod clinic;
 mod config;
 mod convert;
+mod dead_letters;
 mod demo;
 mod docs;
 mod doctor;

@@ -176,7 +176,7 @@ output.elasticsearch: {enabled: false}
         inputs = ["processors"]
         hosts = ["a:5044", "b:5044"]
         compression_level = 3
-        tls = { ca_file = "ca.pem" }
+        tls = { enabled = true, ca_file = "ca.pem" }
 
         [sinks.kafka]
         type = "kafka"
@@ -203,6 +203,48 @@ output.elasticsearch: {enabled: false}
         this version has no sink of type `kafka` yet, and says so when the result is checked
         the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"#]],
     );
+}
+
+#[test]
+fn logstash_is_carried() {
+    let text = "
+output.logstash:
+  hosts: ['a:5044', '${HOST}']
+  worker: 2
+  loadbalance: true
+  compression_level: 0
+  bulk_max_size: 4096
+  pipelining: 0
+  ttl: 1h
+  timeout: 90
+  backoff: {init: 2s, max: 5m}
+  index: custom
+  slow_start: true
+  max_retries: 3
+  proxy_url: socks5://proxy:1080
+  ssl.enabled: true
+";
+    let converted = converted(text);
+    let (_, sink) = converted.toml.split_once("[sinks.logstash]").expect("it is there");
+    expect![[r#"
+
+        type = "lumberjack"
+        inputs = ["processors"]
+        hosts = ["a:5044", "${HOST}", "a:5044", "${HOST}"]
+        loadbalance = true
+        compression_level = 0
+        window_size = 4096
+        batch = { max_events = 4096 }
+        pipelining = 1
+        ttl = "1h"
+        metadata = { beat = "custom" }
+        request = { timeout = "90s", retry_initial_backoff = "2s", retry_max_backoff = "5m" }
+        tls = { enabled = true }
+
+    "#]]
+    .assert_eq(sink);
+    let note = "`output.logstash.proxy_url` is not carried";
+    assert!(converted.notes.iter().any(|one| one == note), "{:?}", converted.notes);
 }
 
 #[test]

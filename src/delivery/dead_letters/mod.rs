@@ -34,7 +34,10 @@ pub use self::{
     replay::{LetterSource, ReadAgain, Replayed},
     selection::Selection,
 };
-use self::{line::write, shown::Shown};
+use self::{
+    line::write,
+    shown::{Shown, describe},
+};
 use super::{AppendFile, Rotation};
 use crate::config::{DeadLetterConfig, WhenLettersFull};
 
@@ -73,6 +76,7 @@ impl DeadLetterFiles {
             .create(folder.path())
             .and_then(|()| File::open(data_dir)?.sync_all())
             .map_err(failed)?;
+        describe();
         let shown = Shown::default();
         shown.refresh(&folder).map_err(failed)?;
         Ok(DeadLetterFiles(Arc::new(Files { folder, config, writing: Mutex::default(), shown })))

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, Origin, Timestamp, edge,
+    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, LetterKind, Origin, Timestamp, edge,
     testing::{DeadLettersInMemory, ManualClock, metrics},
 };
 use proptest::prelude::*;

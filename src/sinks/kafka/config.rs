@@ -194,15 +194,7 @@ impl Compression {
 impl Config {
     /// How librdkafka reaches the cluster. Reads the files of `tls`.
     fn connection(&self) -> Result<ClientConfig, SecurityError> {
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", &self.bootstrap_servers);
-        client.set("client.id", "o365flow");
-        // Silent unless it is told to be otherwise; its errors come another way.
-        let level = match self.librdkafka_options.get("debug") {
-            Some(_) => rdkafka::config::RDKafkaLogLevel::Debug,
-            None => rdkafka::config::RDKafkaLogLevel::Info,
-        };
-        client.set_log_level(level);
+        let mut client = kafka::client(&self.bootstrap_servers, &self.librdkafka_options);
         secure(&mut client, self.sasl.as_ref(), self.tls.as_ref())?;
         Ok(client)
     }

@@ -96,17 +96,27 @@ impl Play {
 
     /// Runs the topology `text`. `direct` runs beside it, and can order it to end.
     pub(super) fn run(self, text: &str, direct: impl AsyncFnOnce(&Shutdown, &Observed)) -> Played {
+        let folder = tempfile::tempdir().expect("a folder");
+        self.run_in(folder.path(), text, direct)
+    }
+
+    /// As [`Play::run`], with its state in `folder`.
+    pub(super) fn run_in(
+        self,
+        folder: &Path,
+        text: &str,
+        direct: impl AsyncFnOnce(&Shutdown, &Observed),
+    ) -> Played {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let observed = script::observe(self.letters_failing);
-        let folder = tempfile::tempdir().expect("a folder");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .expect("a runtime");
         let environment = Environment {
-            data_dir: folder.path().to_owned(),
+            data_dir: folder.to_owned(),
             mode: RunMode::Once,
             clock: ManualClock::new(chrono::DateTime::UNIX_EPOCH),
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),

@@ -130,6 +130,8 @@ pub(super) enum Word {
     Delivered,
     Rejected,
     Errored,
+    /// Errored when it comes for the first time, delivered after.
+    ErroredOnce,
     Silence,
 }
 
@@ -138,7 +140,7 @@ impl Word {
         match self {
             Word::Delivered => Outcome::Delivered,
             Word::Rejected => Outcome::Rejected,
-            Word::Errored | Word::Silence => Outcome::Errored,
+            Word::Errored | Word::ErroredOnce | Word::Silence => Outcome::Errored,
         }
     }
 }
@@ -203,6 +205,12 @@ impl ScriptedSink {
             let at = usize::try_from(number(&event) % count).expect("a small number");
             match verdicts.get(at).copied().unwrap_or(Word::Delivered) {
                 Word::Silence => drop(event),
+                Word::ErroredOnce => {
+                    let (own, got) = (name(&event), self.observed.got(&self.id));
+                    let times = got.iter().filter(|name| **name == own).count();
+                    let is_first = times == 1;
+                    event.settle(if is_first { Outcome::Errored } else { Outcome::Delivered });
+                }
                 word => event.settle(word.outcome()),
             }
         }

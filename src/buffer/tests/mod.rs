@@ -1,0 +1,6 @@
+//! Buffers, their files and what damage does to them.
+
+mod codec;
+mod damage;
+mod rig;
+mod store;

@@ -1,0 +1,1 @@
+//! Buffers at work: what they say to whom, and when.
