@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use office365::SplitFault;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -107,6 +109,31 @@ pub(super) struct Item {
 
 /// Items in order.
 pub(super) type Items = VecDeque<Item>;
+
+/// The record that is element `number` of an array; the fault where nothing of the array follows.
+pub(super) fn element_item(
+    element: Result<Bytes, SplitFault>,
+    number: u64,
+) -> Result<Item, SplitFault> {
+    let fault = match element {
+        Ok(element) => {
+            let payload = unwrapped(element.to_vec());
+            return Ok(Item { offset: number, payload, fault: None });
+        }
+        Err(fault) => fault,
+    };
+    let reason = Some(fault.to_string());
+    match fault {
+        SplitFault::TooLarge { prefix: payload, .. }
+        | SplitFault::NotAnObject { value: payload, .. } => {
+            Ok(Item { offset: number, payload: payload.to_vec(), fault: reason })
+        }
+        fatal @ (SplitFault::NotAnArray { .. }
+        | SplitFault::Syntax { .. }
+        | SplitFault::Truncated { .. }
+        | SplitFault::Trailing { .. }) => Err(fatal),
+    }
+}
 
 #[cfg(test)]
 mod tests {
