@@ -5,7 +5,7 @@ mod settings;
 
 use super::{Converted, convert};
 
-const SINKS: [&str; 5] = ["blackhole", "console", "elasticsearch", "file", "lumberjack"];
+const SINKS: [&str; 6] = ["blackhole", "console", "elasticsearch", "file", "kafka", "lumberjack"];
 
 fn converted(text: &str) -> Converted {
     convert(text, &SINKS).expect("it is YAML")
