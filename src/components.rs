@@ -19,6 +19,7 @@ use crate::{
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
+    source::<sources::file::Config>("file"),
     source::<sources::kafka::Config>("kafka"),
     source::<office365::Config>("office365"),
     transform::<dedupe::Config>("dedupe"),

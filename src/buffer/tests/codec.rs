@@ -38,10 +38,14 @@ fn values() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Boolean),
         any::<i64>().prop_map(Value::Integer),
-        any::<f64>().prop_filter("a number", |number| !number.is_nan()).prop_map(Value::from_f64_or_zero),
+        any::<f64>()
+            .prop_filter("a number", |number| !number.is_nan())
+            .prop_map(Value::from_f64_or_zero),
         any::<String>().prop_map(Value::from),
         any::<Vec<u8>>().prop_map(|bytes| Value::Bytes(Bytes::from(bytes))),
-        (-62_135_596_800_i64..253_402_300_799, 0..1_000_000_000_u32).prop_map(time).prop_map(Value::Timestamp),
+        (-62_135_596_800_i64..253_402_300_799, 0..1_000_000_000_u32)
+            .prop_map(time)
+            .prop_map(Value::Timestamp),
     ];
     leaf.prop_recursive(5, 64, 8, |inner| {
         prop_oneof![
@@ -56,7 +60,8 @@ fn objects(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = ObjectM
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let origin = (any::<String>(), objects(values())).prop_map(|(name, metadata)| Origin::new(name, Value::Object(metadata)));
+    let origin = (any::<String>(), objects(values()))
+        .prop_map(|(name, metadata)| Origin::new(name, Value::Object(metadata)));
     let event = (values(), any::<u16>(), prop::option::of(values()));
     let batch = (origin, prop::collection::vec(event, 0..4));
     prop::collection::vec(batch, 0..4).prop_map(|batches| {

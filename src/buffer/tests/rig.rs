@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pipeline_core::{AckGroup, Batch, ComponentKind, ComponentMetrics, Event, Origin, Receipt, testing};
+use pipeline_core::{AckGroup, Batch, Event, Origin, Receipt};
 use vrl::value::{ObjectMap, Value};
 
 use crate::buffer::{codec, store::Packed};
@@ -28,7 +28,11 @@ pub(super) fn events(first: usize, count: usize, fill: usize) -> (Batch, Receipt
 
 /// The number of an event.
 pub(super) fn number(event: &Event) -> usize {
-    let number = event.value().get(vrl::path!("number")).and_then(Value::as_integer).expect("it has a number");
+    let number = event
+        .value()
+        .get(vrl::path!("number"))
+        .and_then(Value::as_integer)
+        .expect("it has a number");
     usize::try_from(number).expect("it is small")
 }
 
@@ -37,9 +41,4 @@ pub(super) fn packed(first: usize, count: usize, fill: usize) -> Packed {
     let (batch, _receipt) = events(first, count, fill);
     let events = u32::try_from(count).expect("it is small");
     Packed { content: codec::encode(batch.events()), events }
-}
-
-/// Counters that nobody reads.
-pub(super) fn metrics() -> ComponentMetrics {
-    testing::metrics(ComponentKind::Sink, "out")
 }

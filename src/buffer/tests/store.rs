@@ -42,16 +42,17 @@ pub(super) fn read_all(store: &mut Store) -> (Vec<Kept>, Vec<usize>, Amount) {
 }
 
 pub(super) fn numbers_in(unpacked: Unpacked) -> Vec<usize> {
-    let event = |content: crate::buffer::codec::Content| number(&content.into_event(EventAck::unattended()));
+    let event = |content: crate::buffer::codec::Content| {
+        number(&content.into_event(EventAck::unattended()))
+    };
     unpacked.contents.into_iter().map(event).collect()
 }
 
 /// Adds batches of ten events each.
 pub(super) fn fill(store: &mut Store, batches: std::ops::Range<usize>, fill: usize) {
-    for batch in batches {
-        let add = vec![packed(batch * 10, 10, fill)];
-        assert_eq!(take(store, &Turn { add, ..Turn::default() }).added, [true]);
-    }
+    let add: Vec<_> = batches.map(|batch| packed(batch * 10, 10, fill)).collect();
+    let all = vec![true; add.len()];
+    assert_eq!(take(store, &Turn { add, ..Turn::default() }).added, all);
 }
 
 #[test]
@@ -63,7 +64,10 @@ fn what_was_added_is_there_after_a_restart_until_it_is_removed() {
     let (kept, numbers, _) = read_all(&mut store);
     assert_eq!(numbers, (0..200).collect::<Vec<_>>());
     // Removed out of order.
-    take(&mut store, &Turn { remove: vec![kept[0], kept[1], kept[4]], first: 3, ..Turn::default() });
+    take(
+        &mut store,
+        &Turn { remove: vec![kept[0], kept[1], kept[4]], first: 3, ..Turn::default() },
+    );
     assert_eq!(store.size().events, 170);
     drop(store);
     let mut store = open(&path);
@@ -146,4 +150,25 @@ fn what_comes_after_a_batch_without_room_waits_behind_it_unless_it_may_skip() {
         let done = take(&mut store, &Turn { add, may_skip, ..Turn::default() });
         assert_eq!(done.added, added);
     }
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("buffer.sqlite");
+    let mut store = open(&path);
+    fill(&mut store, 0..5, 3000);
+    let (kept, _, _) = read_all(&mut store);
+    let before = store.size();
+    store.limit_pages(20);
+    let add = || (5..40).map(|batch| packed(batch * 10, 10, 3000)).collect();
+    let turn = Turn { add: add(), remove: kept[..1].to_vec(), first: 2, ..Turn::default() };
+    let error = store.take_turn(&turn, DateTime::UNIX_EPOCH).expect_err("the disk is full");
+    let shown = std::error::Error::source(&error).expect("it has a reason").to_string();
+    assert!(shown.contains("full"), "{shown}");
+    assert_eq!(store.size().events, before.events);
+    // There is room again.
+    assert_eq!(take(&mut store, &turn).added, vec![true; 35]);
+    drop(store);
+    assert_eq!(read_all(&mut open(&path)).1, (10..400).collect::<Vec<_>>());
 }
