@@ -86,6 +86,7 @@ path = "{root}/out"
         "{repeats} of {RECORDS} records came twice, after {KILLS} kills; {before} lines before the last run"
     );
     assert!(before > 0, "the kills came before anything was delivered");
-    // What was on its way at a kill, and what was delivered since the checkpoints were written, once a second.
-    assert!(repeats <= KILLS * RECORDS / 2, "{repeats} repeats");
+    // A chunk may begin when there is little room left.
+    let bound = KILLS * (IN_FLIGHT_BYTES / RECORD_BYTES + 256);
+    assert!(repeats <= bound, "{repeats} repeats, and {bound} could be on their way");
 }

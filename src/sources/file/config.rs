@@ -9,12 +9,12 @@ use serde::Deserialize;
 use vrl::{
     path::{OwnedSegment, OwnedValuePath},
     value::{
-        Kind,
+        Kind, Value,
         kind::{Collection, Field},
     },
 };
 
-use super::source::FileSource;
+use super::{deliver::parse, source::FileSource};
 use crate::{
     config::units::{byte_size, duration, field_path},
     sources::record,
@@ -104,9 +104,9 @@ pub enum Mode {
 
 impl SourceConfig for Config {
     fn outputs(&self) -> Vec<Output> {
-        let event = match (self.schema, self.record_path.is_root()) {
-            (Schema::Audit, _) => record::mounted_kind(&self.record_path),
-            (Schema::Any, _) => Kind::any_object(),
+        let event = match self.schema {
+            Schema::Audit => record::mounted_kind(&self.record_path),
+            Schema::Any => Kind::any_object(),
         };
         let known = BTreeMap::from([
             (Field::from("file"), Kind::bytes()),
@@ -149,6 +149,10 @@ impl SourceConfig for Config {
             }
         }
         problems
+    }
+
+    fn read_record(&self, record: &[u8]) -> Option<Value> {
+        parse(record, self.schema, &self.record_path).ok()
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use office365::SplitFault;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -49,20 +51,20 @@ impl Header {
         })
     }
 
-    /// The record of a row; nothing if the row is the header once more, as in files that were joined.
-    pub(super) fn record(&self, line: Vec<u8>) -> Option<Result<Vec<u8>, (String, Vec<u8>)>> {
+    /// The record of the row at `offset`; nothing if the row is the header once more, as in files that were joined.
+    pub(super) fn item(&self, line: Vec<u8>, offset: u64) -> Option<Item> {
+        let bad = |payload, fault: String| Some(Item { offset, payload, fault: Some(fault) });
         let Some(mut fields) = fields(&line, self.delimiter) else {
-            return Some(Err(("row is no CSV".to_owned(), line)));
+            return bad(line, "row is no CSV".to_owned());
         };
         if fields == self.fields {
             return None;
         }
         let (has, needs) = (fields.len(), self.fields.len());
-        Some(if has == needs {
-            Ok(fields.swap_remove(self.audit_data))
-        } else {
-            Err((format!("row has {has} fields, and the header {needs}"), line))
-        })
+        if has != needs {
+            return bad(line, format!("row has {has} fields, and the header {needs}"));
+        }
+        Some(Item { offset, payload: fields.swap_remove(self.audit_data), fault: None })
     }
 }
 
@@ -108,15 +110,40 @@ pub(super) struct Item {
 /// Items in order.
 pub(super) type Items = VecDeque<Item>;
 
+/// The record that is element `number` of an array; the fault where nothing of the array follows.
+pub(super) fn element_item(
+    element: Result<Bytes, SplitFault>,
+    number: u64,
+) -> Result<Item, SplitFault> {
+    let fault = match element {
+        Ok(element) => {
+            let payload = unwrapped(element.to_vec());
+            return Ok(Item { offset: number, payload, fault: None });
+        }
+        Err(fault) => fault,
+    };
+    let reason = Some(fault.to_string());
+    match fault {
+        SplitFault::TooLarge { prefix: payload, .. }
+        | SplitFault::NotAnObject { value: payload, .. } => {
+            Ok(Item { offset: number, payload: payload.to_vec(), fault: reason })
+        }
+        fatal @ (SplitFault::NotAnArray { .. }
+        | SplitFault::Syntax { .. }
+        | SplitFault::Truncated { .. }
+        | SplitFault::Trailing { .. }) => Err(fatal),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn row(header: &str, line: &str) -> Option<Result<String, String>> {
         let header = Header::parse(header.as_bytes()).expect("a header");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        let found = header.record(line.as_bytes().to_vec())?;
-        Some(found.map(text).map_err(|(reason, _)| reason))
+        let Item { payload, fault, .. } = header.item(line.as_bytes().to_vec(), 0)?;
+        let text = String::from_utf8(payload).expect("text");
+        Some(fault.map_or(Ok(text), Err))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a chunk is done with only when each record was delivered, filtered on purpose, or is a dead letter on disk.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use pipeline_core::{
     AckGroup, Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, ErrorStage,
@@ -11,7 +11,7 @@ use pipeline_core::{
 use tokio::sync::Semaphore;
 use vrl::{
     path::OwnedValuePath,
-    value::{KeyString, Value},
+    value::{ObjectMap, Value},
 };
 
 use super::{
@@ -132,19 +132,17 @@ impl Sender {
     }
 
     fn origin(&self, file: &str) -> Arc<Origin> {
+        Origin::new(file, Value::Object(self.metadata(file)))
+    }
+
+    fn metadata(&self, file: &str) -> ObjectMap {
         let metadata =
             [("file", Value::from(file)), ("ingest_time", Value::from(self.clock.now()))];
-        let metadata: BTreeMap<KeyString, Value> =
-            metadata.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Origin::new(file, Value::Object(metadata))
+        metadata.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
     fn parse(&self, payload: &[u8]) -> Result<Value, String> {
-        let value = match self.schema {
-            Schema::Audit => record::parse(payload)?,
-            Schema::Any => record::parse_object(payload)?,
-        };
-        Ok(record::mount(value, &self.record_path))
+        parse(payload, self.schema, &self.record_path)
     }
 
     /// Waits until everything that was sent has arrived, sending again what has not. Whether it has: an order to drain
@@ -197,7 +195,7 @@ impl Sender {
             reason: item.fault.unwrap_or_default(),
             time,
             origin: format!("{file}@{}", item.offset),
-            metadata: None,
+            metadata: Some(Value::Object(self.metadata(file))),
             payload: item.payload,
         };
         let letters: Vec<DeadLetter> = bad.into_iter().map(letter).collect();
@@ -228,4 +226,17 @@ impl Sender {
             () = tokio::time::sleep(wait) => true,
         }
     }
+}
+
+/// The content of the event that a record becomes; the error says what is wrong with it.
+pub(super) fn parse(
+    payload: &[u8],
+    schema: Schema,
+    record_path: &OwnedValuePath,
+) -> Result<Value, String> {
+    let value = match schema {
+        Schema::Audit => record::parse(payload)?,
+        Schema::Any => record::parse_object(payload)?,
+    };
+    Ok(record::mount(value, record_path))
 }

@@ -88,7 +88,7 @@ pub(super) struct Identity {
     /// For a file that can be read on from an offset: the bytes of it that were read, and the last of them.
     pub(super) tail: Option<(u64, Sample)>,
     /// For any other file: its size and when it was changed last. It is known only if nothing was written to it.
-    pub(super) unchanged: Option<(u64, i64, i64)>,
+    pub(super) unchanged: Option<State>,
 }
 
 impl Identity {
@@ -109,7 +109,10 @@ impl Identity {
     }
 }
 
-/// Size and time of the last change.
-pub(super) fn state(metadata: &Metadata) -> (u64, i64, i64) {
+/// Size, and time of the last change in seconds and nanoseconds.
+pub(super) type State = (u64, i64, i64);
+
+/// The state of the file now.
+pub(super) fn state(metadata: &Metadata) -> State {
     (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }

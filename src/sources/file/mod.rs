@@ -24,6 +24,7 @@ mod progress;
 mod reader;
 mod source;
 mod text;
+mod tracked;
 mod watch;
 
 pub use config::{Config, Format, Mode, Schema};

@@ -13,8 +13,8 @@ use office365::{RecordSplitter, SplitFault};
 
 use super::{
     config::Format,
-    content::{Header, Item, Items, format_of, is_noise, unwrapped},
-    identity::{Identity, Inode, Sample, state},
+    content::{Header, Item, Items, element_item, format_of, is_noise, unwrapped},
+    identity::{Identity, Inode, Sample, State, state},
     lines::{Line, Lines},
     text::Text,
 };
@@ -82,7 +82,7 @@ pub(super) struct Reader {
     /// What was read last, where the file can be read on from an offset.
     tail: Option<(u64, Sample)>,
     /// Of a file that cannot be read on from an offset: what it was when it was opened.
-    unchanged: Option<(u64, i64, i64)>,
+    unchanged: Option<State>,
     mark: u64,
     /// Nothing until the format is known.
     cutter: Option<Cutter>,
@@ -303,7 +303,11 @@ impl Reader {
         loop {
             let found = match &mut self.cutter {
                 Some(Cutter::Array(splitter)) => match splitter.pop() {
-                    Some(element) => Some(self.element(element)?),
+                    Some(element) => {
+                        let item = element_item(element, self.place.records);
+                        let path = || self.path.display().to_string();
+                        Some(item.map_err(|source| ReadError::Array { path: path(), source })?)
+                    }
                     None if is_at_end => return Ok(None),
                     None => None,
                 },
@@ -366,32 +370,8 @@ impl Reader {
             }
         };
         match &self.cutter {
-            Some(Cutter::Csv(_, Some(header))) => match header.record(line)? {
-                Ok(payload) => Some(Item { offset, payload, fault: None }),
-                Err((fault, payload)) => Some(Item { offset, payload, fault: Some(fault) }),
-            },
+            Some(Cutter::Csv(_, Some(header))) => header.item(line, offset),
             _ => Some(Item { offset, payload: unwrapped(line), fault: None }),
-        }
-    }
-
-    fn element(&self, element: Result<bytes::Bytes, SplitFault>) -> Result<Item, ReadError> {
-        let offset = self.place.records;
-        let fault = match element {
-            Ok(element) => {
-                return Ok(Item { offset, payload: unwrapped(element.to_vec()), fault: None });
-            }
-            Err(fault) => fault,
-        };
-        let reason = Some(fault.to_string());
-        match fault {
-            SplitFault::TooLarge { prefix: payload, .. }
-            | SplitFault::NotAnObject { value: payload, .. } => {
-                Ok(Item { offset, payload: payload.to_vec(), fault: reason })
-            }
-            source @ (SplitFault::NotAnArray { .. }
-            | SplitFault::Syntax { .. }
-            | SplitFault::Truncated { .. }
-            | SplitFault::Trailing { .. }) => Err(ReadError::Array { path: self.shown(), source }),
         }
     }
 }

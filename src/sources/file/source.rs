@@ -24,19 +24,13 @@ use super::{
     config::{Config, Mode},
     deliver::{Limits, Sender, Sent, Surroundings},
     identity::{Identity, Inode, state},
-    progress::Progress,
-    reader::{Chunk, Place, ReadError, Reader, Rules},
+    reader::{Place, ReadError, Rules},
+    tracked::{Reading, Tracked},
     watch::{Findings, Found, find},
 };
 
-/// How often the checkpoints are written, at most.
+/// How long what was delivered may wait until the checkpoints are written.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A file that has not grown for so long ends where it ends: its last line needs no line feed.
-const QUIET: Duration = Duration::from_mins(1);
-
-/// A file that has not grown for so long is closed until it does.
-const KEPT_OPEN: Duration = Duration::from_mins(10);
 
 /// A source that is ready to run.
 pub(super) struct FileSource {
@@ -85,6 +79,7 @@ impl Source for FileSource {
                 keys: 0,
                 under_way: FuturesUnordered::new(),
                 in_flight_bytes: 0,
+                unsaved_bytes: 0,
                 complained: Vec::new(),
             };
             let result = work.run(&shutdown).await;
@@ -93,29 +88,6 @@ impl Source for FileSource {
             result
         })
     }
-}
-
-/// A file at work.
-struct Tracked {
-    /// Tells it from an earlier one with the same inode.
-    key: u64,
-    path: PathBuf,
-    /// Taken while a chunk is read.
-    reader: Option<Reader>,
-    progress: Progress,
-    /// Whether everything was read when the file was in the state `state`.
-    is_at_end: bool,
-    state: (u64, i64, i64),
-    changed: Instant,
-    /// Whether what stands at its end was taken for whole.
-    is_closed_off: bool,
-    is_listed: bool,
-    /// Whether it was the same when it was looked at before.
-    is_stable: bool,
-    /// Whether it is read once it is stable.
-    waits: bool,
-    /// Why it cannot be read, as long as it stays in `state`.
-    failure: Option<String>,
 }
 
 /// A chunk that is on its way no more.
@@ -145,6 +117,8 @@ struct Work {
     keys: u64,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     in_flight_bytes: usize,
+    /// Delivered since the checkpoints were written: what a kill now would repeat, besides what is on its way.
+    unsaved_bytes: usize,
     /// Paths that could not be looked at.
     complained: Vec<PathBuf>,
 }
@@ -212,7 +186,7 @@ impl Work {
 
     /// The next file, in turn, that may have more to read.
     fn next_file(&self) -> Option<Inode> {
-        let has_more = |file: &Tracked| !file.is_at_end && file.failure.is_none();
+        let has_more = |file: &Tracked| file.reading == Reading::Due && file.failure.is_none();
         let after =
             self.files.iter().filter(|(inode, _)| self.last.is_some_and(|last| **inode > last));
         let mut turn = after.chain(self.files.iter());
@@ -239,7 +213,10 @@ impl Work {
         for (inode, found) in files {
             self.found(inode, found, now);
         }
-        self.leave_quiet_files(now);
+        for file in self.files.values_mut() {
+            file.leave_if_quiet(now);
+        }
+        self.files.retain(|_, file| file.is_of_use());
         Ok(())
     }
 
@@ -248,58 +225,13 @@ impl Work {
             checkpoint.seen = self.context.clock.now();
         }
         let state = state(&found.metadata);
-        let known = self.files.get_mut(&inode).filter(|file| {
-            let read = file.reader.as_ref().and_then(Reader::bytes_read);
-            // Cut short, as by `copytruncate`: what is there now is another file.
-            read.is_none_or(|read| read <= state.0)
-        });
-        let Some(file) = known else {
-            self.keys += 1;
-            let file = Tracked {
-                key: self.keys,
-                path: found.path,
-                reader: None,
-                progress: Progress::default(),
-                is_at_end: false,
-                state,
-                changed: now,
-                is_closed_off: false,
-                is_listed: true,
-                is_stable: false,
-                waits: false,
-                failure: None,
-            };
-            self.files.insert(inode, file);
-            return;
-        };
-        file.path = found.path;
-        file.is_listed = true;
-        file.is_stable = file.state == state;
-        if !file.is_stable {
-            (file.state, file.changed) = (state, now);
-            (file.is_at_end, file.is_closed_off, file.failure) = (false, false, None);
-        } else if file.waits {
-            (file.is_at_end, file.waits) = (false, false);
-        }
-    }
-
-    /// Takes what stands at the end of quiet files for whole, and closes them after a while.
-    fn leave_quiet_files(&mut self, now: Instant) {
-        for file in self.files.values_mut().filter(|file| file.is_at_end) {
-            let quiet = now.duration_since(file.changed);
-            if quiet >= QUIET && !file.is_closed_off && file.reader.is_some() {
-                (file.is_closed_off, file.is_at_end) = (true, false);
-            }
-            let is_done = file.is_at_end && file.progress.is_idle();
-            if is_done && quiet >= KEPT_OPEN {
-                file.reader = None;
+        match self.files.get_mut(&inode).filter(|file| !file.is_cut_short(state)) {
+            Some(file) => file.found(found.path, state, now),
+            None => {
+                self.keys += 1;
+                self.files.insert(inode, Tracked::new(self.keys, found.path, state, now));
             }
         }
-        self.files.retain(|_, file| {
-            file.is_listed
-                || !file.progress.is_idle()
-                || (file.reader.is_some() && file.failure.is_none())
-        });
     }
 
     /// Reads a chunk of a file, and sends it.
@@ -309,18 +241,10 @@ impl Work {
             Rules { format: self.config.format, record_bytes_max: self.config.record_bytes_max };
         let known = self.reached.get(&inode).cloned();
         let Some(file) = self.files.get_mut(&inode) else { return Ok(()) };
-        let (path, reader) = (file.path.clone(), file.reader.take());
-        let is_opened = reader.is_none();
-        let task = Task {
-            reader,
-            path,
-            rules,
-            known,
-            is_whole: self.is_once || file.is_closed_off,
-            is_stable: self.is_once || file.is_stable,
-        };
+        let is_opened = file.reader.is_none();
+        let task = file.task(rules, known, self.is_once);
         let read = spawn_blocking(move || task.run()).await;
-        let read = match read.map_err(|error| RunError::new("reading a file failed", error))? {
+        let mut read = match read.map_err(|error| RunError::new("reading a file failed", error))? {
             Ok(read) => read,
             Err(error) => {
                 self.fail(inode, &error);
@@ -335,17 +259,11 @@ impl Work {
         if is_opened && let Some(reader) = &read.reader {
             info!(component_id = &*self.context.id, path = %reader.path.display(), records = reader.place().records, "reading a file");
         }
-        file.reader = read.reader;
-        let Some(chunk) = read.chunk else {
-            file.is_at_end = true;
-            file.waits = read.waits;
-            file.state = read.state.unwrap_or(file.state);
-            let grows = file.reader.as_ref().is_some_and(|reader| reader.bytes_read().is_some());
-            if self.is_once || !grows {
-                file.reader = None;
-            }
+        let Some(chunk) = read.chunk.take() else {
+            file.ended(read, self.is_once);
             return Ok(());
         };
+        file.reader = read.reader;
         let (key, number) = (file.key, file.progress.start());
         let (sender, path) = (Arc::clone(&self.sender), file.path.clone());
         let Some(sent) = self.send(sender.send(&path, chunk.items), shutdown).await? else {
@@ -401,6 +319,7 @@ impl Work {
         if !is_done? {
             return Ok(());
         }
+        self.unsaved_bytes += bytes;
         let Some(file) = self.files.get_mut(&inode).filter(|file| file.key == key) else {
             return Ok(());
         };
@@ -414,7 +333,8 @@ impl Work {
     }
 
     async fn save_if_due(&mut self) {
-        if self.is_dirty && self.saved_at.elapsed() >= SAVE_INTERVAL {
+        let is_much = self.unsaved_bytes >= self.config.max_in_flight_bytes / 2;
+        if self.is_dirty && (is_much || self.saved_at.elapsed() >= SAVE_INTERVAL) {
             // What could not be written is written with what comes next; until then more is repeated after a kill.
             if let Err(failure) = self.save().await {
                 self.context.metrics.error("checkpoint_failed", ErrorStage::Processing);
@@ -423,7 +343,7 @@ impl Work {
                     error = &failure as &dyn std::error::Error,
                     "cannot write the checkpoints"
                 );
-                self.saved_at = Instant::now();
+                (self.saved_at, self.unsaved_bytes) = (Instant::now(), 0);
             }
         }
     }
@@ -435,59 +355,7 @@ impl Work {
         let (path, now) = (self.path.clone(), self.context.clock.now());
         let files: Vec<Checkpoint> = self.reached.values().cloned().collect();
         spawn_blocking(move || save(&path, files, now)).await.map_err(std::io::Error::other)??;
-        (self.is_dirty, self.saved_at) = (false, Instant::now());
+        (self.is_dirty, self.saved_at, self.unsaved_bytes) = (false, Instant::now(), 0);
         Ok(())
-    }
-}
-
-/// What a chunk is read with.
-struct Task {
-    /// Nothing if the file has to be opened.
-    reader: Option<Reader>,
-    path: PathBuf,
-    rules: Rules,
-    /// How far it was delivered when it was read last.
-    known: Option<Checkpoint>,
-    /// Whether nothing will be added to the file.
-    is_whole: bool,
-    /// Whether it was the same when it was looked at before.
-    is_stable: bool,
-}
-
-/// What came of it.
-#[derive(Default)]
-struct Outcome {
-    reader: Option<Reader>,
-    /// The file's state from before, so that what is written meanwhile is seen later.
-    state: Option<(u64, i64, i64)>,
-    /// Nothing at the end of the file.
-    chunk: Option<Chunk>,
-    /// The file can only be read as a whole, and may not be complete yet.
-    waits: bool,
-    /// Something else was written into the file.
-    is_replaced: bool,
-}
-
-impl Task {
-    fn run(self) -> Result<Outcome, ReadError> {
-        let reader = match self.reader {
-            Some(reader) if !reader.is_same_file()? => {
-                return Ok(Outcome { is_replaced: true, ..Outcome::default() });
-            }
-            Some(reader) => Some(reader),
-            None => Reader::open(&self.path, self.rules, |file| {
-                let Some(known) = &self.known else { return Ok(None) };
-                let place = Place { offset: known.offset, records: known.records };
-                Ok(known.identity.is(file)?.then_some(place))
-            })?,
-        };
-        let Some(mut reader) = reader else { return Ok(Outcome::default()) };
-        let state = reader.file().metadata().map(|metadata| state(&metadata)).ok();
-        let can_grow = reader.bytes_read().is_some();
-        if !can_grow && !self.is_stable {
-            return Ok(Outcome { state, waits: true, ..Outcome::default() });
-        }
-        let chunk = reader.next_chunk(self.is_whole || !can_grow)?;
-        Ok(Outcome { reader: Some(reader), state, chunk, ..Outcome::default() })
     }
 }
