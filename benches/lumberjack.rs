@@ -45,6 +45,10 @@ const PIPELINING: usize = 2;
 
 const LEVELS: [u32; 4] = [0, 1, 3, 6];
 
+/// The default, at which our client has to be so many times as fast from events as the other one.
+const LEVEL_THAT_COUNTS: u32 = 3;
+const RATIO_MIN: f64 = 3.0;
+
 const START: [Start; 2] = [Start::Values, Start::Json];
 
 /// What a client begins with.
@@ -126,6 +130,9 @@ fn main() -> Result<(), Failure> {
             let theirs = measure(theirs)?;
             let ratio = ours / theirs;
             println!("{:<7} {level:>5} {ours:>20.0} {theirs:>8.0} {ratio:>7.1}", start.name());
+            if matches!(start, Start::Values) && level == LEVEL_THAT_COUNTS && ratio < RATIO_MIN {
+                return Err(format!("the ratio is {ratio:.1}, and not {RATIO_MIN}").into());
+            }
         }
     }
     Ok(())

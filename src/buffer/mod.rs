@@ -35,7 +35,7 @@ const FILE: &str = "buffer.sqlite";
 #[derive(Debug)]
 pub enum Buffer {
     /// In memory.
-    Memory(MemoryBuffer),
+    Memory(Box<MemoryBuffer>),
     /// On disk.
     Disk(Box<DiskBuffer>),
 }

@@ -6,10 +6,10 @@
 use flate2::Crc;
 
 /// Begins the record of a batch; the last byte is the version of its form.
-pub(super) const BATCH_MAGIC: &[u8; 8] = b"o365buf\x01";
+pub(super) const BATCH_MAGIC: [u8; 8] = *b"o365buf\x01";
 
 /// Begins the record of the state.
-pub(super) const STATE_MAGIC: &[u8; 8] = b"o365sta\x01";
+pub(super) const STATE_MAGIC: [u8; 8] = *b"o365sta\x01";
 
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 40;
@@ -131,13 +131,13 @@ impl State {
 }
 
 /// Magic, checksum, fields.
-fn sealed(magic: &[u8; 8], fields: &[u8]) -> Vec<u8> {
+fn sealed(magic: [u8; 8], fields: &[u8]) -> Vec<u8> {
     [magic.as_slice(), &sum(fields).to_be_bytes(), fields].concat()
 }
 
 /// The fields of what [`sealed`] has made.
-fn checked<'a>(bytes: &'a [u8], magic: &[u8; 8]) -> Option<&'a [u8]> {
-    let rest = bytes.strip_prefix(magic)?;
+fn checked(bytes: &[u8], magic: [u8; 8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(&magic)?;
     let (stored, fields) = rest.split_at_checked(4)?;
     (u32_at(stored, 0)? == sum(fields)).then_some(fields)
 }

@@ -63,13 +63,13 @@ impl Wreck {
     }
 
     fn search_page(&mut self, page: &[u8], start: u64) {
-        for at in memmem::find_iter(page, BATCH_MAGIC) {
+        for at in memmem::find_iter(page, &BATCH_MAGIC) {
             if let Some(header) = Header::read(&page[at..]) {
                 let place = Place { header, at: start + at as u64 };
                 self.places.entry(header.number).or_default().push(place);
             }
         }
-        for at in memmem::find_iter(page, STATE_MAGIC) {
+        for at in memmem::find_iter(page, &STATE_MAGIC) {
             let found = State::read(&page[at..]);
             // The latest, should there be several.
             self.state = self.state.into_iter().chain(found).max_by_key(|state| state.next);

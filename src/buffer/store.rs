@@ -371,6 +371,13 @@ impl Store {
         Ok(read)
     }
 
+    /// Has the file system take no more than this many pages, until the file is opened again.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        let connection = self.connection.as_ref().expect("it is open");
+        connection.pragma_update(None, "max_page_count", pages).expect("it can be set");
+    }
+
     fn lose(&mut self, amount: Amount) {
         self.state.amount.subtract(amount);
         self.lost.add(amount);

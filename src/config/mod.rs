@@ -103,7 +103,7 @@ pub struct Declared {
     pub component_type: String,
     /// What feeds it, as written.
     pub inputs: Vec<String>,
-    /// What a sink keeps its events in until it has delivered them, where that was declared.
+    /// Where events wait for the sink. Every sink can have this table; without it a few batches wait in memory.
     pub buffer: Option<BufferConfig>,
     /// What it is set to do; nothing where that could not be read, which has been reported.
     pub settings: Option<Settings>,

@@ -106,6 +106,24 @@ fn describe() {
         Unit::Bytes,
         "Size of the events that wait in front of a component, as their source received them."
     );
+    describe_gauge!("buffer_max_size_events", Unit::Count, "Events that a sink's buffer takes.");
+    describe_gauge!("buffer_max_size_bytes", Unit::Bytes, "Bytes that a sink's buffer takes.");
+    describe_counter!("buffer_received_events_total", Unit::Count, "Events that a buffer took.");
+    describe_counter!(
+        "buffer_sent_events_total",
+        Unit::Count,
+        "Events that a buffer has given to its sink."
+    );
+    describe_counter!(
+        "buffer_discarded_events_total",
+        Unit::Count,
+        "Events that were dropped because a buffer was full, as its configuration says."
+    );
+    describe_counter!(
+        "o365flow_buffer_lost_events_total",
+        Unit::Count,
+        "Events in a buffer on disk that were lost to damage of its file."
+    );
     describe_gauge!(
         "utilization",
         "Part of the time, 0 to 1, in which a component did not wait for events."

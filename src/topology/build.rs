@@ -274,7 +274,7 @@ impl<'a> Builder<'a> {
             return Ok((inlet, outlet.watch(), None));
         };
         let buffer = match config.kind {
-            BufferKind::Memory => Buffer::Memory(MemoryBuffer::new(config, metrics)),
+            BufferKind::Memory => Buffer::Memory(Box::new(MemoryBuffer::new(config, metrics))),
             BufferKind::Disk => {
                 let opened = DiskBuffer::open(&declared.id, &path, config, (metrics, clock));
                 Buffer::Disk(Box::new(opened.await?))

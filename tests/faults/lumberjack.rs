@@ -81,7 +81,7 @@ async fn a_receiver_that_never_acknowledges() {
 
 #[tokio::test]
 async fn a_receiver_that_loses_some_acknowledgements() {
-    let trial = Trial::begin_wide(Receiver::start(&["-lose-ack-every", "3"])).await;
+    let mut trial = Trial::begin_wide(Receiver::start(&["-lose-ack-every", "3"])).await;
     trial.await_complaint("").await;
     // Of three windows two are acknowledged, and another is under way behind the third: in the end each is sent twice.
     trial.finish(Resent::Events(2 * EVENTS)).await;

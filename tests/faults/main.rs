@@ -14,6 +14,7 @@ mod rig;
 #[path = "../it/services/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "they serve other tests too")]
 mod services;
+#[expect(dead_code, reason = "they serve the soak too")]
 mod target;
 mod toxiproxy;
 mod trial;

@@ -19,6 +19,9 @@ use pipeline_core::ComponentKind;
 
 use crate::reference::{ROOT, Reference, join, read};
 
+/// The table that every sink can have, at the one that the reference shows it with.
+const BUFFER: &str = "sinks.elasticsearch.buffer";
+
 /// Stands for every variable: the examples use them for GUIDs and secrets.
 const VARIABLE: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
 
@@ -36,7 +39,8 @@ fn parse(text: &str) -> (Config, Vec<Fault>) {
 /// A configuration as far as it can be compared: what is no option of a component, and the settings of each.
 fn shown(text: &str) -> Result<String, String> {
     let (config, faults) = parse(text);
-    let settings: Vec<_> = config.components.iter().map(|one| &one.settings).collect();
+    let settings: Vec<_> =
+        config.components.iter().map(|one| (&one.settings, &one.buffer)).collect();
     match faults.first() {
         Some(fault) => Err(fault.to_string()),
         None => Ok(format!("{:?} {settings:?}", config.global)),
@@ -85,6 +89,8 @@ fn options_of_the_program() -> BTreeSet<String> {
         let own = expected(&before).expect("an unknown option is refused");
         found.extend(own.iter().map(|name| join(&table, name)));
     }
+    options_below("", BUFFER, &mut found);
+    found.insert(BUFFER.to_owned());
     for entry in REGISTRY {
         let section = match entry.kind {
             ComponentKind::Source => "sources",
@@ -189,7 +195,7 @@ fn validate(files: &[String]) -> Result<(), String> {
         .env("O365_CERTIFICATE_PASSWORD", VARIABLE)
         .env("FABRIKAM_TENANT_ID", "1a2b3c4d-4b5a-4697-8877-665544332211")
         .envs(["FABRIKAM_CLIENT_ID", "FABRIKAM_CLIENT_SECRET"].map(|name| (name, VARIABLE)))
-        .envs(["ES_PASSWORD", "ES_API_KEY"].map(|name| (name, VARIABLE)))
+        .envs(["ES_PASSWORD", "ES_API_KEY", "KAFKA_PASSWORD"].map(|name| (name, VARIABLE)))
         .current_dir(ROOT)
         .output()
         .expect("the program starts");

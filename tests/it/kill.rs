@@ -14,8 +14,17 @@ const KILL_WITHIN_MILLIS: u64 = 400;
 
 #[tokio::test]
 async fn sigkill_at_random_instants_loses_and_repeats_nothing() {
+    check_kills("o365-kill", "").await;
+}
+
+#[tokio::test]
+async fn sigkill_while_a_buffer_on_disk_fills_and_drains_loses_and_repeats_nothing() {
+    check_kills("o365-kill-buffer", "[sinks.elasticsearch.buffer]\ntype = \"disk\"\n").await;
+}
+
+/// Kills runs that deliver to `index`, with `buffer` in front.
+async fn check_kills(index: &str, buffer: &str) {
     let server = services::plain();
-    let index = "o365-kill";
     server.create_index(index).await;
     // Slow enough that all kills find it at work.
     let rig = Rig::new(&[
@@ -43,6 +52,7 @@ bulk = {{ index = "{index}", action = "create" }}
 id_field = "event.id"
 batch.max_events = 500
 batch.timeout = "50ms"
+{buffer}
 "#,
         server.url
     ));

@@ -1,6 +1,7 @@
 //! What o365flow promises, against real servers.
 
 mod architecture;
+mod buffer;
 mod cli;
 mod clinic;
 mod config;
@@ -24,11 +25,13 @@ mod proxy;
 mod reference;
 mod replay;
 mod report;
+#[expect(dead_code, reason = "it serves other tests too")]
 mod rig;
 mod scope;
 mod secrets;
 mod secrets_backends;
 mod secrets_commands;
+#[expect(dead_code, reason = "they serve other tests too")]
 mod services;
 mod signals;
 #[path = "../stage/mod.rs"]

@@ -35,8 +35,9 @@ fn wherever_bytes_are_flipped_what_was_not_hit_arrives() {
         let whole = fs::read(&path).expect("a file");
         let pages: Vec<Vec<usize>> =
             (0..batches).map(|batch| pages_of(&whole, batch, fill_bytes)).collect();
+        let state_page = memchr::memmem::find(&whole, b"o365sta").expect("a state") / PAGE_BYTES;
         let mut random = fastrand::Rng::with_seed(42);
-        for round in 0..60 {
+        for round in 0..40 {
             let mut damaged = whole.clone();
             // Half of the time in the first pages, where the tree and the state are.
             let end = if round % 2 == 0 { damaged.len() } else { 6 * PAGE_BYTES };
@@ -48,7 +49,6 @@ fn wherever_bytes_are_flipped_what_was_not_hit_arrives() {
             let path = folder.path().join("buffer.sqlite");
             fs::write(&path, &damaged).expect("a file");
             let mut store = open(&path);
-            let held = store.size().events;
             let (_, numbers, mut lost) = read_all(&mut store);
             lost.add(take(&mut store, &Turn::default()).lost);
             let is_hit =
@@ -64,8 +64,10 @@ fn wherever_bytes_are_flipped_what_was_not_hit_arrives() {
             assert!(numbers.iter().all(|number| *number < batches * 10));
             let missing =
                 (batches - 3) * 10 - numbers.iter().filter(|number| **number >= 30).count();
+            // Without a state that can be read, it is not known how many there were.
+            let is_state_hit = flips.iter().any(|at| at / PAGE_BYTES == state_page);
             assert!(
-                lost.events as usize == missing || numbers.len() as u64 == held,
+                usize::try_from(lost.events) == Ok(missing) || is_state_hit,
                 "{flips:?}: {missing} are missing, {lost:?} were told"
             );
         }

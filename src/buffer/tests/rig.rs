@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use pipeline_core::{
-    AckGroup, Batch, ComponentKind, ComponentMetrics, Event, Origin, Receipt, testing,
-};
+use pipeline_core::{AckGroup, Batch, Event, Origin, Receipt};
 use vrl::value::{ObjectMap, Value};
 
 use crate::buffer::{codec, store::Packed};
@@ -43,9 +41,4 @@ pub(super) fn packed(first: usize, count: usize, fill: usize) -> Packed {
     let (batch, _receipt) = events(first, count, fill);
     let events = u32::try_from(count).expect("it is small");
     Packed { content: codec::encode(batch.events()), events }
-}
-
-/// Counters that nobody reads.
-pub(super) fn metrics() -> ComponentMetrics {
-    testing::metrics(ComponentKind::Sink, "out")
 }

@@ -50,10 +50,9 @@ pub(super) fn numbers_in(unpacked: Unpacked) -> Vec<usize> {
 
 /// Adds batches of ten events each.
 pub(super) fn fill(store: &mut Store, batches: std::ops::Range<usize>, fill: usize) {
-    for batch in batches {
-        let add = vec![packed(batch * 10, 10, fill)];
-        assert_eq!(take(store, &Turn { add, ..Turn::default() }).added, [true]);
-    }
+    let add: Vec<_> = batches.map(|batch| packed(batch * 10, 10, fill)).collect();
+    let all = vec![true; add.len()];
+    assert_eq!(take(store, &Turn { add, ..Turn::default() }).added, all);
 }
 
 #[test]
@@ -151,4 +150,25 @@ fn what_comes_after_a_batch_without_room_waits_behind_it_unless_it_may_skip() {
         let done = take(&mut store, &Turn { add, may_skip, ..Turn::default() });
         assert_eq!(done.added, added);
     }
+}
+
+#[test]
+fn a_full_disk_changes_nothing_and_is_tried_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("buffer.sqlite");
+    let mut store = open(&path);
+    fill(&mut store, 0..5, 3000);
+    let (kept, _, _) = read_all(&mut store);
+    let before = store.size();
+    store.limit_pages(20);
+    let add = || (5..40).map(|batch| packed(batch * 10, 10, 3000)).collect();
+    let turn = Turn { add: add(), remove: kept[..1].to_vec(), first: 2, ..Turn::default() };
+    let error = store.take_turn(&turn, DateTime::UNIX_EPOCH).expect_err("the disk is full");
+    let shown = std::error::Error::source(&error).expect("it has a reason").to_string();
+    assert!(shown.contains("full"), "{shown}");
+    assert_eq!(store.size().events, before.events);
+    // There is room again.
+    assert_eq!(take(&mut store, &turn).added, vec![true; 35]);
+    drop(store);
+    assert_eq!(read_all(&mut open(&path)).1, (10..400).collect::<Vec<_>>());
 }

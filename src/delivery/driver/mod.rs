@@ -219,7 +219,14 @@ impl<C: Courier> Delivery<C> {
         let after = failure.needs_user.then(|| self.backoff.longest()).max(failure.after);
         let wait = self.backoff.wait(failures, after);
         self.troubles.failed(failure, failures, wait);
-        tokio::time::sleep(wait).await;
+        if after.is_some() {
+            tokio::time::sleep(wait).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.gate.back() => {}
+        }
     }
 
     /// Puts events into the dead letters, however long that takes, and only then settles them.

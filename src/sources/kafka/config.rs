@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{KafkaSource, message};
 use crate::{
     config::units,
-    delivery::Tls,
+    delivery::OptionalTls,
     kafka::{self, LibrdkafkaOptions, Sasl, SecurityError, secure, warn_of_risks},
 };
 
@@ -64,8 +64,8 @@ pub struct Config {
     pub commit_interval: Duration,
     /// Who to be.
     pub sasl: Option<Sasl>,
-    /// Whom to trust. Without this table there is no TLS; `tls = {}` trusts the authorities of the system.
-    pub tls: Option<Tls>,
+    /// How connections are secured.
+    pub tls: OptionalTls,
     /// How often librdkafka's statistics become metrics; `"0s"` is never.
     #[serde(with = "units::duration")]
     pub statistics_interval: Duration,
@@ -110,7 +110,7 @@ impl Default for Config {
             max_in_flight_bytes: 12_000_000,
             commit_interval: Duration::from_secs(5),
             sasl: None,
-            tls: None,
+            tls: OptionalTls::default(),
             statistics_interval: Duration::from_secs(15),
             librdkafka_options: LibrdkafkaOptions::default(),
         }
@@ -131,7 +131,7 @@ impl Config {
     /// What librdkafka's consumer is told. Reads the files of `tls`.
     pub(super) fn client(&self) -> Result<ClientConfig, SecurityError> {
         let mut client = kafka::client(&self.bootstrap_servers, &self.librdkafka_options);
-        secure(&mut client, self.sasl.as_ref(), self.tls.as_ref())?;
+        secure(&mut client, self.sasl.as_ref(), &self.tls)?;
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let settings = [
             ("group.id", self.group_id.clone()),
@@ -188,14 +188,14 @@ impl SourceConfig for Config {
             let message = "offsets would never be committed";
             problems.push(Problem::at("commit_interval", message).fix("give it \"1s\", say"));
         }
-        problems.extend(self.tls.iter().flat_map(|tls| tls.problems("tls")));
+        problems.extend(self.tls.problems("tls"));
         problems.extend(self.librdkafka_options.problems(HAS_OPTION, FIXED));
         problems
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {
         Box::pin(async move {
-            warn_of_risks(&context.id, self.sasl.as_ref(), self.tls.as_ref());
+            warn_of_risks(&context.id, self.sasl.as_ref(), &self.tls);
             // What the files and options are worth is known before anything runs; brokers may come up later.
             self.client()
                 .map_err(|error| BuildError::new("cannot build the source", error))?

@@ -1,5 +1,6 @@
 //! The sink against a server that answers by a script.
 
+mod logs;
 mod problems;
 
 use std::{
