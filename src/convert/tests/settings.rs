@@ -204,7 +204,8 @@ output.elasticsearch: {enabled: false}
         o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice
         of several Logstash hosts the first one that works is used, where Beats chose one at random
         a key can get another partition than Beats gave it
-        the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"#]],
+        the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept
+        `KAFKA_PASSWORD` may have come from a keystore of Beats, which only Beats can read: set variables of these names, or keep the values with `o365flow keystore add` and write `SECRET[backend.KEY]`"#]],
     );
 }
 
