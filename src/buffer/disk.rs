@@ -68,9 +68,10 @@ impl DiskBuffer {
         Ok(DiskBuffer { id: Arc::clone(id), store, when_full: config.when_full, metrics, clock })
     }
 
-    /// Events in the buffer.
-    pub fn events(&self) -> u64 {
-        self.store.size().events
+    /// As [`Store::limit_pages`].
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        self.store.limit_pages(pages);
     }
 
     /// Takes what arrives at `inlet` and gives it to `outlet`. Ends when the edge has ended and the sink has settled
