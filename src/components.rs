@@ -13,11 +13,14 @@ pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
     sinks::{blackhole, console, file, kafka, lumberjack},
+    sources,
     transforms::{dedupe, filter, remap, route, sample, throttle},
 };
 
 /// All types of component there are.
 pub const REGISTRY: &Registry = &[
+    source::<sources::file::Config>("file"),
+    source::<sources::kafka::Config>("kafka"),
     source::<office365::Config>("office365"),
     transform::<dedupe::Config>("dedupe"),
     transform::<route::ExclusiveConfig>("exclusive_route"),

@@ -1,7 +1,7 @@
 //! What `backfill` and `replay` share: the run of a part of the topology.
 //!
 //! Invariant: what the main process of the same configuration uses (its ledger, its folders, its listeners) is left
-//! alone, so that both can run at one time. One run of this kind at a time.
+//! alone, so that both can run at one time; dead letters alone are shared, whose folder is made for it. One run of this kind at a time.
 
 use std::{
     collections::HashMap,
@@ -56,8 +56,8 @@ pub(super) enum ShipAgainError {
 /// Not all that was asked for has arrived.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShipError {
-    #[error("{0} events were refused; they are in `{1}`, each with the reason")]
-    DeadLetters(u64, String),
+    #[error("{0} events were refused; `o365flow dead-letter list` shows why")]
+    DeadLetters(u64),
 }
 
 impl ShipAgain {
@@ -84,13 +84,13 @@ impl ShipAgain {
         let folder = loaded.global.data_dir.join(FOLDER);
         loaded.global.data_dir.clone_from(&folder);
         let lock = lock(&folder)?;
-        let result = block_on(run(loaded, &folder, clock))?;
+        let result = block_on(run(loaded, clock))?;
         drop(lock);
         result
     }
 }
 
-async fn run(loaded: Loaded, folder: &Path, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+async fn run(loaded: Loaded, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let start = Instant::now();
     let ended = execute(loaded, RunMode::Once, clock).await?;
     let totals = Totals::of(&ended.snapshot);
@@ -98,8 +98,7 @@ async fn run(loaded: Loaded, folder: &Path, clock: Arc<dyn Clock>) -> Result<(),
     complain(Summary { totals, took: start.elapsed() });
     ended.result?;
     if totals.dead_letters > 0 {
-        let letters = folder.join("dead-letters").display().to_string();
-        return Err(ShipError::DeadLetters(totals.dead_letters, letters).into());
+        return Err(ShipError::DeadLetters(totals.dead_letters).into());
     }
     Ok(())
 }

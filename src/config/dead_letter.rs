@@ -8,7 +8,8 @@ use super::units;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterConfig {
-    /// Size at which a file is moved aside, to `COMPONENT.ndjson.1`, `.2` and so on.
+    /// Size at which a file is moved aside, to `COMPONENT.ndjson.1`, `.2` and so on; never more than a quarter of
+    /// `max_total_bytes`.
     #[serde(with = "units::byte_size")]
     pub max_file_bytes: usize,
     /// What all dead letters may take together; `"0B"` is as much as the disk has.

@@ -164,4 +164,15 @@ mod tests {
             assert!(error.contains("a number above 0"), "{error}");
         }
     }
+
+    #[test]
+    fn what_remains_of_a_limit_is_a_part_of_it() {
+        for (value, is_right) in
+            [("0.5", true), ("0.0", false), ("1.0", false), ("-0.5", false), ("nan", false)]
+        {
+            let table: Result<super::super::AdaptiveConfig, _> =
+                toml::from_str(&format!("decrease_ratio = {value}"));
+            assert_eq!(table.is_ok(), is_right, "{value}");
+        }
+    }
 }

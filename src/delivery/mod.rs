@@ -11,6 +11,7 @@ mod dead_letters;
 mod disk;
 mod driver;
 mod lines;
+mod optional_tls;
 mod options;
 mod template;
 mod tls;
@@ -29,6 +30,7 @@ pub use driver::{
     AimdSettings, Attempt, Courier, Delivery, DeliverySettings, Encoded, Failure, Next, Rejected,
 };
 pub use lines::append_line;
+pub use optional_tls::OptionalTls;
 pub use options::{AdaptiveConfig, BatchConfig, RequestConfig};
 pub use template::{RenderError, Template, TemplateError, time_of};
 pub use tls::Tls;

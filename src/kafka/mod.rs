@@ -17,5 +17,5 @@ pub use complaints::Complaints;
 pub use listener::Listener;
 pub use options::LibrdkafkaOptions;
 pub use probe::{Asked, probe, unusable, without_values};
-pub use security::{Mechanism, Sasl, SecurityError, secure, warn_of_risks};
+pub use security::{Mechanism, Sasl, SecurityError, client, secure, warn_of_risks};
 pub use statistics::StatisticsMetrics;

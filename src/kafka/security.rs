@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use net::TlsError;
 use pipeline_core::ComponentId;
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::delivery::Tls;
+use super::LibrdkafkaOptions;
+use crate::delivery::OptionalTls;
 
 /// Who to be.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,13 +54,27 @@ impl Mechanism {
 #[error("cannot set up TLS for kafka")]
 pub struct SecurityError(#[from] TlsError);
 
+/// What every client is told: where brokers are, and how much to say.
+pub fn client(bootstrap_servers: &str, options: &LibrdkafkaOptions) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", bootstrap_servers);
+    client.set("client.id", "o365flow");
+    // Librdkafka explains itself only where the user asks for it.
+    let level = match options.get("debug") {
+        Some(_) => RDKafkaLogLevel::Debug,
+        None => RDKafkaLogLevel::Info,
+    };
+    client.set_log_level(level);
+    client
+}
+
 /// Adds to `config` how connections are secured. Reads the files that are named.
 pub fn secure(
     config: &mut ClientConfig,
     sasl: Option<&Sasl>,
-    tls: Option<&Tls>,
+    tls: &OptionalTls,
 ) -> Result<(), SecurityError> {
-    let protocol = match (sasl, tls.is_some()) {
+    let protocol = match (sasl, tls.enabled) {
         (None, false) => "plaintext",
         (None, true) => "ssl",
         (Some(_), false) => "sasl_plaintext",
@@ -71,9 +86,9 @@ pub fn secure(
         config.set("sasl.username", &sasl.username);
         config.set("sasl.password", sasl.password.expose_secret());
     }
-    let Some(tls) = tls else { return Ok(()) };
+    let Some(settings) = tls.settings() else { return Ok(()) };
     // Says of each file what is wrong with it, which librdkafka does not.
-    net::client_config(&tls.settings())?;
+    net::client_config(&settings)?;
     let path = |file: &PathBuf| file.display().to_string();
     // Librdkafka trusts a file or the system; here both count, and the same authorities as everywhere else.
     config.set("ssl.ca.pem", net::trusted_authorities(tls.ca_file.as_deref())?);
@@ -88,11 +103,11 @@ pub fn secure(
 }
 
 /// Warns of what is legal and unwise.
-pub fn warn_of_risks(component_id: &ComponentId, sasl: Option<&Sasl>, tls: Option<&Tls>) {
-    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::Plain) && tls.is_none() {
+pub fn warn_of_risks(component_id: &ComponentId, sasl: Option<&Sasl>, tls: &OptionalTls) {
+    if sasl.is_some_and(|sasl| sasl.mechanism == Mechanism::Plain) && !tls.enabled {
         warn!(%component_id, "the password travels in clear text: enable TLS, or use SCRAM");
     }
-    if tls.is_some_and(|tls| !tls.verify_certificate) {
+    if tls.enabled && !tls.verify_certificate {
         warn!(%component_id, "certificates are not verified: any host in between can read and change events");
     }
 }

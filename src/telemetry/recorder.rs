@@ -128,6 +128,11 @@ fn describe() {
         "utilization",
         "Part of the time, 0 to 1, in which a component did not wait for events."
     );
+    describe_gauge!(
+        "adaptive_concurrency_limit",
+        Unit::Count,
+        "Requests that a sink may have under way at the same time now."
+    );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
 }
 

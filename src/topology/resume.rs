@@ -31,6 +31,10 @@ impl Checked {
         name: &str,
         source: impl FnOnce(Intake) -> Box<dyn SourceConfig>,
     ) -> Result<Checked, ResumeError> {
+        for node in &mut self.nodes {
+            // A letter must not be gone while its event is in a buffer that only the next replay would empty.
+            node.declared.buffer = None;
+        }
         let Some(number) = self.nodes.iter().position(|node| *node.declared.id == *name) else {
             let known: Vec<&str> = self.nodes.iter().map(|node| &*node.declared.id).collect();
             return Err(ResumeError::NoComponent {

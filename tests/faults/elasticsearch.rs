@@ -97,7 +97,7 @@ async fn a_server_with_more_requests_than_it_takes() {
     // Twice as much as it takes; it counts bytes before compression.
     let settings = Settings { concurrency: 12, ..Settings::default() };
     let index = Index::on(&server).await.with_settings(settings);
-    let trial = Trial::begin_wide(index).await;
+    let mut trial = Trial::begin_wide(index).await;
     trial.await_complaint("es_rejected_execution_exception").await;
     trial.finish(Resent::InFlight(1)).await;
 }

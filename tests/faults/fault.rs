@@ -108,5 +108,5 @@ pub(crate) async fn check_kills(target: impl Target) {
         trial.start_again();
     }
     trial.proxy.heal().await;
-    trial.finish(Resent::AfterKills(sent_again_max)).await;
+    trial.finish(Resent::Events(sent_again_max)).await;
 }

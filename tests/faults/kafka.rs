@@ -1,14 +1,17 @@
 //! The sink `kafka`: whatever happens, each event is in the topic, and once as long as the program lives.
 
-use std::time::Duration;
+use std::{net::TcpStream, sync::OnceLock, time::Duration};
 
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     fault::{self, Fault},
-    services::kafka::{Kafka, Listener, broker},
-    target::{Resent, Target, Topic},
-    toxiproxy::toxiproxy,
+    services::{
+        kafka::{Kafka, Listener, broker},
+        lumberjack::Security,
+    },
+    target::{Receiver, Resent, Target, Topic},
+    toxiproxy::{Proxy, toxiproxy},
     trial::Trial,
 };
 
@@ -17,8 +20,13 @@ const LASTS: Duration = Duration::from_millis(3500);
 
 /// The broker, for one test at a time: it has one proxy, and is killed.
 async fn own() -> MutexGuard<'static, &'static Kafka> {
-    static BROKER: std::sync::OnceLock<Mutex<&'static Kafka>> = std::sync::OnceLock::new();
-    BROKER.get_or_init(|| Mutex::new(broker())).lock().await
+    static BROKER: OnceLock<Mutex<&'static Kafka>> = OnceLock::new();
+    let turn = BROKER.get_or_init(|| Mutex::new(broker())).lock().await;
+    // A test that failed may have left it dead.
+    if TcpStream::connect(turn.bootstrap(Listener::Plaintext)).is_err() {
+        tokio::task::block_in_place(|| turn.start_again(&[1]));
+    }
+    turn
 }
 
 async fn check(fault: Fault) {
@@ -78,23 +86,38 @@ async fn a_wrong_password() {
     let password = "not-the-password-of-alice";
     let more = format!(
         "sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"alice\", password = \"{password}\" }}\n\
-         tls = {{ enabled = true, ca_file = \"{}\" }}\n",
+         tls = {{ ca_file = \"{}\" }}\n",
         broker.file("ca.crt").display()
     );
     let topic = Topic::on(&broker).await.by(Listener::SaslSsl).with(&more).with_secret(password);
-    check_refused(topic, "127.0.0.1", "uthentication").await;
+    let proxy = toxiproxy().proxy(&topic.upstream()).await;
+    check_refused(topic, proxy, "uthentication").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_another_host() {
     let broker = own().await;
     let topic = Topic::on(&broker).await.by(Listener::Ssl).with(&tls(&broker));
-    check_refused(topic, "127.0.0.2", "certificate").await;
+    let proxy = toxiproxy().proxy_on("127.0.0.2", &topic.upstream()).await;
+    check_refused(topic, proxy, "certificate").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_has_expired() {
+    let broker = own().await;
+    // Nothing of Kafka is said before the certificate is seen, so that it need not be a broker's.
+    let valid = Receiver::secure(Security::Tls);
+    let (certificate, key) = (valid.certificate("expired.crt"), valid.certificate("server.key"));
+    let expired = Receiver::secure(Security::Own { certificate, key });
+    let ca = format!("tls.ca_file = \"{}\"\n", valid.certificate("ca.crt").display());
+    let topic = Topic::on(&broker).await.by(Listener::Ssl).with(&ca);
+    let proxy = toxiproxy().proxy(&expired.upstream()).await;
+    check_refused(topic, proxy, "expired").await;
 }
 
 fn tls(broker: &Kafka) -> String {
     format!(
-        "tls = {{ enabled = true, ca_file = \"{}\", crt_file = \"{}\", key_file = \"{}\" }}\n",
+        "tls = {{ ca_file = \"{}\", crt_file = \"{}\", key_file = \"{}\" }}\n",
         broker.file("ca.crt").display(),
         broker.file("client.crt").display(),
         broker.file("client.key").display()
@@ -102,8 +125,7 @@ fn tls(broker: &Kafka) -> String {
 }
 
 /// What a broker refuses, or the sink: it waits, says why, and gives nothing up.
-async fn check_refused(topic: Topic, host: &str, complaint: &str) {
-    let proxy = toxiproxy().proxy_on(host, &topic.upstream()).await;
+async fn check_refused(topic: Topic, proxy: Proxy, complaint: &str) {
     let mut trial = Trial::begin_through(topic, proxy).await;
     trial.await_complaint(complaint).await;
     trial.endure(LASTS).await;

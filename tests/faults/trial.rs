@@ -100,9 +100,10 @@ impl<T: Target> Trial<T> {
     }
 
     /// Waits until the sink complains of something.
-    pub(crate) async fn await_complaint(&self, of: &str) {
+    pub(crate) async fn await_complaint(&mut self, of: &str) {
         let start = Instant::now();
         while !self.complaints().any(|line| line.contains(of)) {
+            self.assert_running();
             assert!(start.elapsed() < WAIT_MAX, "no complaint of `{of}`:\n{}", self.log());
             sleep(LOOK_INTERVAL).await;
         }
@@ -117,11 +118,13 @@ impl<T: Target> Trial<T> {
         })
     }
 
-    /// Whether the sink's last word was a complaint.
+    /// Whether the sink's last word on delivery was a complaint.
     fn is_in_trouble(&self) -> bool {
         let log = self.log();
-        let of_sink = log.lines().rev().find(|line| line.contains(r#""component_id":"out""#));
-        of_sink.is_some_and(|line| !line.contains(r#""level":"INFO""#))
+        let is_word = |line: &&str| {
+            line.contains(r#""component_id":"out""#) && line.contains(r#""message":"delivery "#)
+        };
+        log.lines().rev().find(is_word).is_some_and(|line| !line.contains(r#""level":"INFO""#))
     }
 
     /// Kills the program where it stands.

@@ -32,7 +32,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("main", &[]),
     ("program", &[]),
     ("sinks", &["config", "delivery", "kafka"]),
-    ("sources", &["config", "storage"]),
+    ("sources", &["config", "delivery", "kafka", "storage"]),
     ("storage", &[]),
     ("transforms", &["config", "program"]),
     ("topology", &["buffer", "config"]),

@@ -104,7 +104,7 @@ async fn a_scrape_is_valid_and_is_what_the_readme_says() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
         .expect("there is a README");
     let is_metric = |name: &&str| {
-        ["component_", "buffer_", "o365_", "o365flow_"]
+        ["adaptive_", "component_", "buffer_", "o365_", "o365flow_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
             || *name == "utilization"

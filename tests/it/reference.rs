@@ -10,7 +10,12 @@ use std::{
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Options that are tables with keys of the user's own.
-const MAPS: [&str; 1] = ["transforms.route.route"];
+const MAPS: [&str; 4] = [
+    "sinks.kafka.headers",
+    "sinks.kafka.librdkafka_options",
+    "sources.kafka.librdkafka_options",
+    "transforms.route.route",
+];
 
 /// The text of a file of the repository.
 pub(crate) fn read(path: &str) -> String {
@@ -85,12 +90,44 @@ impl Reference {
             said = text;
             reference.lines.push(kept);
         }
+        reference.name_by_type();
         // Every component has these two, and no field of its settings.
         reference.settings.retain(|line| {
             depth(&line.table) != 2 || !matches!(line.key.as_str(), "type" | "inputs")
         });
         reference.tables.retain(|table, _| depth(table) != 2);
         reference
+    }
+
+    /// Calls each component by its type: a source and a sink of the same type must have other names in the file.
+    fn name_by_type(&mut self) {
+        let typed =
+            self.settings.iter().filter(|line| line.key == "type" && depth(&line.table) == 2);
+        let renamed: Vec<(String, String)> = typed
+            .filter_map(|line| {
+                let (section, _) = line.table.split_once('.')?;
+                let (_, of_type) = line.assignment.split_once(" = ")?;
+                Some((line.table.clone(), join(section, of_type.trim_matches('"'))))
+            })
+            .collect();
+        let rename = |table: &mut String| {
+            for (from, to) in &renamed {
+                let below = table.strip_prefix(from.as_str());
+                if let Some(below) = below.filter(|it| it.is_empty() || it.starts_with('.')) {
+                    *table = format!("{to}{below}");
+                    return;
+                }
+            }
+        };
+        self.settings.iter_mut().for_each(|line| rename(&mut line.table));
+        self.components.iter_mut().for_each(|(table, _)| rename(table));
+        let tables = std::mem::take(&mut self.tables).into_iter();
+        self.tables = tables
+            .map(|(mut table, said)| {
+                rename(&mut table);
+                (table, said)
+            })
+            .collect();
     }
 
     /// The reference with one line replaced. Where a comment becomes an option, the option's other line goes.

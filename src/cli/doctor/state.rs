@@ -1,20 +1,10 @@
 //! The folder with all state: may it be written, is there space, and do dead letters wait in it?
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use pipeline_core::Finding;
 
-use crate::delivery::{folder_findings, writable};
-
-/// Where dead letters are, below `data_dir`: those of the source, and those of what was shipped again.
-const LETTER_FOLDERS: [&str; 2] = ["dead-letters", "replay/dead-letters"];
-
-/// Read of a file at a time.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::delivery::{LetterFolder, count_letters, folder_findings, writable};
 
 /// Looks at `data_dir`, which need not exist yet.
 pub(super) fn look_at(data_dir: &Path) -> Vec<Finding> {
@@ -22,7 +12,7 @@ pub(super) fn look_at(data_dir: &Path) -> Vec<Finding> {
         return vec![not_there(data_dir)];
     }
     let mut findings = folder_findings(data_dir);
-    findings.extend(LETTER_FOLDERS.into_iter().map(|folder| letters(&data_dir.join(folder))));
+    findings.push(letters(&LetterFolder::of(data_dir)));
     findings
 }
 
@@ -35,48 +25,27 @@ fn not_there(data_dir: &Path) -> Finding {
     finding
 }
 
-fn letters(folder: &Path) -> Finding {
+fn letters(folder: &LetterFolder) -> Finding {
     const CHECK: &str = "dead-letters";
-    let shown = folder.display();
+    let shown = folder.path().display();
     match count(folder) {
         Ok(0) => Finding::ok(CHECK, format!("none in `{shown}`")),
         Ok(letters) => Finding::warn(CHECK, format!("{letters} in `{shown}`"))
-            .cause("these events or records could not be delivered; each line says why")
-            .fix("mend the cause, then remove the files while o365flow is stopped"),
+            .cause("these events or records could not be delivered; `o365flow dead-letter list` says why")
+            .fix("mend the cause, then send them again with `o365flow dead-letter replay`"),
         Err(error) => Finding::warn(CHECK, format!("`{shown}` cannot be read: {error}")),
     }
 }
 
 /// How many letters there are in all files of a folder.
-fn count(folder: &Path) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut letters = 0;
-    for entry in entries {
-        let path: PathBuf = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().contains(".ndjson")) {
-            letters += lines(&path)?;
-        }
-    }
-    Ok(letters)
-}
-
-fn lines(path: &Path) -> io::Result<usize> {
-    let mut file = File::open(path)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut lines = 0;
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(lines),
-            read => lines += memchr::memchr_iter(b'\n', &chunk[..read]).count(),
-        }
-    }
+fn count(folder: &LetterFolder) -> io::Result<u64> {
+    folder.files()?.iter().map(|file| count_letters(&file.path)).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use pipeline_core::Health;
 
     use super::*;

@@ -170,7 +170,7 @@ fn index(settings: &Yaml, notes: &mut Notes) -> String {
 }
 
 /// A date of Joda's as one of ours.
-fn date(layout: &str) -> String {
+pub(super) fn date(layout: &str) -> String {
     let mut date = layout.to_owned();
     for (theirs, ours) in [
         ("yyyy", "%Y"),

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Notes,
-        text::{add_line, duration, toml_duration, toml_string, toml_strings},
+        text::{add, add_line, duration, toml_duration, toml_string, toml_strings},
         yaml::Yaml,
     },
     Sink, note_unknown, tls,
@@ -81,8 +81,11 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     let connections = if is_balanced { hosts.len() } else { 1 };
     toml.push_str(&request(settings, connections * pipelining.unwrap_or(PIPELINING)));
     let tls = tls("logstash", settings, notes);
-    let has_tls = settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true));
-    toml.push_str(if has_tls && tls.is_empty() { "tls = {}\n" } else { &tls });
+    if settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true)) {
+        let rest = tls.strip_prefix("tls = {").unwrap_or(" }\n");
+        let separator = if tls.is_empty() { "" } else { "," };
+        add(&mut toml, format_args!("tls = {{ enabled = true{separator}{rest}"));
+    }
     Sink { name: "logstash", component_type: "lumberjack", options: toml }
 }
 

@@ -1,6 +1,7 @@
 //! The outputs of Beats as sinks.
 
 mod elasticsearch;
+mod kafka;
 mod logstash;
 mod others;
 
@@ -31,7 +32,7 @@ pub(super) fn tables(root: &Yaml, input: &str, known: &[&str], notes: &mut Notes
         let sink = match name.as_str() {
             "elasticsearch" => elasticsearch::sink(settings, notes),
             "logstash" => logstash::sink(settings, notes),
-            "kafka" => others::kafka(settings, notes),
+            "kafka" => kafka::sink(settings, notes),
             "file" => others::file(settings, notes),
             "console" => others::console(settings),
             other => {

@@ -164,7 +164,7 @@ output.elasticsearch:
 fn the_other_outputs_are_carried() {
     let text = "
 output.logstash: {hosts: ['a:5044', 'b:5044'], ssl.certificate_authorities: [ca.pem], compression_level: 3}
-output.kafka: {hosts: ['k:9092', 'l:9092'], topic: 'o365-%{[cloud.account.id]}', key: '%{[event][id]}', compression: gzip, username: u}
+output.kafka: {hosts: ['k:9092', 'l:9092'], topic: 'o365-%{[cloud.account.id]}', key: '%{[event][id]}', headers: [{key: org, value: '%{[cloud.account.id]}'}], username: u, password: '${KAFKA_PASSWORD}', sasl.mechanism: SCRAM-SHA-512, ssl.enabled: true, max_message_bytes: 2000000}
 output.file: {path: /var/log/, filename: o365, rotate_every_kb: 1000}
 output.elasticsearch: {enabled: false}
 ";
@@ -176,7 +176,7 @@ output.elasticsearch: {enabled: false}
         inputs = ["processors"]
         hosts = ["a:5044", "b:5044"]
         compression_level = 3
-        tls = { ca_file = "ca.pem" }
+        tls = { enabled = true, ca_file = "ca.pem" }
 
         [sinks.kafka]
         type = "kafka"
@@ -184,7 +184,11 @@ output.elasticsearch: {enabled: false}
         bootstrap_servers = "k:9092,l:9092"
         topic = "o365-{{ cloud.account.id }}"
         key_field = "event.id"
+        headers = { "org" = "{{ cloud.account.id }}" }
         compression = "gzip"
+        librdkafka_options = { "message.max.bytes" = "2000000" }
+        sasl = { mechanism = "SCRAM-SHA-512", username = "u", password = "${KAFKA_PASSWORD}" }
+        tls = { enabled = true }
 
         [sinks.file]
         type = "file"
@@ -199,10 +203,51 @@ output.elasticsearch: {enabled: false}
         the place where o365beat stopped is in `./o365beat.state`: take it over with `o365flow state import`, or up to seven days are collected again
         o365beat's own mapping is not among the processors: `@timestamp` is set from `CreationTime` as it was, and `event.id` from `Id`, so that no event is stored twice
         of several Logstash hosts the first one that works is used, where Beats chose one at random
-        `output.kafka.username` is not carried
-        this version has no sink of type `kafka` yet, and says so when the result is checked
+        a key can get another partition than Beats gave it
         the file's oldest parts are removed, as Beats did; with `max_files = 0` they are kept"#]],
     );
+}
+
+#[test]
+fn logstash_is_carried() {
+    let text = "
+output.logstash:
+  hosts: ['a:5044', '${HOST}']
+  worker: 2
+  loadbalance: true
+  compression_level: 0
+  bulk_max_size: 4096
+  pipelining: 0
+  ttl: 1h
+  timeout: 90
+  backoff: {init: 2s, max: 5m}
+  index: custom
+  slow_start: true
+  max_retries: 3
+  proxy_url: socks5://proxy:1080
+  ssl.enabled: true
+";
+    let converted = converted(text);
+    let (_, sink) = converted.toml.split_once("[sinks.logstash]").expect("it is there");
+    expect![[r#"
+
+        type = "lumberjack"
+        inputs = ["processors"]
+        hosts = ["a:5044", "${HOST}", "a:5044", "${HOST}"]
+        loadbalance = true
+        compression_level = 0
+        window_size = 4096
+        batch = { max_events = 4096 }
+        pipelining = 1
+        ttl = "1h"
+        metadata = { beat = "custom" }
+        request = { timeout = "90s", retry_initial_backoff = "2s", retry_max_backoff = "5m" }
+        tls = { enabled = true }
+
+    "#]]
+    .assert_eq(sink);
+    let note = "`output.logstash.proxy_url` is not carried";
+    assert!(converted.notes.iter().any(|one| one == note), "{:?}", converted.notes);
 }
 
 #[test]

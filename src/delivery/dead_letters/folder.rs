@@ -19,6 +19,9 @@ use super::super::{AppendFile, Rotation};
 
 const ENDING: &str = ".ndjson";
 
+/// What the name of a file ends with that is not written to its end yet.
+pub(super) const TEMPORARY: &str = "tmp";
+
 /// The dead letters of all components on disk.
 #[derive(Clone, Debug)]
 pub struct LetterFolder(PathBuf);
@@ -61,10 +64,29 @@ impl LetterFolder {
         Ok(file)
     }
 
-    /// Makes sure that one process at a time takes letters out; refuses when another one does.
+    /// As [`LetterFolder::lock`]. On a file system without locks there is none: a letter must not wait for that, and
+    /// nothing is taken there either, as that asks for a lock.
+    pub(super) fn lock_to_write(&self) -> io::Result<File> {
+        let file = self.lock_file("lock")?;
+        loop {
+            match file.lock() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(()) | Err(_) => return Ok(file),
+            }
+        }
+    }
+
+    /// Makes sure that one process at a time takes letters out; refuses when another one does. Clears away what a killed
+    /// one has left half-written.
     pub fn lock_for_taking(&self) -> io::Result<File> {
         let file = self.lock_file("replay.lock")?;
         file.try_lock().map_err(io::Error::from)?;
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == TEMPORARY) {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(file)
     }
 

@@ -34,7 +34,10 @@ pub use self::{
     replay::{LetterSource, ReadAgain, Replayed},
     selection::Selection,
 };
-use self::{line::write, shown::Shown};
+use self::{
+    line::write,
+    shown::{Shown, describe},
+};
 use super::{AppendFile, Rotation};
 use crate::config::{DeadLetterConfig, WhenLettersFull};
 
@@ -73,6 +76,7 @@ impl DeadLetterFiles {
             .create(folder.path())
             .and_then(|()| File::open(data_dir)?.sync_all())
             .map_err(failed)?;
+        describe();
         let shown = Shown::default();
         shown.refresh(&folder).map_err(failed)?;
         Ok(DeadLetterFiles(Arc::new(Files { folder, config, writing: Mutex::default(), shown })))
@@ -128,13 +132,9 @@ impl Files {
         for letter in letters {
             write(letter, &mut lines)?;
         }
-        let lock = match self.folder.lock() {
-            // A file system without locks has no second process either, or nobody can help it.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
-            lock => Some(lock?),
-        };
+        let lock = self.folder.lock_to_write()?;
         self.make_room(lines.len() as u64)?;
-        let rotation = Rotation { bytes_max: self.config.max_file_bytes as u64, files_max: 0 };
+        let rotation = Rotation { bytes_max: self.file_bytes_max(), files_max: 0 };
         let mut file = AppendFile::open(path, rotation)?;
         let before = file.old_files()?;
         file.append(&lines)?;
@@ -148,6 +148,12 @@ impl Files {
         counter!("o365_dead_letters_total", &label).increment(letters.len() as u64);
         self.shown.added(component_id, letters.len(), lines.len(), old_files + 1);
         Ok(())
+    }
+
+    /// Where there is a bound on all files, each must be a small part of it, as the oldest goes as a whole.
+    fn file_bytes_max(&self) -> u64 {
+        let (file, total) = (self.config.max_file_bytes as u64, self.config.max_total_bytes as u64);
+        if total == 0 { file } else { file.min(total / 4) }
     }
 
     /// Makes sure that `more` bytes fit, or says that they do not.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    folder::LetterFolder,
+    folder::{LetterFolder, TEMPORARY},
     line::{SETTLED, StoredLetter},
 };
 
@@ -84,7 +84,9 @@ impl LetterTaker {
 
     /// Replaces the file by what is left of it, or removes it where nothing is.
     pub fn compact(self, folder: &LetterFolder) -> io::Result<()> {
-        let temporary = with_ending(&self.path, ".tmp");
+        let mut temporary = self.path.clone().into_os_string();
+        temporary.push(format!(".{TEMPORARY}"));
+        let temporary = PathBuf::from(temporary);
         let kept = self.copy_rest(&temporary)?;
         let lock = folder.lock()?;
         // Another one, or none, where all letters took too much room meanwhile and the oldest were dropped.
@@ -155,12 +157,6 @@ pub fn count_letters(path: &Path) -> io::Result<u64> {
         let read = chunk.len();
         lines.consume(read);
     }
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use metrics::gauge;
+use metrics::{Unit, describe_counter, describe_gauge, gauge};
 
 use super::{count_letters, folder::LetterFolder};
 
@@ -22,6 +22,23 @@ struct Known {
     counted: HashMap<PathBuf, (u64, SystemTime, u64)>,
     /// Components that were shown: one whose letters are gone has none from then on.
     components: Vec<String>,
+}
+
+/// Says what the metrics are.
+pub(super) fn describe() {
+    describe_counter!(
+        "o365_dead_letters_total",
+        Unit::Count,
+        "Events and records written to the dead letters."
+    );
+    describe_counter!(
+        "o365_dead_letters_dropped_total",
+        Unit::Count,
+        "Dead letters removed to make room for younger ones: events lost."
+    );
+    describe_gauge!("o365_dead_letters", Unit::Count, "Dead letters on disk.");
+    describe_gauge!("o365_dead_letter_files", Unit::Count, "Files of dead letters.");
+    describe_gauge!("o365_dead_letter_bytes", Unit::Bytes, "Size of the files of dead letters.");
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -352,3 +352,18 @@ async fn what_was_not_acknowledged_at_an_early_end_is_sent_next_time() {
     assert_eq!(replayed.delivered, again.len() as u64);
     assert_eq!(on_disk(data_dir.path()), [0_usize; 0]);
 }
+
+#[test]
+fn one_at_a_time_takes_letters_and_clears_away_what_a_killed_one_left() {
+    let data_dir = tempfile::tempdir().expect("a folder");
+    DeadLetterFiles::open(data_dir.path()).expect("it opens");
+    let folder = LetterFolder::of(data_dir.path());
+    let half_written = folder.path().join("es.ndjson.1.tmp");
+    fs::write(&half_written, "{\"time\":").expect("a file");
+    let lock = folder.lock_for_taking().expect("nobody holds it");
+    assert!(!half_written.exists());
+    let error = folder.lock_for_taking().expect_err("it is held");
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    drop(lock);
+    folder.lock_for_taking().expect("nobody holds it");
+}

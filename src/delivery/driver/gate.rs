@@ -20,6 +20,10 @@ use super::{
 };
 use crate::delivery::{Concurrency, Rate};
 
+/// A server that answered nothing for so long was away. One that only refuses some requests was not, and those must not
+/// be tried again with every other one that it takes.
+const OUTAGE_MIN: Duration = Duration::from_secs(10);
+
 /// What every request passes before it is sent.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -28,6 +32,8 @@ pub(super) struct Gate {
     turnstile: tokio::sync::Mutex<()>,
     /// There may be a place for the one that is next.
     freed: Notify,
+    /// The server answers again after a time in which it did not.
+    back: Notify,
     rate: Option<RateLimiter>,
     limit_now: Gauge,
 }
@@ -37,6 +43,8 @@ struct State {
     limit: Limit,
     budget: Budget,
     under_way: usize,
+    /// When the server last had its word on a whole request.
+    answered_at: Instant,
 }
 
 #[derive(Debug)]
@@ -76,9 +84,15 @@ impl Gate {
             Concurrency::Adaptive(settings) => Limit::Adaptive(Aimd::new(settings)),
         };
         let gate = Gate {
-            state: Mutex::new(State { limit, budget: Budget::new(), under_way: 0 }),
+            state: Mutex::new(State {
+                limit,
+                budget: Budget::new(),
+                under_way: 0,
+                answered_at: Instant::now(),
+            }),
             turnstile: tokio::sync::Mutex::default(),
             freed: Notify::new(),
+            back: Notify::new(),
             rate: rate_limit.map(|rate| RateLimiter::new(rate.requests, rate.period)),
             limit_now: gauge!("adaptive_concurrency_limit", metrics.labels()),
         };
@@ -114,6 +128,11 @@ impl Gate {
         }
     }
 
+    /// Resolves when the server answers after an outage: who waits to try again need not wait any longer.
+    pub(super) async fn back(&self) {
+        self.back.notified().await;
+    }
+
     fn show(&self, limit: usize) {
         #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
         self.limit_now.set(limit as f64);
@@ -125,9 +144,12 @@ impl Place<'_> {
     pub(super) fn leave(self, passage: Passage) {
         let took = self.begun.elapsed();
         let mut state = self.gate.lock();
-        state.note(self.round, passage, took);
+        let is_back = state.note(self.round, passage, took);
         let allowed = state.allowed();
         drop(state);
+        if is_back {
+            self.gate.back.notify_waiters();
+        }
         self.gate.show(allowed);
     }
 }
@@ -163,7 +185,8 @@ impl State {
         })
     }
 
-    fn note(&mut self, round: RoundNumber, passage: Passage, took: Duration) {
+    /// Learns from how a request went; whether that is the first answer after an outage.
+    fn note(&mut self, round: RoundNumber, passage: Passage, took: Duration) -> bool {
         if let Limit::Adaptive(aimd) = &mut self.limit {
             match passage {
                 Passage::Answered => aimd.answered(round, took),
@@ -172,8 +195,17 @@ impl State {
             }
         }
         match passage {
-            Passage::Answered => self.budget.succeeded(self.limit()),
-            Passage::Overloaded | Passage::Failed => self.budget.failed(),
+            Passage::Answered => {
+                let was_away = self.answered_at.elapsed() >= OUTAGE_MIN;
+                let is_back = was_away && self.allowed() < self.limit();
+                self.answered_at = Instant::now();
+                self.budget.succeeded(self.limit());
+                is_back
+            }
+            Passage::Overloaded | Passage::Failed => {
+                self.budget.failed();
+                false
+            }
         }
     }
 }

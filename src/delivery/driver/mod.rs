@@ -7,18 +7,22 @@
 mod aimd;
 mod budget;
 mod gate;
+mod rejections;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pipeline_core::{
-    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, LetterKind,
-    Outcome, Shutdown, SinkContext,
+    ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, EventAck, Inlet, Outcome,
+    Shutdown, SinkContext,
 };
-use tracing::{error, warn};
+use tracing::error;
 
 pub use self::aimd::AimdSettings;
-use self::gate::{Gate, Passage};
+use self::{
+    gate::{Gate, Passage},
+    rejections::Rejections,
+};
 use super::{Backoff, BackoffSettings, BatchSettings, Batcher, Concurrency, Rate, Troubles};
 
 /// How one sink encodes its events and sends them.
@@ -115,6 +119,7 @@ pub struct Delivery<C> {
     gate: Gate,
     backoff: Backoff,
     troubles: Troubles,
+    rejections: Rejections,
     context: SinkContext,
 }
 
@@ -132,6 +137,7 @@ impl<C: Courier> Delivery<C> {
             gate: Gate::new(settings.concurrency, settings.rate_limit, &context.metrics),
             backoff: Backoff::new(settings.backoff, seed),
             troubles: Troubles::new(Arc::clone(&context.id)),
+            rejections: Rejections::new(Arc::clone(&context.id)),
             context,
         }
     }
@@ -213,7 +219,14 @@ impl<C: Courier> Delivery<C> {
         let after = failure.needs_user.then(|| self.backoff.longest()).max(failure.after);
         let wait = self.backoff.wait(failures, after);
         self.troubles.failed(failure, failures, wait);
-        tokio::time::sleep(wait).await;
+        if after.is_some() {
+            tokio::time::sleep(wait).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.gate.back() => {}
+        }
     }
 
     /// Puts events into the dead letters, however long that takes, and only then settles them.
@@ -223,13 +236,7 @@ impl<C: Courier> Delivery<C> {
         if letters.is_empty() {
             return;
         }
-        // Not the reasons, which can quote what is in an event.
-        warn!(
-            component_id = %self.context.id,
-            events = letters.len(),
-            kinds = %kinds_of(&letters),
-            "events can never be delivered and go to the dead letters, each with its reason"
-        );
+        self.rejections.add(&letters);
         let mut failures = 0;
         while let Err(error) = self.dead_letters().put(letters.clone()).await {
             failures += 1;
@@ -274,14 +281,6 @@ impl Failure {
             is_overload: false,
         }
     }
-}
-
-/// How many letters there are of each kind, in one line.
-fn kinds_of(letters: &[DeadLetter]) -> String {
-    let count = |kind| letters.iter().filter(|letter| letter.kind == kind).count();
-    let counts = LetterKind::ALL.map(|kind| (kind.as_str(), count(kind)));
-    let told = counts.iter().filter(|(_, count)| *count > 0);
-    told.map(|(kind, count)| format!("{kind}={count}")).collect::<Vec<_>>().join(" ")
 }
 
 /// An error with those behind it, in one line.

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
-    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, Origin, Timestamp, edge,
+    AckGroup, Batch, ComponentKind, DeadLetterError, Fates, LetterKind, Origin, Timestamp, edge,
     testing::{DeadLettersInMemory, ManualClock, metrics},
 };
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ struct Scripted {
     /// How often the server has taken or refused each event.
     words: Mutex<HashMap<usize, usize>>,
     /// Requests under way now, and with each that came.
-    under_way: Mutex<(usize, Vec<usize>)>,
+    under_way: Mutex<(usize, Vec<(usize, tokio::time::Instant)>)>,
 }
 
 struct Parcel(Vec<(usize, EventAck)>);
@@ -138,7 +138,7 @@ impl Courier for Arc<Scripted> {
             let mut under_way = lock(&self.under_way);
             under_way.0 += 1;
             let now = under_way.0;
-            under_way.1.push(now);
+            under_way.1.push((now, tokio::time::Instant::now()));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
         lock(&self.under_way).0 -= 1;
@@ -328,7 +328,11 @@ async fn after_a_long_outage_no_herd_comes() {
     assert!(start.elapsed() > Duration::from_mins(20), "{:?}", start.elapsed());
     assert!(fates.is_settled());
     let (_, seen) = &*lock(&courier.under_way);
-    assert_eq!(seen[..8], [1, 2, 3, 4, 5, 6, 7, 8], "all that may go at first do");
-    assert!(seen[20..FAILURES].iter().all(|under_way| *under_way == 1), "{seen:?}");
-    assert!(seen[FAILURES..FAILURES + 2].iter().all(|under_way| *under_way <= 2), "{seen:?}");
+    let numbers: Vec<usize> = seen.iter().map(|(under_way, _)| *under_way).collect();
+    assert_eq!(numbers[..8], [1, 2, 3, 4, 5, 6, 7, 8], "all that may go at first do");
+    assert!(numbers[20..FAILURES].iter().all(|under_way| *under_way == 1), "{numbers:?}");
+    assert_eq!(numbers[FAILURES], 1);
+    assert!(numbers[FAILURES + 1] <= 2 && numbers[FAILURES + 2] <= 2, "{numbers:?}");
+    let (first, last) = (seen[FAILURES].1, seen.last().expect("there are some").1);
+    assert!(last - first < Duration::from_secs(1), "nobody sleeps on: {:?}", last - first);
 }

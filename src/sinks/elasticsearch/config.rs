@@ -27,7 +27,7 @@ use crate::{
     delivery::{BatchConfig, Delivery, DeliverySettings, RequestConfig, Template, Tls},
 };
 
-/// Nodes are not looked up more often than this, whatever is configured.
+/// The shortest time between two look-ups of nodes.
 const SNIFF_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
@@ -194,7 +194,7 @@ impl Config {
             pool: Arc::clone(&pool),
             transport: Arc::clone(&transport),
             authorization: authorization.clone(),
-            interval: self.sniff_interval.max(SNIFF_INTERVAL_MIN),
+            interval: self.sniff_interval,
             component_id: Arc::clone(&context.id),
         });
         let route = Route { transport, pool, authorization };
@@ -207,6 +207,10 @@ impl Config {
             return Vec::new();
         }
         let mut problems = Vec::new();
+        if self.sniff_interval < SNIFF_INTERVAL_MIN {
+            let message = "nodes can't be looked up more often than every second";
+            problems.push(Problem::at("sniff_interval", message));
+        }
         let is_proved = |endpoint: &Endpoint| {
             let tls = &self.tls;
             endpoint.url().scheme() == "https" && tls.verify_certificate && tls.verify_hostname

@@ -27,10 +27,14 @@ pub(super) enum BulkError {
     #[error("`_bulk` answered {status}: {refusal}")]
     Status { status: StatusCode, refusal: Refusal, after: Option<Duration> },
     #[error(
-        "`_bulk` answered {status} to the first body in zstd: set compression = \"gzip\" if the server does not know \
+        "`_bulk` answered {status} to the first request, in zstd: set compression = \"gzip\" if the server does not know \
          zstd, as Elasticsearch does not"
     )]
     Zstd { status: StatusCode },
+    #[error(
+        "`_bulk` answered {status} to the first request, so that events are not to blame: {refusal}"
+    )]
+    First { status: StatusCode, refusal: Refusal },
     #[error("{events} events are refused for now, the first with {first}")]
     Items { events: usize, first: String, needs_user: bool, is_overload: bool },
 }
@@ -49,9 +53,9 @@ impl BulkError {
                 }
                 (status, _) => reply::step(status.as_u16()),
             },
-            BulkError::Zstd { .. } | BulkError::Items { needs_user: true, .. } => {
-                Step::RetryWhenFixed
-            }
+            BulkError::Zstd { .. }
+            | BulkError::First { .. }
+            | BulkError::Items { needs_user: true, .. } => Step::RetryWhenFixed,
             // Half as many events have half as long an answer.
             BulkError::Body(BodyError::TooLarge { .. }) => Step::Split,
             BulkError::Compress(_)
@@ -72,6 +76,7 @@ impl BulkError {
             BulkError::Compress(_)
             | BulkError::Address(_)
             | BulkError::Zstd { .. }
+            | BulkError::First { .. }
             | BulkError::Items { .. } => false,
         }
     }
@@ -91,7 +96,8 @@ impl BulkError {
             | BulkError::Address(_)
             | BulkError::Body(_)
             | BulkError::Reply(_)
-            | BulkError::Zstd { .. } => false,
+            | BulkError::Zstd { .. }
+            | BulkError::First { .. } => false,
         }
     }
 
@@ -105,7 +111,7 @@ impl BulkError {
             | BulkError::Body(_) => "request_failed",
             BulkError::Reply(_) => "invalid_response",
             BulkError::Items { .. } => "items_refused",
-            BulkError::Zstd { .. } => "request_refused",
+            BulkError::Zstd { .. } | BulkError::First { .. } => "request_refused",
             BulkError::Status { status, .. } => match status.as_u16() {
                 401 | 403 => "unauthorized",
                 429 => "too_many_requests",

@@ -76,9 +76,8 @@ impl ItemReply {
             (200..=299, _) => ItemFate::Delivered,
             (409, Action::Index) if terms.is_versioned => ItemFate::Superseded,
             (409, Action::Create) => ItemFate::Repeated,
-            // Who wrote an event must not be able to hold the others up by naming what is not there.
-            _ if obstacle == Some(Obstacle::NoIndex) && terms.names_index => ItemFate::Reject,
-            _ if obstacle == Some(Obstacle::NoPipeline) && terms.names_pipeline => ItemFate::Reject,
+            // Who wrote an event must not be able to hold the others up by what it names.
+            _ if obstacle.is_some_and(|obstacle| obstacle.is_of_a_name(terms)) => ItemFate::Reject,
             (500..=599, _) if cause.is_some_and(Cause::is_of_a_pipeline) => ItemFate::Reject,
             // A disk with space again is no longer blocked.
             (429, _) => ItemFate::Retry,
@@ -124,6 +123,20 @@ impl ItemReply {
         match &self.error {
             Some(cause) => format!("elasticsearch: {} {cause}", self.status),
             None => format!("elasticsearch: {}", self.status),
+        }
+    }
+}
+
+impl Obstacle {
+    /// Whether an event can have chosen it, by the index or the pipeline that it names.
+    fn is_of_a_name(self, terms: Terms) -> bool {
+        match self {
+            Obstacle::NoIndex
+            | Obstacle::ClosedIndex
+            | Obstacle::NoWriteIndex
+            | Obstacle::CreateAlone => terms.names_index,
+            Obstacle::NoPipeline => terms.names_pipeline,
+            Obstacle::Blocked | Obstacle::Forbidden | Obstacle::ShardLimit => false,
         }
     }
 }
@@ -334,6 +347,7 @@ mod tests {
         }
         let terms = Terms { names_index: true, names_pipeline: true, ..TERMS };
         check_item(terms, 404, "index_not_found_exception", "", Reject);
+        check_item(terms, 400, "index_closed_exception", "", Reject);
         check_item(terms, 400, "illegal_argument_exception", PIPELINE, Reject);
         check_item(terms, 403, "security_exception", "", RetryWhenFixed);
     }

@@ -53,8 +53,8 @@ pub(super) struct BulkSender {
     /// The pipeline of all events; empty where there is none.
     pipeline: String,
     compressor: Compressor,
-    /// A body in zstd was read, so that it is not to blame for what is refused.
-    is_zstd_known: AtomicBool,
+    /// A request was answered item by item, so that what is refused later is to blame for it, and no setting is.
+    is_understood: AtomicBool,
     clock: Arc<dyn Clock>,
     metrics: ComponentMetrics,
     conflicts: Conflicts,
@@ -81,7 +81,7 @@ impl BulkSender {
             terms,
             pipeline: config.pipeline.fixed().unwrap_or_default().to_owned(),
             compressor: Compressor::of(config),
-            is_zstd_known: AtomicBool::new(false),
+            is_understood: AtomicBool::new(false),
             clock: Arc::clone(&context.clock),
             metrics: context.metrics.clone(),
             conflicts: Conflicts::new(&context.id),
@@ -134,7 +134,7 @@ impl BulkSender {
             // For the message, which shows a part of the answer.
             .or_else(|_| reply::parse(self.redacted(&body).as_bytes(), events))
             .map_err(BulkError::Reply)?;
-        self.is_zstd_known.store(true, Ordering::Relaxed);
+        self.is_understood.store(true, Ordering::Relaxed);
         Ok(replies)
     }
 
@@ -155,17 +155,19 @@ impl BulkSender {
 
     async fn refused(&self, response: Response<Body>) -> BulkError {
         let status = response.status();
+        let is_understood = self.is_understood.load(Ordering::Relaxed);
         let is_zstd = matches!(self.compressor, Compressor::Zstd(_));
-        if is_zstd
-            && !self.is_zstd_known.load(Ordering::Relaxed)
-            && matches!(status.as_u16(), 400 | 406 | 415)
-        {
+        if is_zstd && !is_understood && matches!(status.as_u16(), 400 | 406 | 415) {
             return BulkError::Zstd { status };
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|value| reply::retry_after(value, self.clock.now()));
         let body = read_body_prefix(response.into_body(), REFUSAL_BYTES_MAX).await;
-        BulkError::Status { status, refusal: Refusal::read(self.redacted(&body).as_bytes()), after }
+        let refusal = Refusal::read(self.redacted(&body).as_bytes());
+        if status == StatusCode::BAD_REQUEST && !is_understood {
+            return BulkError::First { status, refusal };
+        }
+        BulkError::Status { status, refusal, after }
     }
 
     /// An answer without our own credentials, which a proxy may send back for people to see.

@@ -13,7 +13,7 @@ use vrl::{path::OwnedValuePath, value::Kind};
 use super::{KafkaSink, encode::topic_problem};
 use crate::{
     config::units,
-    delivery::{BatchConfig, RequestConfig, Template, Tls},
+    delivery::{BatchConfig, OptionalTls, RequestConfig, Template},
     kafka::{self, LibrdkafkaOptions, Sasl, SecurityError, secure, warn_of_risks},
 };
 
@@ -92,8 +92,8 @@ pub struct Config {
     pub message_timeout: Duration,
     /// Who to be.
     pub sasl: Option<Sasl>,
-    /// Whom to trust. Without this table there is no TLS; `tls = {}` trusts the authorities of the system.
-    pub tls: Option<Tls>,
+    /// How connections are secured.
+    pub tls: OptionalTls,
     /// How events gather into one request.
     pub batch: BatchConfig,
     /// How requests are made and repeated.
@@ -156,7 +156,7 @@ impl Default for Config {
             compression_level: -1,
             message_timeout: Duration::ZERO,
             sasl: None,
-            tls: None,
+            tls: OptionalTls::default(),
             batch: BatchConfig::default(),
             request: RequestConfig::default(),
             statistics_interval: Duration::from_secs(15),
@@ -194,16 +194,8 @@ impl Compression {
 impl Config {
     /// How librdkafka reaches the cluster. Reads the files of `tls`.
     fn connection(&self) -> Result<ClientConfig, SecurityError> {
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", &self.bootstrap_servers);
-        client.set("client.id", "o365flow");
-        // Silent unless it is told to be otherwise; its errors come another way.
-        let level = match self.librdkafka_options.get("debug") {
-            Some(_) => rdkafka::config::RDKafkaLogLevel::Debug,
-            None => rdkafka::config::RDKafkaLogLevel::Info,
-        };
-        client.set_log_level(level);
-        secure(&mut client, self.sasl.as_ref(), self.tls.as_ref())?;
+        let mut client = kafka::client(&self.bootstrap_servers, &self.librdkafka_options);
+        secure(&mut client, self.sasl.as_ref(), &self.tls)?;
         Ok(client)
     }
 
@@ -274,7 +266,7 @@ impl Config {
 
     /// Warns of what is legal and unwise.
     fn warn(&self, component_id: &ComponentId) {
-        warn_of_risks(component_id, self.sasl.as_ref(), self.tls.as_ref());
+        warn_of_risks(component_id, self.sasl.as_ref(), &self.tls);
     }
 }
 
@@ -294,7 +286,7 @@ impl SinkConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_values();
-        problems.extend(self.tls.iter().flat_map(|tls| tls.problems("tls")));
+        problems.extend(self.tls.problems("tls"));
         problems.extend(self.librdkafka_options.problems(HAS_OPTION, FIXED));
         problems
     }

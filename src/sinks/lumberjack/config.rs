@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     config::units,
-    delivery::{BackoffSettings, BatchConfig, Delivery, DeliverySettings, RequestConfig, Tls},
+    delivery::{
+        BackoffSettings, BatchConfig, Delivery, DeliverySettings, OptionalTls, RequestConfig,
+    },
 };
 
 /// Events of a window at most: far more than any receiver likes, and far below what its number can say.
@@ -39,7 +41,7 @@ pub struct Config {
     pub loadbalance: bool,
     /// From 1, fast, to 9, small; 0 does not compress.
     pub compression_level: u8,
-    /// Events that are sent before an acknowledgement is waited for. A connection begins with few, doubles them with each
+    /// Events that are sent before an acknowledgement is waited for. A host begins with few, doubles them with each
     /// acknowledgement, and halves them when it fails.
     pub window_size: NonZeroUsize,
     /// Windows on their way at the same time on one connection; `request.concurrency` bounds those of all hosts together.
@@ -63,8 +65,8 @@ pub struct Config {
     /// How batches are sent and repeated. `timeout` is for the acknowledgement of a whole window, however often the
     /// receiver says that it is still at it.
     pub request: RequestConfig,
-    /// Whom to trust. Without this table there is no TLS; `tls = {}` trusts the authorities of the system.
-    pub tls: Option<Tls>,
+    /// How connections are secured.
+    pub tls: OptionalTls,
 }
 
 /// Who Logstash thinks is sending.
@@ -94,7 +96,7 @@ impl Default for Config {
             metadata: Metadata::default(),
             batch: BatchConfig::default(),
             request: RequestConfig::default(),
-            tls: None,
+            tls: OptionalTls::default(),
         }
     }
 }
@@ -112,8 +114,7 @@ impl Default for Metadata {
 impl Config {
     /// The way to the receivers.
     pub(super) fn connector(&self) -> Result<StreamConnector, BuildError> {
-        let tls = self.tls.as_ref().map(Tls::settings);
-        StreamConnector::new(tls.as_ref(), self.connect_timeout)
+        StreamConnector::new(self.tls.settings().as_ref(), self.connect_timeout)
             .map_err(|error| BuildError::new("cannot set up TLS for lumberjack", error))
     }
 
@@ -148,14 +149,11 @@ impl Config {
 
     /// Warns of what is legal and unwise.
     fn warn(&self, component_id: &str) {
-        match &self.tls {
-            None if self.hosts.iter().any(|host| !host.is_local()) => {
-                warn!(%component_id, "events travel in clear text: set `tls`");
-            }
-            Some(tls) if !tls.verify_certificate => {
-                warn!(%component_id, "certificates are not verified: any host in between can read and change events");
-            }
-            Some(_) | None => {}
+        if !self.tls.enabled && self.hosts.iter().any(|host| !host.is_local()) {
+            warn!(%component_id, "events travel in clear text: set tls.enabled");
+        }
+        if self.tls.enabled && !self.tls.verify_certificate {
+            warn!(%component_id, "certificates are not verified: any host in between can read and change events");
         }
     }
 }
@@ -167,7 +165,7 @@ impl SinkConfig for Config {
     }
 
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.tls.as_ref().map(|tls| tls.problems("tls")).unwrap_or_default();
+        let mut problems = self.tls.problems("tls");
         if self.hosts.is_empty() {
             let message = "no host is given";
             problems.push(Problem::at("hosts", message).fix("add hosts = [\"logstash:5044\"]"));

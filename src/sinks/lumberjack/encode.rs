@@ -33,6 +33,9 @@ pub(super) struct Shipment {
     pub frames: Frames,
     /// Of the last events of `frames`, in order.
     pub acks: VecDeque<EventAck>,
+    /// Events of the next window at most, after windows that failed: so one that no receiver takes is alone in the end,
+    /// and holds up no other.
+    window_max: usize,
 }
 
 impl Shipment {
@@ -41,14 +44,24 @@ impl Shipment {
         self.frames.len() - self.acks.len()
     }
 
-    /// How many events the next window has, if a window has no more than `events_max`.
+    /// How many events the next window has, if the receiver gets no more than `events_max`.
     pub(super) fn next_window(&self, events_max: usize) -> usize {
         let first = self.first();
-        let mut events = self.acks.len().min(events_max);
+        let mut events = self.acks.len().min(events_max).min(self.window_max);
         while events > 1 && self.frames.bytes_of(first..first + events) > WINDOW_BYTES_MAX {
             events /= 2;
         }
         events
+    }
+
+    /// Lets windows grow again.
+    pub(super) fn grow(&mut self) {
+        self.window_max = self.window_max.saturating_mul(2);
+    }
+
+    /// Makes the next window half of this one, which failed.
+    pub(super) fn shrink(&mut self, events: usize) {
+        self.window_max = (events / 2).max(1);
     }
 }
 
@@ -70,7 +83,11 @@ impl Encoder {
                 }
             }
         }
-        let requests = if acks.is_empty() { Vec::new() } else { vec![Shipment { frames, acks }] };
+        let requests = if acks.is_empty() {
+            Vec::new()
+        } else {
+            vec![Shipment { frames, acks, window_max: usize::MAX }]
+        };
         Encoded { requests, rejected }
     }
 

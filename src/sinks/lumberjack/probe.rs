@@ -23,7 +23,7 @@ pub(super) async fn probe(config: &Config) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for host in &config.hosts {
-        findings.extend(look_at(&connector, host, config.tls.is_some()).await);
+        findings.extend(look_at(&connector, host, config.tls.enabled).await);
     }
     findings
 }
@@ -60,7 +60,7 @@ async fn look_at(connector: &StreamConnector, host: &Host, has_tls: bool) -> Vec
             } else {
                 (
                     "the receiver wants TLS, or something else than a receiver of Beats answers",
-                    "set `tls` if the receiver has it, and check the port",
+                    "set tls.enabled if the receiver speaks TLS, and check the port",
                 )
             };
             finding.cause(cause).fix(fix)

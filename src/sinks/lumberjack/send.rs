@@ -53,7 +53,9 @@ impl WindowError {
             },
         };
         let needs_user = kind == Some(SendErrorKind::Tls);
-        Failure { needs_user, ..Failure::of(error_type, self) }
+        let is_overload =
+            matches!(self, WindowError::Undelivered { source: ClientError::Timeout { .. }, .. });
+        Failure { needs_user, is_overload, ..Failure::of(error_type, self) }
     }
 }
 
@@ -85,6 +87,7 @@ impl WindowSender {
             shipment = sent;
             let Err(Undelivered { acked, error }) = result else {
                 self.settle(&mut shipment, events);
+                shipment.grow();
                 lease.succeeded(events);
                 return (shipment, Ok(()));
             };
@@ -95,6 +98,7 @@ impl WindowSender {
                 // The receiver had ended the connection, as it may between windows.
                 continue;
             }
+            shipment.shrink(events);
             let host = lease.address().to_string();
             return (shipment, Err(WindowError::Undelivered { host, source: error }));
         }

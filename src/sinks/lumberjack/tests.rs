@@ -31,6 +31,8 @@ enum Deed {
     Say(&'static [u8]),
     /// Hangs up without a word.
     HangUp,
+    /// Takes it, unless an event with this id is in it: then it hangs up.
+    Refuse(&'static str),
 }
 
 /// A receiver, and the windows that came.
@@ -58,13 +60,19 @@ impl Receiver {
             let mut decoder = Decoder::of_sender(LIMITS);
             while let Some(window) = next_window(&mut stream, &mut decoder).await {
                 let events = u32::try_from(window.len()).expect("it is small");
-                let deed = self.deeds.get(self.windows.len()).copied().unwrap_or(Deed::Ack);
+                let deed = match self.deeds.get(self.windows.len()).copied() {
+                    Some(Deed::Refuse(id)) if window.iter().any(|event| event["id"] == id) => {
+                        Deed::HangUp
+                    }
+                    Some(Deed::Refuse(_)) | None => Deed::Ack,
+                    Some(deed) => deed,
+                };
                 self.windows.push(window);
                 let said = match deed {
                     Deed::Ack => ack(events).to_vec(),
                     Deed::Part(acked) => ack(acked).to_vec(),
                     Deed::Say(bytes) => bytes.to_vec(),
-                    Deed::HangUp => Vec::new(),
+                    Deed::HangUp | Deed::Refuse(_) => Vec::new(),
                 };
                 stream.write_all(&said).await.expect("the sink reads");
                 if matches!(deed, Deed::Part(_) | Deed::HangUp) {
@@ -160,6 +168,16 @@ async fn windows_begin_small_grow_and_shrink_on_failure() {
 }
 
 #[tokio::test]
+async fn an_event_that_no_receiver_takes_is_alone_in_the_end() {
+    // Others double the host's windows meanwhile.
+    let more = "batch.max_events = 50\nrequest.retry_max_backoff = \"10ms\"";
+    let (windows, outcomes) = ship(&[&[Deed::Refuse("70"); 30]], more, &records(200)).await;
+    assert_eq!(outcomes, [Outcome::Delivered; 200]);
+    let mut refused = windows[0].iter().filter(|window| window.iter().any(|one| one["id"] == "70"));
+    assert!(refused.any(|window| window.len() == 1), "{:?}", ids(&windows[0]));
+}
+
+#[tokio::test]
 async fn nonsense_is_an_error_after_which_the_same_is_sent_again() {
     for nonsense in [
         &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
@@ -243,6 +261,7 @@ fn what_cannot_work_is_a_problem() {
         ("hosts = [\"a\"]\nbatch.max_bytes = \"2GiB\"", "no frames of more than 1GiB"),
         ("hosts = [\"a\"]\nmax_event_bytes = \"2GiB\"", "no frames of more than 1GiB"),
         ("hosts = [\"a\"]\nrequest.timeout = \"0s\"", "nothing is done in no time"),
+        ("hosts = [\"a\"]\ntls.ca_file = \"a.pem\"", "TLS is not switched on"),
         ("hosts = [\"a\"]\ntls.crt_file = \"a.pem\"", "`crt_file` is set without `key_file`"),
     ] {
         let config: Config = toml::from_str(table).expect("the table parses");

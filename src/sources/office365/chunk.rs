@@ -5,18 +5,16 @@
 //! record that gets through is what [`super::schema`] declares. What does not is kept with the reason, never thrown
 //! away, and never a panic.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use office365::{RecordFault, RecordStream, SplitFault};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use vrl::{
-    path::OwnedValuePath,
-    value::{ObjectMap, Value},
-};
+use vrl::{path::OwnedValuePath, value::Value};
 
 use super::ledger::RecordId;
+use crate::sources::record;
 
 /// Records of one chunk: enough that what is paid once for a chunk does not count for a record.
 const CHUNK_RECORDS_MAX: usize = 128;
@@ -186,7 +184,7 @@ impl ChunkReader {
         for record in raw {
             match parse(&record) {
                 Ok((id, value)) => {
-                    let value = mount(value, &self.record_path);
+                    let value = record::mount(value, &self.record_path);
                     records.push(Record { id, value, byte_size: record.len() });
                 }
                 Err(reason) => bad.push(BadRecord { reason, payload: record }),
@@ -210,39 +208,14 @@ fn bad_record(fault: RecordFault) -> Result<BadRecord, RecordFault> {
     }
 }
 
-/// Reads a record and checks what the schema promises; the error says what is wrong with it.
 fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
-    let text = simdutf8::basic::from_utf8(bytes).map_err(|_| "record is not valid UTF-8")?;
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("record is not valid JSON: {error}"))?;
-    let Value::Object(fields) = &value else { return Err("record is not an object".to_owned()) };
-    let id = string(fields, "Id")?;
-    if id.is_empty() {
-        return Err("record has an empty `Id`".to_owned());
-    }
-    string(fields, "CreationTime")?;
-    let id = RecordId::new(&id);
-    Ok((id, value))
+    let value = record::parse(bytes)?;
+    Ok((RecordId::new(&record::id(&value)), value))
 }
 
 /// The event of a record that once was bad, if it is one that can be sent.
 pub(super) fn read_again(record: &[u8], record_path: &OwnedValuePath) -> Option<Value> {
-    parse(record).ok().map(|(_, value)| mount(value, record_path))
-}
-
-fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<Cow<'a, str>, String> {
-    let value = fields.get(name).ok_or_else(|| format!("record has no `{name}`"))?;
-    // Nothing is lost here: what was read from JSON is UTF-8.
-    value.to_str_lossy().ok_or_else(|| format!("`{name}` of the record is not a string"))
-}
-
-fn mount(value: Value, path: &OwnedValuePath) -> Value {
-    if path.is_root() {
-        return value;
-    }
-    let mut event = Value::Object(ObjectMap::new());
-    event.insert(path, value);
-    event
+    parse(record).ok().map(|(_, value)| record::mount(value, record_path))
 }
 
 #[cfg(test)]
@@ -283,9 +256,9 @@ mod tests {
     fn a_record_is_mounted_whole() {
         let path = vrl::path::parse_value_path("o365.audit").unwrap();
         let (_, value) = parse(br#"{"Id":"a","CreationTime":"t"}"#).unwrap();
-        let mounted = mount(value.clone(), &path);
+        let mounted = record::mount(value.clone(), &path);
         assert_eq!(mounted.get(&path), Some(&value));
-        assert_eq!(mount(value.clone(), &OwnedValuePath::root()), value);
+        assert_eq!(record::mount(value.clone(), &OwnedValuePath::root()), value);
     }
 
     #[test]

@@ -1,57 +1,24 @@
 //! What the source's output carries, for the programs that are compiled against it.
 //!
-//! Invariant: what is declared here is true of every event. `Id` and `CreationTime` are checked when a record is read;
-//! of the other fields Microsoft's own tables are not right often enough, so they are any JSON, or absent.
+//! Invariant: what is declared here is true of every event.
 
 use std::collections::BTreeMap;
 
 use pipeline_core::{Output, Schema};
 use vrl::{
-    path::{OwnedSegment, OwnedValuePath},
+    path::OwnedValuePath,
     value::{
         Kind,
         kind::{Collection, Field},
     },
 };
 
-/// The fields of Microsoft's common schema besides `Id` and `CreationTime`.
-const COMMON_FIELDS: [&str; 13] = [
-    "AppAccessContext",
-    "ClientIP",
-    "ObjectId",
-    "Operation",
-    "OrganizationId",
-    "RecordType",
-    "ResultStatus",
-    "Scope",
-    "UserId",
-    "UserKey",
-    "UserType",
-    "Version",
-    "Workload",
-];
+use crate::sources::record;
 
 /// The source's one output, with records at `record_path`.
 pub(super) fn outputs(record_path: &OwnedValuePath) -> Vec<Output> {
-    let event = record_path.segments.iter().rev().fold(record(), |kind, segment| match segment {
-        OwnedSegment::Field(name) => {
-            let known = BTreeMap::from([(Field::from(name.as_str()), kind)]);
-            Kind::object(Collection::from_parts(known, Kind::undefined()))
-        }
-        // Refused as a problem of the configuration before any event is made.
-        OwnedSegment::Index(_) => kind,
-    });
+    let event = record::mounted_kind(record_path);
     vec![Output::main(Schema { event, metadata: metadata() })]
-}
-
-fn record() -> Kind {
-    let mut known: BTreeMap<Field, Kind> = COMMON_FIELDS
-        .iter()
-        .map(|name| (Field::from(*name), Kind::json().or_undefined()))
-        .collect();
-    known.insert("Id".into(), Kind::bytes());
-    known.insert("CreationTime".into(), Kind::bytes());
-    Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
 fn metadata() -> Kind {

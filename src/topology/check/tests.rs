@@ -336,7 +336,9 @@ fn a_condition_that_is_wrong_is_told_at_its_line() {
         error: t.toml:9:1: transform `by`: routes.0.condition: the condition gives integer, not true or false
             its last expression is its answer, as in `.Workload == "Exchange"`"#]],
     );
-    check_text(&ROUTED.replace("\".Count == 1\"", "\"\\n.Count = 1\\ntrue\""), expect![[r#"
+    check_text(
+        &ROUTED.replace("\".Count == 1\"", "\"\\n.Count = 1\\ntrue\""),
+        expect![[r#"
         error: t.toml:9:1: transform `by`: routes.0.condition line 2: mutation of read-only value (E315)
             error[E315]: mutation of read-only value
               ┌─ routes.0.condition:2:1
@@ -345,5 +347,6 @@ fn a_condition_that_is_wrong_is_told_at_its_line() {
               │ ^^^^^^^^ mutation of read-only value
               │
               = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]]);
+              = try your code in the VRL REPL, learn more at https://vrl.dev/examples"#]],
+    );
 }

@@ -94,7 +94,7 @@ impl Target for Topic {
     fn repeats_max(&self, resent: Resent) -> usize {
         match resent {
             Resent::InFlight(_times) => 0,
-            Resent::AfterKills(events) => events,
+            Resent::Events(events) => events,
         }
     }
 

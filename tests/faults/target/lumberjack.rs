@@ -27,7 +27,10 @@ impl Receiver {
 
     /// With an authority that the sink trusts.
     pub(crate) fn trusting(self, ca: &Path) -> Receiver {
-        Receiver { more: format!("tls.ca_file = \"{}\"\n", ca.display()), ..self }
+        Receiver {
+            more: format!("tls.enabled = true\ntls.ca_file = \"{}\"\n", ca.display()),
+            ..self
+        }
     }
 
     fn from(server: Lumberjack) -> Receiver {
@@ -67,7 +70,7 @@ impl Target for Receiver {
     fn repeats_max(&self, resent: Resent) -> usize {
         match resent {
             Resent::InFlight(times) => times * self.settings.in_flight_max(),
-            Resent::AfterKills(events) => events,
+            Resent::Events(events) => events,
         }
     }
 

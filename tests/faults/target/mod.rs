@@ -36,8 +36,8 @@ pub(crate) trait Target {
 pub(crate) enum Resent {
     /// All that was in flight, so many times, by the same process.
     InFlight(usize),
-    /// So many events, by other processes, after the ones before were killed.
-    AfterKills(usize),
+    /// So many events at most, by any process.
+    Events(usize),
 }
 
 /// How sinks send here, beside [`Settings`]: soon again, so that a trial takes seconds.

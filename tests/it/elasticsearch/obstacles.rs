@@ -57,10 +57,14 @@ async fn an_index_that_the_server_may_not_make_is_waited_for_but_not_one_that_an
         waits(server, &index, &bulk(&index), lift).await;
 
         let pipe = Pipe::to(server, &bulk(&format!("{index}-{{{{ x }}}}"))).await;
-        let fates = pipe.send(&[r#"{"id":"1","x":"chosen"}"#.to_owned()]).await.await;
-        check(&fates, Outcome::Rejected, 1);
+        let closed = format!("{index}-closed");
+        server.done("PUT", &format!("/{closed}"), "{}").await;
+        server.done("POST", &format!("/{closed}/_close"), "").await;
+        let sent = [r#"{"id":"1","x":"chosen"}"#, r#"{"id":"2","x":"closed"}"#].map(str::to_owned);
+        check(&pipe.send(&sent).await.await, Outcome::Rejected, 2);
         let letters = pipe.end().await;
         assert!(letters.contains("404 index_not_found_exception"), "{letters}");
+        assert!(letters.contains("400 index_closed_exception"), "{letters}");
     }
 }
 

@@ -6,7 +6,9 @@ use std::{
     process::{Command, Output},
 };
 
-use pipeline_core::Outcome;
+use chrono::DateTime;
+use o365flow::sinks::elasticsearch::Config;
+use pipeline_core::{Outcome, SinkConfig};
 use serde_json::json;
 
 use super::{Pipe, each, unique};
@@ -43,6 +45,14 @@ fn said(output: &Output) -> String {
     String::from_utf8(text).expect("it is text")
 }
 
+/// What `doctor` finds of a sink with these settings.
+async fn looked_at(server: &Elasticsearch, sink: &str) -> String {
+    let table = format!("endpoints = [{:?}]\n{sink}", server.url);
+    let config: Config = toml::from_str(&table).expect("the table parses");
+    let findings = config.probe(DateTime::UNIX_EPOCH).await;
+    format!("{findings:?}")
+}
+
 #[track_caller]
 fn check(output: &Output, code: i32, parts: &[&str]) {
     let said = said(output);
@@ -65,6 +75,8 @@ async fn a_data_stream_is_prepared_once_and_its_fields_are_typed() {
         let output = setup(server, &sink, &["--dry-run"]);
         let [component, index] = templates("would be installed");
         check(&output, 0, &[&component, &index, "\"managed_by\":\"o365flow\""]);
+        let found = looked_at(server, &sink).await;
+        assert!(found.contains("no template makes the data stream"), "{found}");
         let template = format!("/_index_template/o365flow-logs-{dataset}");
         assert_eq!(server.call("GET", &template, "").await.0, 404, "nothing was installed");
 
@@ -73,6 +85,13 @@ async fn a_data_stream_is_prepared_once_and_its_fields_are_typed() {
             let [component, index] = templates(result);
             check(&output, 0, &[&component, &index, "policy", "left out: this server has none"]);
         }
+
+        let found = looked_at(server, &sink).await;
+        let made = format!("the template `o365flow-logs-{dataset}` makes it");
+        assert!(
+            found.contains(&made) && found.contains(&format!("{:?} ", server.product)),
+            "{found}"
+        );
 
         let pipe = Pipe::to(server, &sink).await;
         let record = r#"{"id":"1","@timestamp":"2026-01-02T03:04:05Z","client":{"ip":"10.0.0.1"}}"#;
@@ -100,6 +119,14 @@ async fn what_somebody_else_has_made_is_replaced_by_force_alone() {
         assert_eq!(there["index_templates"][0]["index_template"]["priority"], 7);
         check(&setup(server, &sink, &["--force"]), 0, &["replaced"]);
         check(&setup(server, &sink, &[]), 0, &["unchanged"]);
+
+        // Two templates of one priority for the same names: the server says which.
+        let index = unique("rival");
+        let sink = format!("mode = \"bulk\"\nbulk.index = \"{index}-%Y\"\n");
+        let rival = json!({"index_patterns": [format!("{index}-*")], "priority": 200}).to_string();
+        server.done("PUT", &format!("/_index_template/{index}"), &rival).await;
+        let parts = [&*format!("existing templates [{index}]"), "same priority"];
+        check(&setup(server, &sink, &[]), 1, &parts);
     }
 }
 

@@ -68,6 +68,27 @@ impl Pipe {
         receipt
     }
 
+    /// Sends the events of `numbers` in batches of 100, as fast as they are taken, and waits until all are delivered.
+    pub(super) fn pump(&self, numbers: std::ops::Range<usize>) -> JoinSet<()> {
+        let sender = self.sender.clone();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut receipts = Vec::new();
+            for start in numbers.clone().step_by(100) {
+                let records = records(start..numbers.end.min(start + 100));
+                let records: Vec<&str> = records.iter().map(String::as_str).collect();
+                let (events, receipt) = batch(&records);
+                sender.send(events).await.expect("the sink reads");
+                receipts.push(receipt);
+            }
+            for receipt in receipts {
+                let fates = receipt.await;
+                check(&fates, Outcome::Delivered, fates.outcomes().len());
+            }
+        });
+        task
+    }
+
     /// Ends the edge, waits for the sink, and gives the dead letters.
     pub(super) async fn end(mut self) -> String {
         drop(self.sender);

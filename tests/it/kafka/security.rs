@@ -14,7 +14,7 @@ fn sasl(mechanism: &str, user: &str, password: &str) -> String {
 
 /// The table `tls` that trusts the cluster.
 fn tls(kafka: &Kafka) -> String {
-    format!("tls.ca_file = {:?}\n", kafka.file("ca.crt"))
+    format!("tls.enabled = true\ntls.ca_file = {:?}\n", kafka.file("ca.crt"))
 }
 
 /// The client certificate that the cluster trusts.
@@ -69,7 +69,7 @@ async fn doctor_says_why_a_broker_is_not_reached() {
         assert!(said.contains("correct `sasl.username`"), "{said}");
         assert!(!said.contains("wrong-password"), "{said}");
     }
-    let unknown_ca = sasl("PLAIN", "alice", &password) + "tls = {}\n";
+    let unknown_ca = sasl("PLAIN", "alice", &password) + "tls.enabled = true\n";
     let said = failure(&secure, &unknown_ca).await;
     assert!(said.contains("its authority is not trusted here"), "{said}");
 

@@ -185,6 +185,15 @@ impl Kafka {
         messages
     }
 
+    /// The broker that leads a partition.
+    pub(crate) fn leader(&self, topic: &str, partition: usize) -> usize {
+        let consumer: BaseConsumer =
+            self.client().set("group.id", "reader").create().expect("a client");
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("it answers");
+        let leader = metadata.topics()[0].partitions()[partition].leader();
+        usize::try_from(leader).expect("the partition has a leader")
+    }
+
     /// What a consumer group has committed: the next offset of each partition that has one.
     pub(crate) fn committed(&self, group: &str, topic: &str) -> Vec<(i32, i64)> {
         let consumer: BaseConsumer =

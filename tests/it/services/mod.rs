@@ -12,7 +12,6 @@ pub(crate) mod opensearch;
 use std::path::{Path, PathBuf};
 
 pub(crate) use elasticsearch::{Elasticsearch, Product, mutual, own, plain, secure};
-pub(crate) use lumberjack::Lumberjack;
 
 /// Folders of servers begin with this; the process of the tests follows.
 const FOLDER_PREFIX: &str = "o365flow-it-";

@@ -8,5 +8,6 @@ mod gzip;
 mod peer;
 mod proxy;
 mod server;
+mod stream;
 mod timeouts;
 mod tls;

@@ -1,9 +1,15 @@
 //! The sink against a server that answers by a script.
 
+mod logs;
+mod problems;
+
 use std::{
     collections::{HashMap, VecDeque},
     io::Read,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +18,7 @@ use flate2::read::GzDecoder;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use net::{Body, SendError, SendErrorKind, Transport, full_body};
-use pipeline_core::{Fates, Outcome, Sink, SinkConfig, testing::DeadLettersInMemory};
+use pipeline_core::{Fates, Outcome, Sink, testing::DeadLettersInMemory};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -37,6 +43,8 @@ struct Server {
     seen: Mutex<Vec<String>>,
     /// How often the server said of each event that it has it, or never will.
     words: Mutex<HashMap<String, usize>>,
+    /// It has answered item by item. A 400 before is no word on an event.
+    is_understood: AtomicBool,
 }
 
 /// Whether nothing more is to be said of an event with this status.
@@ -82,7 +90,12 @@ impl Transport for Server {
         let response = match next.unwrap_or(Reply::Cycle(vec![201])) {
             Reply::NoConnection => Err(SendError::new(SendErrorKind::Connect, host)),
             Reply::Status(status, body) => {
-                if ids.len() == 1 && matches!(status, 400 | 413) {
+                let is_word = match status {
+                    400 => self.is_understood.load(Ordering::Relaxed),
+                    413 => true,
+                    _ => false,
+                };
+                if ids.len() == 1 && is_word {
                     self.word(&ids[0]);
                 }
                 Ok(response(status, body.to_owned()))
@@ -94,6 +107,7 @@ impl Transport for Server {
             }
             Reply::Items(statuses) => Ok(items(statuses.iter().copied())),
             Reply::Cycle(statuses) => {
+                self.is_understood.store(true, Ordering::Relaxed);
                 let statuses: Vec<u16> = statuses.into_iter().cycle().take(ids.len()).collect();
                 for (id, status) in ids.iter().zip(&statuses) {
                     if is_final(*status) {
@@ -244,6 +258,17 @@ async fn a_proxy_that_refuses_the_request_as_such_condemns_no_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_has_understood_nothing_yet_condemns_no_event() {
+    let unrecognized =
+        r#"{"error":{"type":"illegal_argument_exception","reason":"unrecognized parameter"}}"#;
+    let script = vec![Reply::Status(400, unrecognized), Reply::Items(&[201, 400])];
+    let outcomes = run("", 2, script).await;
+    assert_eq!(outcomes.seen, ["one: 0 1"; 2]);
+    assert_eq!(outcomes.fates.outcomes(), [DELIVERED, REJECTED]);
+    assert!(outcomes.elapsed >= Duration::from_mins(1), "{:?}", outcomes.elapsed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_servers_retry_after_is_honoured() {
     let script = vec![Reply::After(429, "90"), Reply::Items(&[201])];
     let outcomes = run("", 1, script).await;
@@ -264,7 +289,9 @@ async fn an_index_action_takes_a_conflict_for_a_refusal() {
 async fn credentials_that_a_proxy_sends_back_are_shown_to_nobody() {
     let more = "auth = { strategy = \"basic\", user = \"u\", password = \"secret\" }";
     let echo = r#"{"error":{"type":"t","reason":"you sent Basic dTpzZWNyZXQ="}}"#;
-    let outcomes = run(more, 1, vec![Reply::Status(400, echo)]).await;
+    let more = format!("{more}\nbatch.max_events = 1\nrequest.concurrency = 1");
+    let script = vec![Reply::Items(&[201]), Reply::Status(400, echo)];
+    let outcomes = run(&more, 2, script).await;
     assert_eq!(
         outcomes.reasons(),
         ["`_bulk` answered 400 Bad Request: t: you sent Basic [redacted]"]
@@ -350,82 +377,4 @@ proptest! {
             }
         }
     }
-}
-
-fn check_problems(table: &str, expected: &[&str]) {
-    let config: Config = toml::from_str(table).expect("it parses");
-    let problems = config.problems();
-    let problems: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.key.join("."), problem.message))
-        .collect();
-    assert_eq!(problems, expected);
-}
-
-#[test]
-fn what_can_never_work_is_found_before_the_start() {
-    const HOST: &str = "endpoints = [\"https://es:9200\"]\n";
-    let with = |more: &str| format!("{HOST}{more}");
-    check_problems("", &["endpoints: no endpoint is given"]);
-    check_problems(HOST, &[]);
-    check_problems(&with("bulk = {}"), &["bulk: `bulk` is set but not used in this mode"]);
-    check_problems(
-        &with("mode = \"bulk\"\nbulk = { index = \"O365\" }"),
-        &["bulk.index: `O365` can't be the name of an index: it has upper-case letters"],
-    );
-    check_problems(
-        &with("data_stream = { dataset = \"o365-audit\" }\ncompression_level = 0"),
-        &[
-            "data_stream.dataset: `o365-audit` can't be part of a data stream's name: it has a hyphen, which separates \
-             the parts",
-            "compression_level: 0 is not a level from 1 to 9",
-        ],
-    );
-    check_problems(
-        &with("mode = \"bulk\"\nbulk = { index = \"O365-{{ a }}\" }"),
-        &["bulk.index: `O365-x` can't be the name of an index: it has upper-case letters"],
-    );
-    check_problems(
-        &with("mode = \"bulk\"\nid_field = \"\"\nbulk = { version_field = \"v\" }"),
-        &[
-            "bulk.version_field: `create` never replaces a document, so that versions mean nothing",
-            "bulk.version_field: the server takes versions of documents alone that have an id",
-        ],
-    );
-    let api_key = "auth = { strategy = \"api_key\", api_key = \"x\" }\nsniff = true";
-    let no_proof = "sniff: the credentials would go to any address that an answer names";
-    check_problems(&with(api_key), &[]);
-    check_problems(&with(&format!("{api_key}\ntls.verify_hostname = false")), &[no_proof]);
-    check_problems(&format!("endpoints = [\"http://es:9200\"]\n{api_key}"), &[no_proof]);
-    check_problems(
-        "endpoints = [\"https://proxy/es\"]\nsniff = true",
-        &[
-            "sniff: an endpoint with a path is no node of a cluster, so that its nodes are behind a proxy",
-        ],
-    );
-    check_problems(
-        &with("tls = { crt_file = \"a.pem\" }"),
-        &["tls.crt_file: `crt_file` is set without `key_file`"],
-    );
-}
-
-#[test]
-fn a_sink_says_which_fields_it_needs() {
-    let needs = |more: &str| -> Vec<String> {
-        config(more)
-            .needs()
-            .iter()
-            .map(|need| format!("{} for {}", need.path, need.option))
-            .collect()
-    };
-    assert_eq!(needs(""), ["id for id_field", "@timestamp for mode"]);
-    assert_eq!(needs("mode = \"bulk\"\nbulk.index = \"o365\""), ["id for id_field"]);
-    assert_eq!(
-        needs("mode = \"bulk\"\nbulk = { timestamp_field = \"CreationTime\" }"),
-        ["id for id_field", "CreationTime for bulk.timestamp_field"]
-    );
-    assert_eq!(
-        needs("pipeline = \"{{ p }}\"\ndata_stream = { dataset = \"o365.{{ a.b }}\" }"),
-        ["id for id_field", "@timestamp for mode", "a.b for data_stream.dataset", "p for pipeline"]
-    );
 }
