@@ -68,9 +68,10 @@ impl DiskBuffer {
         Ok(DiskBuffer { id: Arc::clone(id), store, when_full: config.when_full, metrics, clock })
     }
 
-    /// Events in the buffer.
-    pub fn events(&self) -> u64 {
-        self.store.size().events
+    /// As [`Store::limit_pages`].
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        self.store.limit_pages(pages);
     }
 
     /// Takes what arrives at `inlet` and gives it to `outlet`. Ends when the edge has ended and the sink has settled
@@ -161,6 +162,9 @@ impl Pump {
                 () = shutdown.draining(), if !self.is_draining => {
                     self.is_draining = true;
                     self.outflow.stop();
+                    if self.retry_at.is_some() || self.is_full {
+                        self.give_up();
+                    }
                 }
             }
         }
@@ -247,7 +251,7 @@ impl Pump {
         warn!(component_id = %self.id, error = failure as &dyn std::error::Error, "the buffer waits for the disk");
         self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
         if self.is_draining {
-            self.intake.give_up();
+            self.give_up();
         }
     }
 
@@ -274,8 +278,14 @@ impl Pump {
         }
         self.intake.put_back(full);
         if self.is_draining && is_full {
-            self.intake.give_up();
+            self.give_up();
         }
+    }
+
+    /// What cannot be stored is not waited for any more: its source sends it again after the next start.
+    fn give_up(&mut self) {
+        self.intake.give_up();
+        self.is_full = false;
     }
 
     fn report(&self, lost: Amount) {

@@ -4,8 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -127,51 +126,6 @@ async fn a_server_that_is_away_holds_no_other_sink_back_and_gets_all_after_a_res
         "{} {live_before}",
         live_after.len()
     );
-}
-
-/// The program, whose files cannot grow beyond this.
-fn with_small_files(program: &Command, kilobytes: u32) -> Command {
-    let mut command = Command::new("bash");
-    // A process that ignores the signal gets an error from the write instead.
-    command
-        .arg("-c")
-        .arg(format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\""))
-        .arg("limited");
-    command.arg(program.get_program()).args(program.get_args());
-    command.current_dir(program.get_current_dir().unwrap_or(Path::new(".")));
-    command
-}
-
-#[tokio::test]
-async fn a_disk_that_is_full_is_waited_for_and_nothing_is_lost() {
-    let mut server = services::own().await;
-    let index = "o365-buffer-full";
-    server.create_index(index).await;
-    let rig = Rig::new(&["--blobs-per-hour", "0.3", "--records-min", "50", "--records-max", "150"]);
-    rig.configure(
-        &sinks(&rig, &server, index)
-            .replace("live.ndjson", "none")
-            .replace("type = \"file\"", "type = \"blackhole\"")
-            .lines()
-            .filter(|line| !line.starts_with("path"))
-            .collect::<Vec<_>>()
-            .join("\n"),
-    );
-    server.stop();
-    let mut running = with_small_files(&rig.program(&[]), 400)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let log = BufReader::new(running.stderr.take().expect("its log is piped"));
-    let waits = log
-        .lines()
-        .any(|line| line.expect("the log can be read").contains("the buffer waits for the disk"));
-    assert!(waits, "the disk was large enough");
-    running.kill().expect("it is our child");
-    running.wait().expect("it is our child");
-    server.start_again();
-    rig.run_once();
-    check_all_is_there_once(&rig, &server, index).await;
 }
 
 #[tokio::test]

@@ -3,4 +3,5 @@
 mod codec;
 mod damage;
 mod rig;
+mod running;
 mod store;
