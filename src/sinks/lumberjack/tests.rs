@@ -213,7 +213,7 @@ async fn events_are_spread_over_the_hosts_that_work() {
     let (windows, outcomes) = ship(&[&[], &dead, &[]], more, &records(300)).await;
     let counts = windows.iter().map(|windows| windows.iter().map(Vec::len).sum::<usize>());
     let [first, _, third] = counts.collect::<Vec<_>>()[..] else { panic!("there are three") };
-    assert!(first > 50 && third > 50, "{first} and {third}");
+    assert!(first > 10 && third > 10, "{first} and {third}");
     assert_eq!((first + third, outcomes), (300, vec![Outcome::Delivered; 300]));
 }
 
