@@ -159,3 +159,58 @@ fn advance<const N: usize>(totals: &[Counter; N], counted: &mut [u64; N], now: [
 fn to_f64(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use pipeline_core::{ComponentKind, testing::metrics};
+
+    use super::*;
+
+    /// What is scraped after `told`, without labels but those of brokers.
+    fn scrape(told: &[&str]) -> BTreeMap<String, String> {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let statistics = StatisticsMetrics::new(&metrics(ComponentKind::Sink, "kafka"));
+            for json in told {
+                statistics.publish(json.as_bytes());
+            }
+        });
+        let value = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            let (name, labels) = name.split_once('{')?;
+            let broker = labels.split("broker_id=").nth(1).unwrap_or_default();
+            Some((format!("{name}{}", broker.trim_end_matches('}')), value.to_owned()))
+        };
+        let text = handle.render();
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(value).collect()
+    }
+
+    #[test]
+    fn counters_go_on_where_another_client_takes_over() {
+        let scraped = scrape(&[
+            r#"{"msg_cnt":7,"msg_size":70,"tx":5,"tx_bytes":50,"brokers":{"a":{"nodeid":1,"connects":2,"rtt":{"avg":1500}},"b":{"nodeid":-1,"connects":9}}}"#,
+            r#"{"msg_cnt":1,"tx":8,"brokers":{"a":{"nodeid":1,"connects":3}}}"#,
+            r#"{"tx":2}"#,
+            "no JSON",
+        ]);
+        let value = |name: &str| scraped.get(name).map(String::as_str);
+        assert_eq!(value("kafka_requests_total"), Some("10"), "{scraped:?}");
+        assert_eq!(value("kafka_queue_messages"), Some("0"));
+        assert_eq!(value("kafka_broker_connects_total\"1\""), Some("3"));
+        assert_eq!(value("kafka_broker_round_trip_seconds\"1\""), Some("0.0015"));
+        assert!(!scraped.keys().any(|name| name.contains("\"-1\"")), "{scraped:?}");
+    }
+
+    #[test]
+    fn brokers_with_metrics_of_their_own_are_few() {
+        let brokers: Vec<String> =
+            (0..200).map(|id| format!(r#""b{id}":{{"nodeid":{id},"connects":1}}"#)).collect();
+        let scraped = scrape(&[&format!(r#"{{"brokers":{{{}}}}}"#, brokers.join(","))]);
+        let connects = "kafka_broker_connects_total";
+        assert_eq!(scraped.keys().filter(|name| name.starts_with(connects)).count(), BROKERS_MAX);
+    }
+}

@@ -13,7 +13,7 @@ use crate::toxiproxy::{
 const LASTS: Duration = Duration::from_millis(800);
 
 /// How long nothing is wrong between two.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// The shortest wait before something is sent again, by [`crate::target::REQUEST`].
 const WAIT_MIN: Duration = Duration::from_millis(100);
@@ -27,6 +27,7 @@ pub(crate) struct Troublemaker {
     is_healthy: bool,
     next: Instant,
     faults: usize,
+    resends: usize,
 }
 
 impl Troublemaker {
@@ -36,6 +37,7 @@ impl Troublemaker {
             is_healthy: true,
             next: Instant::now() + PAUSE,
             faults: 0,
+            resends: 0,
         }
     }
 
@@ -45,12 +47,22 @@ impl Troublemaker {
             return;
         }
         if self.is_healthy {
+            // What reaches the server without an answer does so once when a connection breaks, or with every attempt.
+            let attempts = usize::try_from(LASTS.as_millis() / WAIT_MIN.as_millis());
+            let attempts = attempts.expect("it is small");
+            self.resends += 2;
             match self.random.u8(0..5) {
                 0 => proxy.refuse().await,
                 1 => proxy.lay(Toxic::Reset(20), ToServer).await,
-                2 => proxy.lay(Toxic::LimitData(self.random.u64(1000..100_000)), ToServer).await,
-                3 => proxy.lay(Toxic::BlackHole, ToServer).await,
-                _ => proxy.lay(Toxic::LimitData(0), ToClient).await,
+                2 => proxy.lay(Toxic::BlackHole, ToServer).await,
+                3 => {
+                    self.resends += attempts;
+                    proxy.lay(Toxic::LimitData(self.random.u64(1000..100_000)), ToServer).await;
+                }
+                _ => {
+                    self.resends += attempts;
+                    proxy.lay(Toxic::LimitData(0), ToClient).await;
+                }
             }
             self.faults += 1;
             self.next = Instant::now() + LASTS;
@@ -68,7 +80,6 @@ impl Troublemaker {
 
     /// How often, at most, all that was in flight reached the server without an answer.
     pub(crate) fn resends(&self) -> usize {
-        let attempts = usize::try_from(LASTS.as_millis() / WAIT_MIN.as_millis());
-        self.faults * (attempts.expect("it is small") + 2)
+        self.resends
     }
 }

@@ -172,7 +172,7 @@ fn template(text: &str) -> String {
         let field = inner.strip_prefix('[').and_then(|field| field.strip_suffix(']'));
         match (field, inner.strip_prefix('+')) {
             (Some(field), _) => {
-                add(&mut written, format_args!("{{{{ {} }}}}", field.replace("][", ".")))
+                add(&mut written, format_args!("{{{{ {} }}}}", field.replace("][", ".")));
             }
             (None, Some(layout)) => written.push_str(&date(layout)),
             (None, None) => add(&mut written, format_args!("%%{{{inner}}}")),

@@ -247,6 +247,10 @@ impl Config {
             // What an event makes of it is known with the event.
             None => {}
         }
+        for name in self.headers.keys().filter(|name| name.is_empty() || name.contains('\0')) {
+            let message = format!("{name:?} can't be the name of a header");
+            problems.push(Problem::at("headers", message));
+        }
         if !COMPRESSION_LEVELS.contains(&self.compression_level) {
             let message = format!("{} is not a level from -1 to 12", self.compression_level);
             problems.push(Problem::at("compression_level", message));
@@ -274,8 +278,7 @@ impl SinkConfig for Config {
     fn needs(&self) -> Vec<Need> {
         let mut needs = self.topic.needs("topic");
         needs.extend(self.headers.values().flat_map(|header| header.needs("headers")));
-        let has_date =
-            self.topic.has_date() || self.headers.values().any(|header| header.has_date());
+        let has_date = self.topic.has_date() || self.headers.values().any(Template::has_date);
         if has_date {
             let kind = Kind::bytes().or_timestamp();
             let path = self.timestamp_field.clone();

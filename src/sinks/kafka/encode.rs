@@ -29,6 +29,9 @@ pub(super) struct Encoder {
     component_id: ComponentId,
 }
 
+/// Names and values.
+type Headers = Vec<(Arc<str>, String)>;
+
 /// Messages that are sent and settled together.
 #[derive(Debug)]
 pub(super) struct ProduceRequest {
@@ -46,7 +49,7 @@ pub(super) struct Message {
     pub topic: Arc<str>,
     key: Option<Range<usize>>,
     payload: Range<usize>,
-    headers: Vec<(Arc<str>, String)>,
+    headers: Headers,
     /// The broker refused it in company: whether the fault is its own shows when it is sent alone.
     pub is_alone: bool,
 }
@@ -85,7 +88,8 @@ impl Encoder {
             };
             let start = bytes.len();
             let key = self.key_field.as_ref().and_then(|field| event.at(field));
-            let key = key.is_some_and(|key| push_key(key, &mut bytes)).then(|| start..bytes.len());
+            let key =
+                key.is_some_and(|key| push_key(key, &mut bytes)).then_some(start..bytes.len());
             let start = bytes.len();
             event.write_json(&mut bytes);
             let payload = start..bytes.len();
@@ -105,7 +109,7 @@ impl Encoder {
         event: &Event,
         header_names: &[Arc<str>],
         names: &mut Names,
-    ) -> Result<(Arc<str>, Vec<(Arc<str>, String)>), String> {
+    ) -> Result<(Arc<str>, Headers), String> {
         names.scratch.clear();
         self.topic
             .render(event, &self.timestamp_field, "topic", &mut names.scratch)

@@ -75,7 +75,7 @@ impl ProduceSender {
 
     /// The producer in its place, or a new one where there is none or it has failed for good.
     async fn producer(&self, is_alone: bool) -> Result<Arc<Producer>, Failure> {
-        if let Some(producer) = usable(&self.producers.lock(is_alone)) {
+        if let Some(producer) = usable(self.producers.lock(is_alone).as_ref()) {
             return Ok(producer);
         }
         let config = Arc::clone(&self.config);
@@ -83,7 +83,7 @@ impl ProduceSender {
         let started = tokio::task::spawn_blocking(move || {
             let mut slot = producers.lock(is_alone);
             // Another request may have come first.
-            if let Some(producer) = usable(&slot) {
+            if let Some(producer) = usable(slot.as_ref()) {
                 return Ok(producer);
             }
             let producer = Arc::new(start(&config, &context, is_alone)?);
@@ -123,7 +123,7 @@ impl ProduceSender {
         // Librdkafka keeps what a failed producer has, without end, unless it is told to give it up.
         let purged = tokio::task::spawn_blocking(move || {
             producer.purge();
-            producer.fatal_error()
+            producer.fatal_error().map(|(code, _)| code)
         });
         let fatal = purged.await.map_err(|panic| Failure::of(PRODUCER_FAILED, &panic))?;
         let reports = all.await.map_err(|_| unreported())?;
@@ -219,14 +219,14 @@ impl Courier for ProduceSender {
 }
 
 /// The producer in a slot, if it still works.
-fn usable(slot: &Option<Arc<Producer>>) -> Option<Arc<Producer>> {
-    slot.as_ref().filter(|producer| !producer.is_broken()).cloned()
+fn usable(slot: Option<&Arc<Producer>>) -> Option<Arc<Producer>> {
+    slot.filter(|producer| !producer.is_broken()).cloned()
 }
 
 /// Puts the reason for which a producer failed in the place of what followed from it.
-fn with_reason(mut reports: Vec<Report>, fatal: Option<(RDKafkaErrorCode, String)>) -> Vec<Report> {
+fn with_reason(mut reports: Vec<Report>, fatal: Option<RDKafkaErrorCode>) -> Vec<Report> {
     use RDKafkaErrorCode as Code;
-    let Some((reason, _)) = fatal else { return reports };
+    let Some(reason) = fatal else { return reports };
     for report in reports.iter_mut().flatten() {
         if matches!(report, Code::PurgeQueue | Code::PurgeInflight | Code::Fatal) {
             *report = reason;

@@ -225,12 +225,11 @@ impl Work {
             checkpoint.seen = self.context.clock.now();
         }
         let state = state(&found.metadata);
-        match self.files.get_mut(&inode).filter(|file| !file.is_cut_short(state)) {
-            Some(file) => file.found(found.path, state, now),
-            None => {
-                self.keys += 1;
-                self.files.insert(inode, Tracked::new(self.keys, found.path, state, now));
-            }
+        if let Some(file) = self.files.get_mut(&inode).filter(|file| !file.is_cut_short(state)) {
+            file.found(found.path, state, now);
+        } else {
+            self.keys += 1;
+            self.files.insert(inode, Tracked::new(self.keys, found.path, state, now));
         }
     }
 

@@ -170,6 +170,8 @@ impl SourceConfig for Config {
         missing(servers.is_empty(), "bootstrap_servers", "no broker is given", fix);
         let has_none = self.topics.iter().all(|topic| topic.trim().is_empty());
         missing(has_none, "topics", "no topic is given", "add topics = [\"o365\"]");
+        let is_odd = self.topics.iter().any(|topic| topic.contains('\0'));
+        missing(is_odd, "topics", "a topic has a character of code 0 in its name", "remove it");
         let has_no_group = self.group_id.trim().is_empty();
         missing(has_no_group, "group_id", "no group is given", "add group_id = \"o365flow\"");
         let has_no_room = self.max_in_flight_bytes == 0;

@@ -127,15 +127,15 @@ struct Delivery<'a> {
 impl Delivery<'_> {
     /// Until no chunk comes any more and all are settled.
     async fn run(&self, mut chunks: mpsc::Receiver<Vec<Incoming>>, outlet: Outlet) {
-        let (waiting, sent) = mpsc::channel(CHUNKS_MAX);
-        let send = async move {
+        let (waiting, under_way) = mpsc::channel(CHUNKS_MAX);
+        let send_all = async move {
             while let Some(chunk) = chunks.recv().await {
-                let under_way = self.send(chunk, &outlet).await;
+                let one = self.send(chunk, &outlet).await;
                 // Whoever waits for fates ends after this.
-                drop(waiting.send(under_way).await);
+                drop(waiting.send(one).await);
             }
         };
-        tokio::join!(send, self.settle_all(sent));
+        tokio::join!(send_all, self.settle_all(under_way));
     }
 
     /// Waits for all fates at the same time, so that none is noted late because a sink is slow.

@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 use super::{
     config::Schema,
     message::Incoming,
-    offsets::{Partition, Place},
+    offsets::{Offsets, Partition, Place},
     progress::Progress,
 };
 use crate::kafka::Listener;
@@ -138,7 +138,7 @@ impl Reader {
                 continue;
             };
             if std::mem::take(&mut is_paused) {
-                self.each_partition(|consumer, all| consumer.resume(all));
+                self.each_partition(BaseConsumer::resume);
             }
             let chunk = self.gather(&mut ends);
             let chunk = self.admit(chunk);
@@ -209,7 +209,7 @@ impl Reader {
     /// Polls without taking messages: librdkafka hands over none of a partition that is paused.
     fn stay_in_the_group(&self, is_paused: &mut bool) {
         if !std::mem::replace(is_paused, true) {
-            self.each_partition(|consumer, all| consumer.pause(all));
+            self.each_partition(BaseConsumer::pause);
         }
         if let Some(Ok(message)) = self.consumer.poll(POLL_WAIT) {
             // A partition that came in between: it is read again from here.
@@ -233,7 +233,7 @@ impl Reader {
 
     /// Reads again what was not delivered.
     fn rewind(&self) {
-        let failed = self.progress.offsets(|offsets| offsets.take_failed());
+        let failed = self.progress.offsets(Offsets::take_failed);
         if failed.is_empty() {
             return;
         }
@@ -321,7 +321,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 
 /// Tells librdkafka up to where it may commit; it does so in its own time.
 fn store(consumer: &BaseConsumer<Group>, progress: &Progress) -> Option<TopicPartitionList> {
-    let due = progress.offsets(|offsets| offsets.take_due());
+    let due = progress.offsets(Offsets::take_due);
     if due.is_empty() {
         return None;
     }
@@ -344,7 +344,7 @@ fn commit(consumer: &BaseConsumer<Group>, progress: &Progress) {
     match consumer.commit_consumer_state(CommitMode::Sync) {
         Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
         Err(error) => {
-            warn!(%error, "offsets could not be committed; what they cover may be read again")
+            warn!(%error, "offsets could not be committed; what they cover may be read again");
         }
     }
 }
