@@ -127,7 +127,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Test(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),
-        Command::DeadLetter(command) => command.execute(clock),
+        Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),

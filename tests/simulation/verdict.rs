@@ -207,10 +207,10 @@ impl Verdict {
                     let way = &mut ways[*record];
                     way.remembered = Some(*at);
                     way.unremembered.clear();
-                    if way.written == 0 && !way.filtered {
+                    if way.written == 0 && !way.filtered && !way.rejected {
                         let id = &content.records[*record].id;
                         self.violations
-                            .push(format!("record {id} is remembered and was never written"));
+                            .push(format!("record {id} is remembered, and was neither written nor filtered nor rejected"));
                     }
                 }
                 Entry::Unknown { id } => self.violate(format!("`{id}` is no record of a tenant")),

@@ -87,10 +87,10 @@ fn kind_of(name: &str) -> Result<LetterKind, KindError> {
 }
 
 impl DeadLetter {
-    pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
+    pub(super) fn execute(self, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
         match self.action {
             Action::List(list) => list.execute(clock.now()),
-            Action::Replay(replay) => replay.execute(&clock),
+            Action::Replay(replay) => replay.execute(clock),
             Action::Discard { yes: false, .. } => {
                 Err(Failure::usage(DeadLetterError::NotConfirmed))
             }

@@ -101,21 +101,21 @@ async fn letters_that_are_taken_while_others_are_written_come_once_each() {
         }
     };
     let take = move || {
-        let mut taken = Vec::new();
-        while taken.len() < LETTERS {
+        let mut all = Vec::new();
+        while all.len() < LETTERS {
             folder.move_aside("es").expect("it moves");
             let files = folder.files().expect("a folder").into_iter();
             for file in files.filter(|file| file.number.is_some()) {
                 let lines = lines_of(&file.path);
                 // Every second one is left for the next time.
                 let offsets: Vec<u64> = lines.iter().step_by(2).map(|line| line.offset).collect();
-                taken.extend(numbers(lines.into_iter().step_by(2)));
+                all.extend(numbers(lines.into_iter().step_by(2)));
                 let taker = LetterTaker::open(&file.path).expect("it opens");
                 taker.strike_out(&offsets).expect("it is written");
                 taker.compact(&folder).expect("it is replaced");
             }
         }
-        taken
+        all
     };
     let (taken, ()) = tokio::join!(tokio::task::spawn_blocking(take), writer);
     let mut taken = taken.expect("no panic");
