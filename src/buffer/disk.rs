@@ -23,7 +23,8 @@ use super::{
     metrics::BufferMetrics,
     outflow::Outflow,
     record::Amount,
-    store::{BufferError, Done, Packed, Store, Turn},
+    store::{BufferError, Store},
+    turn::{Done, Packed, Turn},
 };
 use crate::config::{BufferConfig, WhenFull};
 

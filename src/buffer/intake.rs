@@ -8,7 +8,7 @@ use pipeline_core::{Batch, Event, EventAck, Inlet, Outcome};
 use tokio::task::JoinHandle;
 use tracing::error;
 
-use super::{codec, store::Packed};
+use super::{codec, turn::Packed};
 
 /// Packed bytes that may wait for one commit. While the disk is slow, that much is written at once.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;

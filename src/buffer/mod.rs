@@ -18,6 +18,7 @@ mod repair;
 mod salvage;
 mod schema;
 mod store;
+mod turn;
 
 use std::path::{Path, PathBuf};
 

@@ -14,7 +14,7 @@ use pipeline_core::{AckGroup, Batch, Fates, Outcome, Outlet, OutletClosed, RunEr
 
 use super::{
     metrics::BufferMetrics,
-    store::{Kept, Unpacked},
+    turn::{Kept, Unpacked},
 };
 
 /// Bytes of records, as received, that the sink may have without having settled them. A sink that encodes early holds about

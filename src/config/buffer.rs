@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use pipeline_core::Problem;
+use pipeline_core::{ComponentKind, Problem};
 use serde::Deserialize;
 
-use super::units;
+use super::{fault::Fault, tree::Entry, units};
 
 /// The least that a buffer on disk can work with.
 const DISK_BYTES_MIN: usize = 1024 * 1024;
@@ -61,7 +61,7 @@ impl BufferConfig {
     }
 
     /// All that could not be seen while parsing.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let on_disk = self.kind == BufferKind::Disk;
         if on_disk && self.max_events.is_some() {
@@ -75,4 +75,18 @@ impl BufferConfig {
         }
         problems
     }
+}
+
+/// Reads the table of a component, of which only a sink can have one.
+pub(super) fn read(
+    entry: &Entry,
+    kind: ComponentKind,
+    faults: &mut Vec<Fault>,
+) -> Option<BufferConfig> {
+    if kind != ComponentKind::Sink {
+        let fault = Fault::at(&entry.key_span, format!("a {} has no buffer", kind.as_str()));
+        faults.push(fault.fix("give one to the sink that it feeds"));
+        return None;
+    }
+    super::read::read(&entry.node, faults)
 }

@@ -124,11 +124,6 @@ pub enum Settings {
 }
 
 impl Declared {
-    /// What is wrong with what all components of its kind can have.
-    pub fn problems(&self) -> Vec<Problem> {
-        self.buffer.as_ref().map(BufferConfig::problems).unwrap_or_default()
-    }
-
     /// Turns a problem of this component's into a fault at its line.
     pub fn fault(&self, problem: Problem) -> Fault {
         let mut fault = self.node.fault(problem);
@@ -362,7 +357,7 @@ fn declare_one(
             Vec::new()
         }
     };
-    let buffer = own.remove("buffer").and_then(|entry| read_buffer(&entry, kind, faults));
+    let buffer = own.remove("buffer").and_then(|entry| buffer::read(&entry, kind, faults));
     let type_entry = own.remove("type");
     let component_type =
         type_entry.as_ref().and_then(|entry| entry.node.as_str()).unwrap_or_default().to_owned();
@@ -373,19 +368,6 @@ fn declare_one(
     node.hide_variables(&mut faults[faults_before..]);
     let id = key.into();
     Some(Declared { id, kind, component_type, inputs, buffer, settings, node, key_span })
-}
-
-fn read_buffer(
-    entry: &Entry,
-    kind: ComponentKind,
-    faults: &mut Vec<Fault>,
-) -> Option<BufferConfig> {
-    if kind != ComponentKind::Sink {
-        let fault = Fault::at(&entry.key_span, format!("a {} has no buffer", kind.as_str()));
-        faults.push(fault.fix("give one to the sink that it feeds"));
-        return None;
-    }
-    read::read(&entry.node, faults)
 }
 
 fn find<'a>(

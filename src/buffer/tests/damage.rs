@@ -6,7 +6,7 @@ use super::{
     rig::packed,
     store::{fill, open, read_all, take},
 };
-use crate::buffer::{record::Amount, salvage::PAGE_BYTES, store::Turn};
+use crate::buffer::{record::Amount, salvage::PAGE_BYTES, turn::Turn};
 
 /// A buffer of this many batches of ten events, of which the first three were settled.
 fn filled(path: &Path, batches: usize, fill_bytes: usize) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pipeline_core::{AckGroup, Batch, Event, Origin, Receipt};
 use vrl::value::{ObjectMap, Value};
 
-use crate::buffer::{codec, store::Packed};
+use crate::buffer::{codec, turn::Packed};
 
 /// Events `first..first + count`, each of which says its number and fills some space.
 pub(super) fn events(first: usize, count: usize, fill: usize) -> (Batch, Receipt) {

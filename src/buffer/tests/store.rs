@@ -8,7 +8,8 @@ use pipeline_core::EventAck;
 use super::rig::{number, packed};
 use crate::buffer::{
     record::Amount,
-    store::{Done, Kept, Store, Turn, Unpacked},
+    store::Store,
+    turn::{Done, Kept, Turn, Unpacked},
 };
 
 const NO_BOUND: u64 = u64::MAX / 2;

@@ -11,7 +11,7 @@ use vrl::value::Kind;
 
 use super::graph::Graph;
 use crate::config::{
-    Declared, Settings,
+    BufferConfig, Declared, Settings,
     fault::{Fault, nearest},
 };
 
@@ -208,7 +208,8 @@ impl Checker<'_> {
                 Some(Settings::Sink(sink)) => sink.problems(),
                 Some(Settings::Transform(_)) | None => Vec::new(),
             };
-            for problem in declared.problems().into_iter().chain(problems) {
+            let of_buffer = declared.buffer.iter().flat_map(BufferConfig::problems);
+            for problem in of_buffer.chain(problems) {
                 self.report(node, problem);
             }
         }
