@@ -97,6 +97,7 @@ impl DiskBuffer {
             clock: self.clock,
             retry_at: None,
             is_full: false,
+            is_told_full: false,
             is_draining: false,
         };
         let ended = tokio::select! {
@@ -137,6 +138,8 @@ struct Pump {
     retry_at: Option<Instant>,
     /// The first batch that waits does not fit.
     is_full: bool,
+    /// What the log said last of that.
+    is_told_full: bool,
     is_draining: bool,
 }
 
@@ -259,6 +262,7 @@ impl Pump {
     /// Tells the sources what became of their events.
     fn settle(&mut self, add: Vec<Packed>, arrivals: Vec<Arrival>, added: &[bool]) {
         let mut full = Vec::new();
+        let was_asked = !arrivals.is_empty();
         for ((mut arrival, packed), is_added) in arrivals.into_iter().zip(add).zip(added) {
             if *is_added {
                 self.metrics.received(arrival.events());
@@ -272,8 +276,9 @@ impl Pump {
             }
         }
         let is_full = !full.is_empty();
-        if is_full != self.is_full {
-            self.is_full = is_full;
+        self.is_full = is_full;
+        if was_asked && is_full != self.is_told_full {
+            self.is_told_full = is_full;
             let state = if is_full { "is full: what feeds it waits" } else { "has room again" };
             info!(component_id = %self.id, events = self.size.events, bytes = self.size.bytes, "the buffer {state}");
         }
@@ -286,6 +291,9 @@ impl Pump {
     /// What cannot be stored is not waited for any more: its source sends it again after the next start.
     fn give_up(&mut self) {
         self.intake.give_up();
+        if let Some(store) = &mut self.store {
+            store.withdraw();
+        }
         self.is_full = false;
     }
 

@@ -283,11 +283,17 @@ impl Store {
         let mut rows = statement.query([schema::signed(self.read_to)])?;
         let (mut read, mut bytes) = (Vec::new(), 0);
         while bytes < bytes_max {
-            let Some(row) = rows.next()? else {
-                // What should be there and is not.
-                let missing = std::mem::take(&mut self.unread);
-                self.lose(missing);
-                break;
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => {
+                    // What should be there and is not.
+                    let missing = std::mem::take(&mut self.unread);
+                    self.lose(missing);
+                    break;
+                }
+                // What was read counts as read: it goes on its way, and the next call meets the error.
+                Err(_) if !read.is_empty() => break,
+                Err(error) => return Err(error),
             };
             let number = schema::unsigned(row.get(0)?);
             self.read_to = number;
@@ -316,6 +322,13 @@ impl Store {
     pub(super) fn limit_pages(&self, pages: i64) {
         let connection = self.connection.as_ref().expect("it is open");
         connection.pragma_update(None, "max_page_count", pages).expect("it can be set");
+    }
+
+    /// What the last turn was to add will not be asked for again. If it is in the file all the same, it stays there.
+    pub(super) fn withdraw(&mut self) {
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.added.clear();
+        }
     }
 
     fn lose(&mut self, amount: Amount) {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::{
     rig::packed,
-    store::{fill, open, read_all, take},
+    store::{fill, numbers_in, open, read_all, take},
 };
 use crate::buffer::{record::Amount, salvage::PAGE_BYTES, turn::Turn};
 
@@ -118,4 +118,27 @@ fn a_damaged_file_is_kept_and_the_next_start_finds_a_sound_one() {
     let mut store = open(&path);
     let (_, numbers, lost) = read_all(&mut store);
     assert_eq!((numbers, lost), ((30..200).collect(), Amount::default()));
+}
+
+#[test]
+fn damage_in_the_middle_of_a_read_costs_nothing_of_what_was_read_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("buffer.sqlite");
+    let mut store = open(&path);
+    // More than is cached.
+    fill(&mut store, 0..400, 3000);
+    let mut file = fs::read(&path).expect("a file");
+    let (_, page) = file
+        .chunks_mut(PAGE_BYTES)
+        .enumerate()
+        .filter(|(_, page)| page[0] == 0x0d && memchr::memmem::find(page, b"o365buf").is_some())
+        .nth(20)
+        .expect("a leaf of the tree");
+    page[0] = 0xff;
+    fs::write(&path, file).expect("it is written");
+    let done = take(&mut store, &Turn { read_bytes: usize::MAX, ..Turn::default() });
+    let mut numbers: Vec<usize> = done.read.into_iter().flat_map(numbers_in).collect();
+    numbers.extend(read_all(&mut store).1);
+    assert_eq!(numbers.len(), 4000, "some are missing or came twice");
+    assert!(numbers.is_sorted(), "they are out of order");
 }

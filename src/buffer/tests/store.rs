@@ -173,3 +173,32 @@ fn a_full_disk_changes_nothing_and_is_tried_again() {
     drop(store);
     assert_eq!(read_all(&mut open(&path)).1, (10..400).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_an_uncertain_commit_has_added_is_not_taken_for_what_comes_later() {
+    for is_given_up in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("buffer.sqlite");
+        let mut store = open(&path);
+        fill(&mut store, 0..1, 300);
+        let copy = folder.path().join("copy.sqlite");
+        fs::copy(&path, &copy).expect("it is copied");
+        let turn = || Turn { add: vec![packed(10, 10, 300)], ..Turn::default() };
+        // A reader makes the commit fail; and yet the file is as it would have been after it.
+        let reader = rusqlite::Connection::open(&path).expect("it opens");
+        reader.execute_batch("BEGIN; SELECT * FROM state").expect("it is read");
+        store.take_turn(&turn(), DateTime::UNIX_EPOCH).expect_err("the commit fails");
+        drop(reader);
+        take(&mut open(&copy), &turn());
+        fs::copy(&copy, &path).expect("it is copied");
+        let next = if is_given_up {
+            store.withdraw();
+            packed(20, 10, 300)
+        } else {
+            packed(10, 10, 300)
+        };
+        assert_eq!(take(&mut store, &Turn { add: vec![next], ..Turn::default() }).added, [true]);
+        let expected: Vec<usize> = (0..if is_given_up { 30 } else { 20 }).collect();
+        assert_eq!(read_all(&mut store).1, expected);
+    }
+}
