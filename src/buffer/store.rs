@@ -186,7 +186,15 @@ impl Store {
     ) -> rusqlite::Result<(Vec<Unpacked>, Vec<Unpacked>)> {
         let mut again = Vec::new();
         for number in &turn.again {
-            again.extend(read_one(connection, *number)?);
+            match read_one(connection, *number)? {
+                Some(Ok(unpacked)) => again.push(unpacked),
+                Some(Err(header)) => {
+                    self.damaged.push(*number);
+                    self.lose(header.map(|header| header.amount()).unwrap_or_default());
+                }
+                // Counted when its place was found empty, or by a repair.
+                None => {}
+            }
         }
         let read = if turn.read_bytes > 0 {
             self.read_on(connection, turn.read_bytes)?
@@ -358,16 +366,18 @@ impl Store {
     }
 }
 
-fn read_one(db: &Connection, number: u64) -> rusqlite::Result<Option<Unpacked>> {
+fn read_one(db: &Connection, number: u64) -> rusqlite::Result<Option<Read>> {
     let record: Option<Vec<u8>> = db
         .prepare_cached(schema::SELECT_ONE)?
         .query_row([schema::signed(number)], |row| row.get(0))
         .optional()?;
-    Ok(record.and_then(|record| unpack(number, &record).ok()))
+    Ok(record.map(|record| unpack(number, &record)))
 }
 
-/// The batch in `record`, or as much as can be known of one that is damaged.
-fn unpack(number: u64, record: &[u8]) -> Result<Unpacked, Option<Header>> {
+/// A batch, or as much as can be known of one that is damaged.
+type Read = Result<Unpacked, Option<Header>>;
+
+fn unpack(number: u64, record: &[u8]) -> Read {
     let header = Header::read(record).filter(|header| header.number == number).ok_or(None)?;
     let content = &record[HEADER_BYTES..];
     if !header.fits(content) {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     num::NonZeroUsize,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -340,6 +340,12 @@ impl<'a> Builder<'a> {
     fn component_dir(&self, id: &ComponentId) -> Result<PathBuf, BuildError> {
         let dir = state_dir(&self.environment.data_dir, id);
         create_private_dir(&dir)?;
+        // What will be acknowledged once it is in there must not go with the folder's name when the power fails.
+        File::open(&self.environment.data_dir).and_then(|parent| parent.sync_all()).map_err(
+            |error| {
+                BuildError::new(format!("cannot sync the folder of `{}`", dir.display()), error)
+            },
+        )?;
         Ok(dir)
     }
 }

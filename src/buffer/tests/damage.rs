@@ -142,3 +142,22 @@ fn damage_in_the_middle_of_a_read_costs_nothing_of_what_was_read_before_it() {
     assert_eq!(numbers.len(), 4000, "some are missing or came twice");
     assert!(numbers.is_sorted(), "they are out of order");
 }
+
+#[test]
+fn a_batch_that_cannot_be_read_a_second_time_is_told_of_and_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("buffer.sqlite");
+    let mut store = open(&path);
+    fill(&mut store, 0..400, 3000);
+    let (kept, _, _) = read_all(&mut store);
+    let mut file = fs::read(&path).expect("a file");
+    // Of the second batch, in the middle of its chain: nothing but its own sum can tell.
+    let page = pages_of(&file, 1, 3000)[1];
+    file[page * PAGE_BYTES + 500] ^= 1;
+    fs::write(&path, file).expect("it is written");
+    let done = take(&mut store, &Turn { again: vec![1, 2, 3], ..Turn::default() });
+    assert_eq!(done.again.iter().map(|read| read.kept.number).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(done.lost.events, 10);
+    take(&mut store, &Turn { remove: kept, first: 401, ..Turn::default() });
+    assert_eq!(store.size().events, 0);
+}
