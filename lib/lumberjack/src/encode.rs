@@ -78,6 +78,21 @@ impl Frames {
         self.start(events.end) - self.start(events.start)
     }
 
+    /// Puts an event behind all others.
+    ///
+    /// # Panics
+    /// When there is no event of this index.
+    pub fn move_to_end(&mut self, index: usize) {
+        let start = self.start(index);
+        let bytes = self.ends[index] - start;
+        self.bytes[start..].rotate_left(bytes);
+        self.ends.remove(index);
+        for end in &mut self.ends[index..] {
+            *end -= bytes;
+        }
+        self.ends.push(self.bytes.len());
+    }
+
     /// The frames of these events, numbered from 1 as a window is.
     pub fn numbered(&mut self, events: Range<usize>) -> &[u8] {
         let mut start = self.start(events.start);

@@ -59,9 +59,14 @@ impl Shipment {
         self.window_max = self.window_max.saturating_mul(2);
     }
 
-    /// Makes the next window half of this one, which failed.
+    /// Makes the next window half of this one, which failed. An event that failed alone goes behind all others, which may
+    /// be sound: it must not be in their way.
     pub(super) fn shrink(&mut self, events: usize) {
         self.window_max = (events / 2).max(1);
+        if events == 1 && self.acks.len() > 1 {
+            self.frames.move_to_end(self.first());
+            self.acks.rotate_left(1);
+        }
     }
 }
 

@@ -178,6 +178,15 @@ async fn an_event_that_no_receiver_takes_is_alone_in_the_end() {
 }
 
 #[tokio::test]
+async fn an_event_that_no_receiver_takes_is_not_in_the_way_of_those_behind_it() {
+    let (windows, outcomes) = ship(&[&[Deed::Refuse("3"); 40]], "", &records(12)).await;
+    assert_eq!(outcomes, [Outcome::Delivered; 12]);
+    let ids = ids(&windows[0]);
+    assert_eq!(ids.last(), Some(&vec!["3"]), "{ids:?}");
+    assert_eq!(ids[39], ["3"], "all others went before: {ids:?}");
+}
+
+#[tokio::test]
 async fn nonsense_is_an_error_after_which_the_same_is_sent_again() {
     for (nonsense, again) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], &["0", "1", "2"][..]),

@@ -200,3 +200,17 @@ fn an_event_that_is_too_large_leaves_no_trace() {
     assert_eq!(frames.bytes_of(0..2), 25);
     assert_eq!(frames.numbered(1..2), b"2J\0\0\0\x01\0\0\0\x02xy");
 }
+
+#[test]
+fn an_event_that_is_moved_to_the_end_leaves_the_others_as_they_were() {
+    for (index, expected) in
+        [(0, ["bb", "", "dddd", "a"]), (1, ["a", "", "dddd", "bb"]), (3, ["a", "bb", "", "dddd"])]
+    {
+        let mut frames = frames_of(&[b"a".to_vec(), b"bb".to_vec(), vec![], b"dddd".to_vec()]);
+        frames.move_to_end(index);
+        let payloads: Vec<&[u8]> = (0..4).map(|index| frames.payload(index)).collect();
+        assert_eq!(payloads, expected.map(str::as_bytes));
+        let (found, error) = decode(Decoder::of_sender(LIMITS), frames.numbered(0..4), &[7]);
+        assert_eq!((found.len(), error.is_none()), (4, true));
+    }
+}
