@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use pipeline_core::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,6 +10,8 @@ use super::{
     Rate,
 };
 use crate::config::units;
+
+const NO_PAUSE: &str = "a server that fails would be asked again without a pause";
 
 /// When a request is full.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -95,6 +98,17 @@ impl Default for AdaptiveConfig {
 }
 
 impl RequestConfig {
+    /// Times in which nothing can be done, or which would let a server that fails be asked without a pause.
+    pub fn problems(&self) -> Vec<Problem> {
+        let times = [
+            ("request.timeout", self.timeout, "nothing is done in no time"),
+            ("request.retry_initial_backoff", self.retry_initial_backoff, NO_PAUSE),
+            ("request.retry_max_backoff", self.retry_max_backoff, NO_PAUSE),
+        ];
+        let zero = times.into_iter().filter(|(_, time, _)| time.is_zero());
+        zero.map(|(key, _, message)| Problem::at(key, message)).collect()
+    }
+
     /// How many requests may be under way.
     pub fn concurrency(&self) -> Concurrency {
         let adaptive = &self.adaptive_concurrency;
@@ -125,5 +139,24 @@ impl DeliverySettings {
                 max: request.retry_max_backoff,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_is_never_asked_without_a_pause() {
+        let check = |table: &str, expected: &[&str]| {
+            let config: RequestConfig = toml::from_str(table).expect("it parses");
+            let keys: Vec<String> =
+                config.problems().into_iter().map(|problem| problem.key.join(".")).collect();
+            assert_eq!(keys, expected, "{table}");
+        };
+        check("", &[]);
+        check("timeout = \"0s\"", &["request.timeout"]);
+        check("retry_initial_backoff = \"0s\"", &["request.retry_initial_backoff"]);
+        check("retry_max_backoff = \"0s\"", &["request.retry_max_backoff"]);
     }
 }

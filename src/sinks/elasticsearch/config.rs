@@ -283,6 +283,7 @@ impl SinkConfig for Config {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.tls.problems("tls");
         problems.extend(self.proxy.problems("proxy"));
+        problems.extend(self.request.problems());
         problems.extend(self.sniff_problems());
         if self.endpoints.is_empty() {
             let message = "no endpoint is given";

@@ -289,6 +289,7 @@ impl SinkConfig for Config {
 
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.problems_of_values();
+        problems.extend(self.request.problems());
         problems.extend(self.tls.problems("tls"));
         problems.extend(self.librdkafka_options.problems(HAS_OPTION, FIXED));
         problems

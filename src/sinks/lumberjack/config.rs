@@ -186,13 +186,10 @@ impl SinkConfig for Config {
                 problems.push(Problem::at(key, message));
             }
         }
-        for (key, time) in
-            [("connect_timeout", self.connect_timeout), ("request.timeout", self.request.timeout)]
-        {
-            if time.is_zero() {
-                problems.push(Problem::at(key, "nothing is done in no time"));
-            }
+        if self.connect_timeout.is_zero() {
+            problems.push(Problem::at("connect_timeout", "nothing is done in no time"));
         }
+        problems.extend(self.request.problems());
         problems
     }
 
