@@ -30,6 +30,8 @@ async fn the_servers_reasons_are_in_the_dead_letters_alone() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber alone, what another test's thread logs first is taken to interest nobody.
+    let _other = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(subscriber);
     let busy = r#"{"items":[{"create":{"status":429,"error":{"type":"busy_exception","reason":"geheim"}}},
         {"create":{"status":400,"error":{"type":"closed_exception","reason":"'geheim'"}}}]}"#;
