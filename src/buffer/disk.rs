@@ -97,7 +97,6 @@ impl DiskBuffer {
             clock: self.clock,
             retry_at: None,
             is_full: false,
-            is_told_full: false,
             is_draining: false,
         };
         let ended = tokio::select! {
@@ -138,8 +137,6 @@ struct Pump {
     retry_at: Option<Instant>,
     /// The first batch that waits does not fit.
     is_full: bool,
-    /// What the log said last of that.
-    is_told_full: bool,
     is_draining: bool,
 }
 
@@ -190,9 +187,10 @@ impl Pump {
     /// Starts a turn if there is something to do.
     fn begin_turn(&mut self) {
         let (again, read_bytes) = (self.outflow.again(), self.outflow.read_bytes());
-        let adds = self.intake.has_waiting() && (!self.is_full || self.outflow.has_settled());
-        let reads = read_bytes > 0 && (self.has_unread || adds);
         let tidies = self.store.as_ref().is_some_and(Store::needs_turn);
+        let may_have_room = !self.is_full || self.outflow.has_settled() || tidies;
+        let adds = self.intake.has_waiting() && may_have_room;
+        let reads = read_bytes > 0 && (self.has_unread || adds);
         let is_due = adds || reads || tidies || self.outflow.has_settled() || !again.is_empty();
         if !is_due || self.retry_at.is_some() {
             return;
@@ -261,8 +259,11 @@ impl Pump {
 
     /// Tells the sources what became of their events.
     fn settle(&mut self, add: Vec<Packed>, arrivals: Vec<Arrival>, added: &[bool]) {
+        if arrivals.is_empty() {
+            // Whether there is room was not asked.
+            return;
+        }
         let mut full = Vec::new();
-        let was_asked = !arrivals.is_empty();
         for ((mut arrival, packed), is_added) in arrivals.into_iter().zip(add).zip(added) {
             if *is_added {
                 self.metrics.received(arrival.events());
@@ -276,9 +277,8 @@ impl Pump {
             }
         }
         let is_full = !full.is_empty();
-        self.is_full = is_full;
-        if was_asked && is_full != self.is_told_full {
-            self.is_told_full = is_full;
+        if is_full != self.is_full {
+            self.is_full = is_full;
             let state = if is_full { "is full: what feeds it waits" } else { "has room again" };
             info!(component_id = %self.id, events = self.size.events, bytes = self.size.bytes, "the buffer {state}");
         }
@@ -297,8 +297,10 @@ impl Pump {
         self.is_full = false;
     }
 
-    fn report(&self, lost: Amount) {
+    fn report(&mut self, lost: Amount) {
         if lost.events > 0 {
+            // What it took is free.
+            self.is_full = false;
             self.metrics.error("buffer_damaged");
             self.metrics.lost(lost.events);
             error!(component_id = %self.id, events = lost.events, bytes = lost.bytes, "events in the buffer are lost to damage of its file");
