@@ -68,7 +68,7 @@ pub(super) fn key_files(node: &Node, found: &mut Vec<PathBuf>) {
         Value::Table(table) => {
             for entry in &table.0 {
                 let named = match entry.key.as_str() {
-                    "key_file" | "key_path" => entry.node.as_str(),
+                    "key_file" | "key_path" | "ssl.keystore.location" => entry.node.as_str(),
                     // With a `key_path`, which is found below, the certificate itself is no secret.
                     "certificate" => entry
                         .node

@@ -11,6 +11,7 @@ mod listener;
 mod options;
 mod probe;
 mod security;
+mod servers;
 mod statistics;
 
 pub use complaints::Complaints;
@@ -18,4 +19,5 @@ pub use listener::Listener;
 pub use options::LibrdkafkaOptions;
 pub use probe::{Asked, probe, unusable, without_values};
 pub use security::{Mechanism, Sasl, SecurityError, client, secure, warn_of_risks};
+pub use servers::servers_problem;
 pub use statistics::StatisticsMetrics;

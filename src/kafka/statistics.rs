@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 use pipeline_core::ComponentMetrics;
 use serde::Deserialize;
 use tracing::debug;
@@ -79,6 +79,7 @@ impl std::fmt::Debug for StatisticsMetrics {
 impl StatisticsMetrics {
     /// The handles, with the component's labels.
     pub fn new(metrics: &ComponentMetrics) -> StatisticsMetrics {
+        describe();
         let labels = metrics.labels().to_vec();
         StatisticsMetrics {
             queue_messages: gauge!("kafka_queue_messages", &labels),
@@ -134,6 +135,31 @@ impl StatisticsMetrics {
             ],
             counted: [0; 3],
         }
+    }
+}
+
+fn describe() {
+    for (name, unit, text) in [
+        ("kafka_queue_messages", Unit::Count, "Messages that librdkafka has not reported on yet."),
+        ("kafka_queue_messages_bytes", Unit::Bytes, "Size of the messages not reported on yet."),
+        (
+            "kafka_broker_round_trip_seconds",
+            Unit::Seconds,
+            "How long a broker takes to answer, over the last interval of statistics.",
+        ),
+    ] {
+        describe_gauge!(name, unit, text);
+    }
+    for (name, unit, text) in [
+        ("kafka_requests_total", Unit::Count, "Requests to all brokers."),
+        ("kafka_requests_bytes_total", Unit::Bytes, "Size of the requests to all brokers."),
+        ("kafka_responses_total", Unit::Count, "Responses of all brokers."),
+        ("kafka_responses_bytes_total", Unit::Bytes, "Size of the responses of all brokers."),
+        ("kafka_broker_connects_total", Unit::Count, "Connections made to a broker."),
+        ("kafka_broker_disconnects_total", Unit::Count, "Connections to a broker that ended."),
+        ("kafka_broker_send_errors_total", Unit::Count, "Requests that could not be sent."),
+    ] {
+        describe_counter!(name, unit, text);
     }
 }
 

@@ -244,6 +244,40 @@ fn the_architecture_names_each_dependency_and_no_other() {
     assert!(unnamed.is_empty() && gone.is_empty(), "unnamed: {unnamed:?}, gone: {gone:?}");
 }
 
+/// The names in the calls of these macros, in all the program's sources.
+fn names_given_to(macros: &[&str], folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            names_given_to(macros, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a file can be read");
+            for start in macros {
+                let call = format!("{start}!(");
+                let names = text.split(&call).skip(1);
+                let names = names.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                found.extend(names.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_each_metric_that_the_program_makes() {
+    let mut made = BTreeSet::new();
+    let macros = [" counter", " gauge", " histogram"];
+    for folder in ["src", "lib/pipeline-core/src"] {
+        names_given_to(&macros, &Path::new(ROOT).join(folder), &mut made);
+    }
+    assert!(made.contains("kafka_requests_total") && made.contains("utilization"), "{made:?}");
+    let readme = read("README.md");
+    let (_, tables) = readme.split_once("## Metrics").expect("it has a chapter on metrics");
+    let rows = tables.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let documented: BTreeSet<&str> = rows.flat_map(|names| names.split(['`', ',', ' '])).collect();
+    made.retain(|name| !documented.contains(name.as_str()));
+    assert!(made.is_empty(), "not in README's tables: {made:?}");
+}
+
 #[test]
 fn the_pages_name_files_that_exist() {
     let architecture = read("ARCHITECTURE.md");

@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::rig::Rig;
+use crate::{
+    rig::Rig,
+    services::kafka::{Listener, broker},
+};
 
 /// A running program that serves metrics.
 struct Served {
@@ -82,29 +85,36 @@ fn promtool_complaints(metrics: &str) -> String {
 #[tokio::test]
 async fn a_scrape_is_valid_and_is_what_the_readme_says() {
     let rig = Rig::new(&["--blobs-per-hour", "0.1", "--duplicates", "0.02"]);
+    let topic = format!("metrics-{}", std::process::id());
+    broker().create_topic(&topic, 1, &[]).await;
     rig.configure(&format!(
         "[sinks.file]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/out.ndjson\"\n\
+         [sinks.kafka]\ntype = \"kafka\"\ninputs = [\"map\"]\nbootstrap_servers = {:?}\n\
+         topic = {topic:?}\nstatistics_interval = \"200ms\"\n\
+         request = {{ concurrency = \"adaptive\" }}\nbuffer = {{ type = \"disk\" }}\n\
          [metrics]\naddress = \"127.0.0.1:0\"\n",
-        rig.folder.path().display()
+        rig.folder.path().display(),
+        broker().bootstrap(Listener::Plaintext),
     ));
     let served = Served::start(&rig);
     let mut metrics = String::new();
-    for _ in 0..100 {
+    let last = [r#"state="delivered""#, "kafka_broker_connects_total{"];
+    for _ in 0..300 {
         let (status, body) = served.get("/metrics");
         assert_eq!(status, 200);
         metrics = body;
-        if metrics.contains("o365_blobs_total") && metrics.contains(r#"state="delivered""#) {
+        if last.iter().all(|name| metrics.contains(name)) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(metrics.contains(r#"state="delivered""#), "nothing was delivered:\n{metrics}");
+    assert!(last.iter().all(|name| metrics.contains(name)), "nothing was delivered:\n{metrics}");
     assert_eq!(promtool_complaints(&metrics), "");
 
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
         .expect("there is a README");
     let is_metric = |name: &&str| {
-        ["adaptive_", "component_", "buffer_", "o365_", "o365flow_"]
+        ["adaptive_", "component_", "buffer_", "kafka_", "o365_", "o365flow_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
             || *name == "utilization"

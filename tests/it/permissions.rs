@@ -94,6 +94,24 @@ fn what_others_can_read_or_change_is_refused() {
 }
 
 #[test]
+fn the_keys_of_every_sink_matter() {
+    let tls = "tls = { enabled = true, crt_file = 'client.pem', key_file = 'client.key' }";
+    let store = "librdkafka_options = { 'ssl.keystore.location' = 'client.key' }";
+    let kafka = "type = 'kafka'\nbootstrap_servers = '127.0.0.1:1'\ntopic = 'x'\nkey_field = ''";
+    let lumberjack = "type = 'lumberjack'\nhosts = ['127.0.0.1:1']";
+    for (sink, option) in [(kafka, tls), (kafka, store), (lumberjack, tls)] {
+        let folder = folder();
+        let (before, _) = CONFIG.split_once("[sinks.out]").expect("it is there");
+        let text = format!("{before}[sinks.out]\ninputs = ['office365']\n{sink}\n{option}\n");
+        fs::write(folder.path().join("o365flow.toml"), text).expect("written");
+        chmod(folder.path(), "client.key", 0o644);
+        let (output, said) = o365flow(folder.path(), &RUN);
+        assert!(said.contains("`client.key` can be read by any user"), "{sink} {option}: {said}");
+        assert_eq!(output.status.code(), Some(78), "{said}");
+    }
+}
+
+#[test]
 fn a_private_key_matters_wherever_it_is_declared_and_a_certificate_alone_does_not() {
     let certificate = |options: &str| format!("certificate = {{ {options} }}");
     for (options, file, is_refused) in [

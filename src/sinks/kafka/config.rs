@@ -225,14 +225,7 @@ impl Config {
 
     /// Topic, batch and times that cannot be.
     fn problems_of_values(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.bootstrap_servers.trim().is_empty() {
-            let message = "no broker is given";
-            problems.push(
-                Problem::at("bootstrap_servers", message)
-                    .fix("add bootstrap_servers = \"host:9092\""),
-            );
-        }
+        let mut problems = Vec::from_iter(kafka::servers_problem(&self.bootstrap_servers));
         match self.topic.fixed() {
             Some("") => {
                 let message = "no topic is given";

@@ -159,15 +159,12 @@ impl SourceConfig for Config {
     }
 
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = Vec::from_iter(kafka::servers_problem(&self.bootstrap_servers));
         let mut missing = |is_missing: bool, key, message, fix| {
             if is_missing {
                 problems.push(Problem::at(key, message).fix(fix));
             }
         };
-        let servers = self.bootstrap_servers.trim();
-        let fix = "add bootstrap_servers = \"host:9092\"";
-        missing(servers.is_empty(), "bootstrap_servers", "no broker is given", fix);
         let has_none = self.topics.iter().all(|topic| topic.trim().is_empty());
         missing(has_none, "topics", "no topic is given", "add topics = [\"o365\"]");
         let is_odd = self.topics.iter().any(|topic| topic.contains('\0'));

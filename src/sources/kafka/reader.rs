@@ -79,7 +79,7 @@ impl ClientContext for Group {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is told in the same way.
-        if !matches!(error, KafkaError::PartitionEOF(_)) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
             self.listener.error(error, reason);
         }
     }

@@ -156,6 +156,11 @@ impl Place {
 }
 
 impl AssetKind {
+    /// Whether events are stored as they should be on a server that knows no such thing.
+    pub(super) fn can_be_left_out(self) -> bool {
+        matches!(self, AssetKind::LifecyclePolicy | AssetKind::StatePolicy)
+    }
+
     pub(super) fn noun(self) -> &'static str {
         match self {
             AssetKind::LifecyclePolicy => "lifecycle policy",

@@ -194,7 +194,14 @@ impl Installer<'_> {
             200 => self.replace(asset, &answer).await?,
             404 if has_interface && self.mode == SetupMode::DryRun => StepResult::WouldInstall,
             404 if has_interface => self.put(asset, "", StepResult::Installed).await?,
-            400 | 404 | 405 | 410 if !has_interface => StepResult::NotKnown,
+            400 | 404 | 405 | 410 if !has_interface && asset.kind.can_be_left_out() => {
+                StepResult::NotKnown
+            }
+            // Events without their templates would go into fields of guessed types.
+            400 | 404 | 405 | 410 if !has_interface => {
+                let reason = "not the answer of an Elasticsearch of version 7.8 or later";
+                StepResult::Refused(format!("{status}: {reason}; check `endpoints`"))
+            }
             _ => refused(asset, status, &answer),
         };
         let what = format!("{} `{}`", asset.kind.noun(), asset.name);

@@ -19,6 +19,8 @@ struct Server {
     puts: Mutex<Vec<String>>,
     /// Paths that are not allowed.
     forbidden: &'static str,
+    /// Answers that there is no such page, as something else than Elasticsearch does.
+    is_other: bool,
 }
 
 impl Server {
@@ -28,10 +30,14 @@ impl Server {
             kept: Mutex::default(),
             puts: Mutex::default(),
             forbidden: "nothing",
+            is_other: false,
         }
     }
 
     fn answer(&self, method: &Method, path: &str, query: &str, body: &[u8]) -> (u16, Value) {
+        if self.is_other {
+            return (404, json!({"statusCode": 404, "error": "Not Found"}));
+        }
         if path == "/" {
             let distribution = if self.is_opensearch { json!("opensearch") } else { Value::Null };
             return (200, json!({"version": {"number": "3.8.0", "distribution": distribution}}));
@@ -154,4 +160,13 @@ async fn without_the_right_to_policies_the_templates_do_without() {
     let kept = server.kept.lock().expect("nobody panics").clone();
     let component = &kept["/_component_template/o365flow-logs-o365.audit-fields"];
     assert_eq!(component["template"].get("settings"), None);
+}
+
+#[tokio::test]
+async fn a_server_without_templates_is_no_success() {
+    let server = Server { is_other: true, ..Server::new(false) };
+    let results = set_up(&server, "", Install).await;
+    assert_eq!(results[0], StepResult::NotKnown);
+    assert!(!results[1].is_good() && !results[2].is_good(), "{results:?}");
+    assert!(results[1].to_string().contains("check `endpoints`"), "{}", results[1]);
 }
