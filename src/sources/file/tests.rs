@@ -296,6 +296,24 @@ async fn a_file_that_cannot_be_read_is_an_error_at_the_end_and_holds_up_no_other
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stands_before_the_place_that_cannot_be_read_is_delivered() {
+    let packed = gzip((0..20_000).map(|n| record(n) + "\n").collect::<String>().as_bytes());
+    for content in [
+        format!("[{}, {}, {}", record(0), record(1), &record(2)[..20]).as_bytes(),
+        format!("[{}, {}] [", record(0), record(1)).as_bytes(),
+        &packed[..packed.len() / 2],
+    ] {
+        let bench = Bench::new();
+        bench.write("bad", content);
+        let ran = bench
+            .run(bench.config(""), RunMode::Once, |_| Some(Outcome::Delivered), async |_, _| {})
+            .await;
+        ran.result.expect_err("it cannot be read to its end");
+        assert!(ran.ids.starts_with(&["0".to_owned(), "1".to_owned()]), "{:?}", ran.ids);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_growing_file_is_followed_through_rotation_truncation_and_replacement() {
     let bench = Bench::new();
     let line = |n: u32| record(n) + "\n";
