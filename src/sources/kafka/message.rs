@@ -51,7 +51,7 @@ impl Incoming {
 }
 
 /// Reads an event and checks what `schema` promises.
-fn parse(payload: &[u8], schema: Schema) -> Result<Value, String> {
+pub(super) fn parse(payload: &[u8], schema: Schema) -> Result<Value, String> {
     match schema {
         Schema::Any => record::parse_object(payload),
         Schema::Audit => record::parse(payload),
