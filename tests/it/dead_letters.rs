@@ -261,7 +261,7 @@ fn letters_that_leave_no_room_are_replayed_and_none_goes_for_another() {
         let bytes: u64 =
             letter_files(&rig).iter().map(|path| fs::metadata(path).expect("a file").len()).sum();
         let full =
-            format!("[dead_letter]\nmax_total_bytes = {bytes}\nwhen_full = \"{when_full}\"\n");
+            format!("[dead_letter]\nmax_total_bytes = \"{bytes}B\"\nwhen_full = \"{when_full}\"\n");
         rig.configure(&(full.clone() + &failing));
         let output = dead_letter(&rig, "replay", &[], 1);
         assert!(said(&output).contains(&format!("{all} refused again")), "{}", said(&output));
