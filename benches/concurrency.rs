@@ -113,9 +113,9 @@ impl Courier for ToServer {
             let mut seen = self.0.seen();
             let is_refused = seen.under_way >= self.0.shape.refuse_above;
             if is_refused {
-                seen.refused += 1
+                seen.refused += 1;
             } else {
-                seen.under_way += 1
+                seen.under_way += 1;
             }
             is_refused
         };
@@ -131,7 +131,9 @@ impl Courier for ToServer {
             Next::Retry { request: events, failure }
         } else {
             self.0.work().await;
-            events.into_iter().for_each(|event| event.settle(Outcome::Delivered));
+            for event in events {
+                event.settle(Outcome::Delivered);
+            }
             Next::Done
         };
         Attempt { rejected: Vec::new(), next }

@@ -1,4 +1,5 @@
 //! The sink and the source `kafka` against real brokers.
+#![expect(clippy::print_stdout, reason = "figures for people")]
 
 mod failures;
 mod rig;

@@ -14,13 +14,13 @@ fn sasl(mechanism: &str, user: &str, password: &str) -> String {
 
 /// The table `tls` that trusts the cluster.
 fn tls(kafka: &Kafka) -> String {
-    format!("tls.enabled = true\ntls.ca_file = {:?}\n", kafka.file("ca.crt"))
+    format!("tls.enabled = true\ntls.ca_file = \"{}\"\n", kafka.file("ca.crt").display())
 }
 
 /// The client certificate that the cluster trusts.
 fn certificate(kafka: &Kafka) -> String {
     let (certificate, key) = (kafka.file("client.crt"), kafka.file("client.key"));
-    format!("tls.crt_file = {certificate:?}\ntls.key_file = {key:?}\n")
+    format!("tls.crt_file = \"{}\"\ntls.key_file = \"{}\"\n", certificate.display(), key.display())
 }
 
 /// The first finding about a sink that cannot deliver, as it is printed.

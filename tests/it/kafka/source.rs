@@ -10,6 +10,7 @@ use pipeline_core::{
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use vrl::value::Value;
 
 use super::rig::{Pipe, config, records, unique};
 use crate::services::kafka::{Listener, broker};
@@ -56,7 +57,7 @@ impl Tap {
     async fn take(&mut self, events: usize) -> Vec<Batch> {
         let (mut batches, mut taken) = (Vec::new(), 0);
         while taken < events {
-            let next = tokio::time::timeout(Duration::from_secs(60), self.input.next()).await;
+            let next = tokio::time::timeout(Duration::from_mins(1), self.input.next()).await;
             let batch = next.expect("events come").expect("the source runs");
             taken += batch.len();
             batches.push(batch);
@@ -83,11 +84,13 @@ impl Tap {
 fn numbers(batches: &[Batch]) -> Vec<i64> {
     let path = vrl::path::parse_value_path("n").expect("a path");
     let events = batches.iter().flat_map(Batch::events);
-    events.map(|event| event.at(&path).and_then(|n| n.as_integer()).expect("a number")).collect()
+    events.map(|event| event.at(&path).and_then(Value::as_integer).expect("a number")).collect()
 }
 
 fn settle(batches: Vec<Batch>, outcome: Outcome) {
-    batches.into_iter().for_each(|batch| batch.settle(outcome));
+    for batch in batches {
+        batch.settle(outcome);
+    }
 }
 
 /// A topic that holds the events of these numbers.
@@ -198,7 +201,7 @@ async fn a_message_that_is_no_event_becomes_a_dead_letter() {
     let batches = tap.take(2).await;
     let path = vrl::path::parse_value_path("offset").expect("a path");
     let last = batches.last().and_then(|batch| batch.events().last()).expect("an event");
-    assert_eq!(last.metadata().get(&path).and_then(|it| it.as_integer()), Some(3));
+    assert_eq!(last.metadata().get(&path).and_then(Value::as_integer), Some(3));
     assert_eq!(numbers(&batches), [0, 1]);
     settle(batches, Outcome::Delivered);
     let letters = tap.end().await;
@@ -215,7 +218,9 @@ async fn partitions_move_between_consumers_and_nothing_is_lost() {
     let mut found = std::collections::BTreeMap::<i64, usize>::new();
     let mut first = Tap::of(&topic, &topic, RunMode::Continuous).await;
     let mut note = |batches: &[Batch]| {
-        numbers(batches).into_iter().for_each(|n| *found.entry(n).or_default() += 1);
+        for n in numbers(batches) {
+            *found.entry(n).or_default() += 1;
+        }
     };
     let batches = first.take(500).await;
     note(&batches);
