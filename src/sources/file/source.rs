@@ -26,12 +26,15 @@ use super::{
     identity::{Identity, Inode, state},
     read_error::ReadError,
     reader::{Place, Rules},
-    tracked::{Reading, Tracked},
+    tracked::Tracked,
     watch::{Findings, Found, find},
 };
 
 /// How long what was delivered may wait until the checkpoints are written.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Files that are open at a time: each takes two of the descriptors that sinks and dead letters need as well.
+const OPEN_MAX: usize = 100;
 
 /// A source that is ready to run.
 pub(super) struct FileSource {
@@ -188,13 +191,22 @@ impl Work {
         }
     }
 
-    /// The next file, in turn, that may have more to read.
-    fn next_file(&self) -> Option<Inode> {
-        let has_more = |file: &Tracked| file.reading == Reading::Due && file.failure.is_none();
+    /// The next file, in turn, that may have more to read. At [`OPEN_MAX`] open ones it is one of them.
+    fn next_file(&mut self) -> Option<Inode> {
+        let opens = |file: &Tracked| file.is_due() && file.reader.is_none();
+        if self.is_full() && self.files.values().any(opens) {
+            self.files.values_mut().for_each(Tracked::put_away);
+        }
+        let is_full = self.is_full();
+        let is_next = |file: &Tracked| file.is_due() && !(is_full && file.reader.is_none());
         let after =
             self.files.iter().filter(|(inode, _)| self.last.is_some_and(|last| **inode > last));
         let mut turn = after.chain(self.files.iter());
-        turn.find(|(_, file)| has_more(file)).map(|(inode, _)| *inode)
+        turn.find(|(_, file)| is_next(file)).map(|(inode, _)| *inode)
+    }
+
+    fn is_full(&self) -> bool {
+        self.files.values().filter(|file| file.reader.is_some()).count() >= OPEN_MAX
     }
 
     /// Looks which files there are, and which have changed.

@@ -372,6 +372,32 @@ async fn a_growing_file_is_followed_through_rotation_truncation_and_replacement(
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_files_than_may_be_open_are_followed_to_their_last_rows() {
+    let bench = Bench::new();
+    let row = |n: u32| format!("\"{}\"", record(n).replace('"', "\"\""));
+    let name = |n: u32| format!("{n}.csv");
+    // Of each file the last row has no end.
+    (0..250)
+        .for_each(|n| bench.write(&name(n), format!("AuditData\n{}\n{}", row(n), row(1000 + n))));
+    let direct = async |shutdown: &Shutdown, ids: &RefCell<Vec<String>>| {
+        until(ids, 250).await;
+        until(ids, 500).await;
+        (0..250).for_each(|n| bench.append(&name(n), format!("\n{}\n", row(2000 + n))));
+        until(ids, 750).await;
+        shutdown.drain();
+    };
+    let ran = bench
+        .run(bench.config(""), RunMode::Continuous, |_| Some(Outcome::Delivered), direct)
+        .await;
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+    let mut ids: Vec<u32> = ran.ids.iter().map(|id| id.parse().expect("a number")).collect();
+    ids.sort_unstable();
+    let expected = [0, 1000, 2000].into_iter().flat_map(|first| first..first + 250);
+    assert_eq!(ids, expected.collect::<Vec<u32>>());
+    assert_eq!(bench.letters(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_written_anew_between_two_runs_is_read_anew() {
     let bench = Bench::new();
     let lines = |ids: &[u32]| ids.iter().map(|id| record(id) + "\n").collect::<String>();

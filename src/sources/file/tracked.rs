@@ -36,6 +36,8 @@ pub(super) struct Tracked {
     /// Whether what stands at its end was taken for whole.
     pub(super) is_closed_off: bool,
     pub(super) is_listed: bool,
+    /// Whether it was closed for others, and may end with a line that has no end.
+    is_put_away: bool,
     /// Whether it was the same when it was looked at before.
     pub(super) is_stable: bool,
     /// Why it cannot be read, as long as it stays in `state`.
@@ -74,6 +76,7 @@ impl Tracked {
             changed: now,
             is_closed_off: false,
             is_listed: true,
+            is_put_away: false,
             is_stable: false,
             failure: None,
         }
@@ -113,10 +116,22 @@ impl Tracked {
             return;
         }
         let quiet = now.duration_since(self.changed);
-        if quiet >= QUIET && !self.is_closed_off && self.reader.is_some() {
-            (self.is_closed_off, self.reading) = (true, Reading::Due);
+        if quiet >= QUIET && !self.is_closed_off && (self.reader.is_some() || self.is_put_away) {
+            (self.is_closed_off, self.reading, self.is_put_away) = (true, Reading::Due, false);
         } else if quiet >= KEPT_OPEN && self.progress.is_idle() {
             self.reader = None;
+        }
+    }
+
+    /// Whether there may be more to read now.
+    pub(super) fn is_due(&self) -> bool {
+        self.reading == Reading::Due && self.failure.is_none()
+    }
+
+    /// Closes the file, if all that was read of it is delivered: it is opened again when it grows.
+    pub(super) fn put_away(&mut self) {
+        if self.reading == Reading::AtEnd && self.progress.is_idle() {
+            self.is_put_away |= self.reader.take().is_some();
         }
     }
 
