@@ -86,7 +86,7 @@ async fn a_wrong_password() {
     let password = "not-the-password-of-alice";
     let more = format!(
         "sasl = {{ mechanism = \"SCRAM-SHA-512\", username = \"alice\", password = \"{password}\" }}\n\
-         tls = {{ ca_file = \"{}\" }}\n",
+         tls = {{ enabled = true, ca_file = \"{}\" }}\n",
         broker.file("ca.crt").display()
     );
     let topic = Topic::on(&broker).await.by(Listener::SaslSsl).with(&more).with_secret(password);
@@ -118,7 +118,7 @@ async fn a_certificate_that_has_expired() {
 
 fn tls(broker: &Kafka) -> String {
     format!(
-        "tls = {{ ca_file = \"{}\", crt_file = \"{}\", key_file = \"{}\" }}\n",
+        "tls = {{ enabled = true, ca_file = \"{}\", crt_file = \"{}\", key_file = \"{}\" }}\n",
         broker.file("ca.crt").display(),
         broker.file("client.crt").display(),
         broker.file("client.key").display()
