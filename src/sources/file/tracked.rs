@@ -36,8 +36,6 @@ pub(super) struct Tracked {
     /// Whether what stands at its end was taken for whole.
     pub(super) is_closed_off: bool,
     pub(super) is_listed: bool,
-    /// Whether it was closed for others, and may end with a line that has no end.
-    is_put_away: bool,
     /// Whether it was the same when it was looked at before.
     pub(super) is_stable: bool,
     /// Why it cannot be read, as long as it stays in `state`.
@@ -59,6 +57,8 @@ pub(super) enum Reading {
     Due,
     /// Not until the file changes.
     AtEnd,
+    /// As at the end; the file was closed for others, and may end with a line that has no end.
+    PutAway,
     /// Once two looks find the file the same.
     Waits,
 }
@@ -76,7 +76,6 @@ impl Tracked {
             changed: now,
             is_closed_off: false,
             is_listed: true,
-            is_put_away: false,
             is_stable: false,
             failure: None,
         }
@@ -112,12 +111,13 @@ impl Tracked {
 
     /// Takes what stands at the end of a quiet file for whole, and closes the file after a while.
     pub(super) fn leave_if_quiet(&mut self, now: Instant) {
-        if self.reading != Reading::AtEnd {
+        let is_put_away = self.reading == Reading::PutAway;
+        if self.reading != Reading::AtEnd && !is_put_away {
             return;
         }
         let quiet = now.duration_since(self.changed);
-        if quiet >= QUIET && !self.is_closed_off && (self.reader.is_some() || self.is_put_away) {
-            (self.is_closed_off, self.reading, self.is_put_away) = (true, Reading::Due, false);
+        if quiet >= QUIET && !self.is_closed_off && (self.reader.is_some() || is_put_away) {
+            (self.is_closed_off, self.reading) = (true, Reading::Due);
         } else if quiet >= KEPT_OPEN && self.progress.is_idle() {
             self.reader = None;
         }
@@ -130,8 +130,9 @@ impl Tracked {
 
     /// Closes the file, if all that was read of it is delivered: it is opened again when it grows.
     pub(super) fn put_away(&mut self) {
-        if self.reading == Reading::AtEnd && self.progress.is_idle() {
-            self.is_put_away |= self.reader.take().is_some();
+        let is_open = self.reader.is_some() && self.reading == Reading::AtEnd;
+        if is_open && self.progress.is_idle() {
+            (self.reader, self.reading) = (None, Reading::PutAway);
         }
     }
 
