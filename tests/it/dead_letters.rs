@@ -251,6 +251,28 @@ fn letters_of_what_is_gone_stay_and_can_be_discarded() {
 }
 
 #[test]
+fn letters_that_leave_no_room_are_replayed_and_none_goes_for_another() {
+    for when_full in ["block", "drop_oldest"] {
+        let rig = Rig::new(&TENANT);
+        let failing = transform(&rig, r#". = parse_json!("no JSON")"#);
+        rig.configure(&failing);
+        rig.run_once();
+        let all = rig.expected().len() as u64;
+        let bytes: u64 =
+            letter_files(&rig).iter().map(|path| fs::metadata(path).expect("a file").len()).sum();
+        let full =
+            format!("[dead_letter]\nmax_total_bytes = \"{bytes}B\"\nwhen_full = \"{when_full}\"\n");
+        rig.configure(&(full.clone() + &failing));
+        let output = dead_letter(&rig, "replay", &[], 1);
+        assert!(said(&output).contains(&format!("{all} refused again")), "{}", said(&output));
+        assert_eq!(letters(&rig), all);
+        rig.configure(&(full + &transform(&rig, ".mended = true")));
+        dead_letter(&rig, "replay", &[], 0);
+        assert_eq!(lines(&rig, "out.ndjson").len() as u64, all);
+    }
+}
+
+#[test]
 fn a_replay_runs_beside_the_main_process() {
     let rig = Rig::new(&TENANT);
     let configure = |program: &str| {

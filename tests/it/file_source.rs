@@ -90,3 +90,43 @@ path = "{root}/out"
         "{repeats} repeats, and {bound} could be on their way at {KILLS} kills"
     );
 }
+
+#[tokio::test]
+async fn more_files_than_the_system_lets_be_open_are_followed() {
+    const FILES: usize = 600;
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().display();
+    for number in 0..FILES {
+        let path = folder.path().join(format!("{number}.ndjson"));
+        fs::write(path, record(number) + "\n").expect("it is written");
+    }
+    let path = folder.path().join("o365flow.toml");
+    let config = format!(
+        r#"
+data_dir = "{root}/state"
+[sources.exports]
+type = "file"
+include = ["{root}/*.ndjson"]
+[sinks.out]
+type = "file"
+inputs = ["exports"]
+path = "{root}/out"
+"#
+    );
+    fs::write(&path, config).expect("it is written");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 400; exec \"$0\" run --no-strict-permissions --config \"$1\""]);
+    command.arg(env!("CARGO_BIN_EXE_o365flow")).arg(&path).stderr(Stdio::null());
+    let mut running = command.spawn().expect("the program starts");
+    let lines =
+        || fs::read_to_string(folder.path().join("out")).unwrap_or_default().lines().count();
+    for _ in 0..300 {
+        if lines() >= FILES {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    running.kill().expect("it is our child");
+    running.wait().expect("it is our child");
+    assert_eq!(lines(), FILES);
+}

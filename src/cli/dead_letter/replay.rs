@@ -94,6 +94,7 @@ impl Replay {
             loaded.topology = resumed.map_err(Failure::usage)?;
             loaded.global.api = None;
             loaded.global.metrics = None;
+            loaded.global.dead_letter.lift_bound();
             loaded.global.data_dir = loaded.global.data_dir.join(FOLDER);
             let run = (RunMode::Once, Arc::clone(clock));
             let ended = execute_until(loaded, run, &metrics, &shutdown).await?;

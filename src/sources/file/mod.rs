@@ -21,6 +21,7 @@ mod deliver;
 mod identity;
 mod lines;
 mod progress;
+mod read_error;
 mod reader;
 mod source;
 mod text;

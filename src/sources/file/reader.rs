@@ -9,13 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use office365::{RecordSplitter, SplitFault};
+use office365::RecordSplitter;
 
 use super::{
     config::Format,
     content::{Header, Item, Items, element_item, format_of, is_noise, unwrapped},
     identity::{Identity, Inode, Sample, State, state},
     lines::{Line, Lines},
+    read_error::ReadError,
     text::Text,
 };
 
@@ -24,6 +25,9 @@ const CHUNK_RECORDS_MAX: usize = 256;
 
 /// A chunk ends with the record that brings it to this size.
 const CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+/// Space that a file may begin with before it is taken for lines.
+const SPACE_MAX: usize = 1024 * 1024;
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,17 +47,6 @@ pub(super) struct Chunk {
     pub(super) end: Place,
     /// What the file is known by when it was delivered up to there.
     pub(super) identity: Identity,
-}
-
-/// Why a file cannot be read on. What was given of it stays as it is.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("cannot read `{path}`")]
-    Io { path: String, source: io::Error },
-    #[error("`{path}` is no CSV with a column `AuditData`, nor JSON")]
-    NoHeader { path: String },
-    #[error("`{path}` is no array of records")]
-    Array { path: String, source: SplitFault },
 }
 
 /// What a reader is to do with the file.
@@ -92,6 +85,8 @@ pub(super) struct Reader {
     to_skip: u64,
     /// Bytes from the start of the text, which tell the format.
     start: Vec<u8>,
+    /// Why nothing follows what was given last.
+    failure: Option<ReadError>,
 }
 
 impl Reader {
@@ -126,6 +121,7 @@ impl Reader {
                 place: Place::default(),
                 to_skip: 0,
                 start: Vec::new(),
+                failure: None,
             })
             .map(|reader| (reader, place)))
         };
@@ -167,7 +163,8 @@ impl Reader {
     fn choose(&mut self) -> Result<bool, ReadError> {
         let mut format = self.rules.format;
         if format == Format::Auto {
-            while format_of(&self.start).is_none() {
+            // So much space is no start of anything; it is skipped as a line that is too long.
+            while format_of(&self.start).is_none() && self.start.len() <= SPACE_MAX {
                 let read = self.text.read(&mut self.start);
                 if read.map_err(|error| self.at(error))? == 0 {
                     return Ok(false);
@@ -247,6 +244,9 @@ impl Reader {
     /// The records that come next, as many as a chunk takes; none at the end of the file. `is_whole` says that nothing
     /// will be added to the file, so that its last line needs no end.
     pub(super) fn next_chunk(&mut self, is_whole: bool) -> Result<Option<Chunk>, ReadError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         if self.cutter.is_none() && !self.choose()? {
             return Ok(None);
         }
@@ -259,7 +259,16 @@ impl Reader {
         }
         let (mut items, mut bytes) = (Items::new(), 0);
         while items.len() < CHUNK_RECORDS_MAX && bytes < CHUNK_BYTES_MAX {
-            let Some(item) = self.next_item(is_whole)? else { break };
+            let item = match self.next_item(is_whole) {
+                Ok(Some(item)) => item,
+                Ok(None) => break,
+                Err(failure) if items.is_empty() => return Err(failure),
+                Err(failure) => {
+                    // What stands before it goes first.
+                    self.failure = Some(failure);
+                    break;
+                }
+            };
             self.place.records += 1;
             if self.to_skip > 0 {
                 self.to_skip -= 1;
@@ -318,12 +327,14 @@ impl Reader {
                         None if is_at_end => return Ok(None),
                         line => line,
                     };
-                    self.place.offset = lines.offset();
                     match line {
-                        Some(line) => match self.line(line, offset) {
-                            Some(item) => Some(item),
-                            None => continue,
-                        },
+                        Some(line) => {
+                            self.place.offset = lines.offset();
+                            match self.line(line, offset) {
+                                Some(item) => Some(item),
+                                None => continue,
+                            }
+                        }
                         None if is_at_end => return Ok(None),
                         None => None,
                     }

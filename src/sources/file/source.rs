@@ -24,13 +24,17 @@ use super::{
     config::{Config, Mode},
     deliver::{Limits, Sender, Sent, Surroundings},
     identity::{Identity, Inode, state},
-    reader::{Place, ReadError, Rules},
-    tracked::{Reading, Tracked},
+    read_error::ReadError,
+    reader::{Place, Rules},
+    tracked::Tracked,
     watch::{Findings, Found, find},
 };
 
 /// How long what was delivered may wait until the checkpoints are written.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Files that are open at a time: each takes two of the descriptors that sinks and dead letters need as well.
+const OPEN_MAX: usize = 100;
 
 /// A source that is ready to run.
 pub(super) struct FileSource {
@@ -75,6 +79,7 @@ impl Source for FileSource {
                 is_dirty: false,
                 path: checkpoints.path(),
                 files: BTreeMap::new(),
+                looks_again: true,
                 last: None,
                 keys: 0,
                 under_way: FuturesUnordered::new(),
@@ -112,6 +117,8 @@ struct Work {
     /// Of the checkpoints.
     path: PathBuf,
     files: BTreeMap<Inode, Tracked>,
+    /// Whether a run that ends by itself has to look for files: at the start, and for what has taken a name since.
+    looks_again: bool,
     /// The file that was read last: the next one comes next.
     last: Option<Inode>,
     keys: u64,
@@ -126,11 +133,11 @@ struct Work {
 impl Work {
     async fn run(&mut self, shutdown: &Shutdown) -> Result<(), RunError> {
         let mut look_at = Instant::now();
-        let mut has_looked = false;
         while !shutdown.is_draining() {
-            if Instant::now() >= look_at && !(self.is_once && has_looked) {
+            let is_due = if self.is_once { self.looks_again } else { Instant::now() >= look_at };
+            if is_due {
+                self.looks_again = false;
                 self.look().await?;
-                has_looked = true;
                 look_at = Instant::now() + self.config.poll_interval;
             }
             while let Some(Some(ended)) = self.under_way.next().now_or_never() {
@@ -175,7 +182,7 @@ impl Work {
     /// Files that could not be read are an error of a run that ends by itself.
     fn once_result(&self) -> Result<(), RunError> {
         let mut failed = self.files.values().filter_map(|file| file.failure.as_ref());
-        match (failed.next(), failed.count()) {
+        match (failed.next().map(|failure| &failure.message), failed.count()) {
             (None, _) => Ok(()),
             (Some(first), 0) => Err(RunError::plain(first.clone())),
             (Some(first), more) => {
@@ -184,13 +191,22 @@ impl Work {
         }
     }
 
-    /// The next file, in turn, that may have more to read.
-    fn next_file(&self) -> Option<Inode> {
-        let has_more = |file: &Tracked| file.reading == Reading::Due && file.failure.is_none();
+    /// The next file, in turn, that may have more to read. At [`OPEN_MAX`] open ones it is one of them.
+    fn next_file(&mut self) -> Option<Inode> {
+        let opens = |file: &Tracked| file.is_due() && file.reader.is_none();
+        if self.is_full() && self.files.values().any(opens) {
+            self.files.values_mut().for_each(Tracked::put_away);
+        }
+        let is_full = self.is_full();
+        let is_next = |file: &Tracked| file.is_due() && !(is_full && file.reader.is_none());
         let after =
             self.files.iter().filter(|(inode, _)| self.last.is_some_and(|last| **inode > last));
         let mut turn = after.chain(self.files.iter());
-        turn.find(|(_, file)| has_more(file)).map(|(inode, _)| *inode)
+        turn.find(|(_, file)| is_next(file)).map(|(inode, _)| *inode)
+    }
+
+    fn is_full(&self) -> bool {
+        self.files.values().filter(|file| file.reader.is_some()).count() >= OPEN_MAX
     }
 
     /// Looks which files there are, and which have changed.
@@ -241,7 +257,7 @@ impl Work {
         let known = self.reached.get(&inode).cloned();
         let Some(file) = self.files.get_mut(&inode) else { return Ok(()) };
         let is_opened = file.reader.is_none();
-        let task = file.task(rules, known, self.is_once);
+        let task = file.task(inode, rules, known, self.is_once);
         let read = spawn_blocking(move || task.run()).await;
         let mut read = match read.map_err(|error| RunError::new("reading a file failed", error))? {
             Ok(read) => read,
@@ -253,6 +269,7 @@ impl Work {
         if read.is_replaced {
             // It is found as a new one.
             self.files.remove(&inode);
+            self.looks_again = true;
             return Ok(());
         }
         if is_opened && let Some(reader) = &read.reader {
@@ -304,11 +321,10 @@ impl Work {
         error!(
             component_id = id,
             error = failure as &dyn std::error::Error,
-            "a file cannot be read, until it changes"
+            "a file cannot be read; it is tried again when that can be of use"
         );
         if let Some(file) = self.files.get_mut(&inode) {
-            file.failure = Some(failure.to_string());
-            file.reader = None;
+            file.fail(failure, Instant::now());
         }
     }
 

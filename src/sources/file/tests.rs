@@ -296,6 +296,24 @@ async fn a_file_that_cannot_be_read_is_an_error_at_the_end_and_holds_up_no_other
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stands_before_the_place_that_cannot_be_read_is_delivered() {
+    let packed = gzip((0..20_000).map(|n| record(n) + "\n").collect::<String>().as_bytes());
+    for content in [
+        format!("[{}, {}, {}", record(0), record(1), &record(2)[..20]).as_bytes(),
+        format!("[{}, {}] [", record(0), record(1)).as_bytes(),
+        &packed[..packed.len() / 2],
+    ] {
+        let bench = Bench::new();
+        bench.write("bad", content);
+        let ran = bench
+            .run(bench.config(""), RunMode::Once, |_| Some(Outcome::Delivered), async |_, _| {})
+            .await;
+        ran.result.expect_err("it cannot be read to its end");
+        assert!(ran.ids.starts_with(&["0".to_owned(), "1".to_owned()]), "{:?}", ran.ids);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_growing_file_is_followed_through_rotation_truncation_and_replacement() {
     let bench = Bench::new();
     let line = |n: u32| record(n) + "\n";
@@ -351,6 +369,32 @@ async fn a_growing_file_is_followed_through_rotation_truncation_and_replacement(
         ["table.csv@10 record is not valid JSON: expected value at line 1 column 1"]
     );
     assert_eq!(bench.read("").await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_files_than_may_be_open_are_followed_to_their_last_rows() {
+    let bench = Bench::new();
+    let row = |n: u32| format!("\"{}\"", record(n).replace('"', "\"\""));
+    let name = |n: u32| format!("{n}.csv");
+    // Of each file the last row has no end.
+    (0..250)
+        .for_each(|n| bench.write(&name(n), format!("AuditData\n{}\n{}", row(n), row(1000 + n))));
+    let direct = async |shutdown: &Shutdown, ids: &RefCell<Vec<String>>| {
+        until(ids, 250).await;
+        until(ids, 500).await;
+        (0..250).for_each(|n| bench.append(&name(n), format!("\n{}\n", row(2000 + n))));
+        until(ids, 750).await;
+        shutdown.drain();
+    };
+    let ran = bench
+        .run(bench.config(""), RunMode::Continuous, |_| Some(Outcome::Delivered), direct)
+        .await;
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+    let mut ids: Vec<u32> = ran.ids.iter().map(|id| id.parse().expect("a number")).collect();
+    ids.sort_unstable();
+    let expected = [0, 1000, 2000].into_iter().flat_map(|first| first..first + 250);
+    assert_eq!(ids, expected.collect::<Vec<u32>>());
+    assert_eq!(bench.letters(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

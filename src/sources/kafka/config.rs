@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
+use vrl::value::Value;
 
 use super::{KafkaSource, message};
 use crate::{
@@ -190,6 +191,10 @@ impl SourceConfig for Config {
         problems.extend(self.tls.problems("tls"));
         problems.extend(self.librdkafka_options.problems(HAS_OPTION, FIXED));
         problems
+    }
+
+    fn read_record(&self, record: &[u8]) -> Option<Value> {
+        message::parse(record, self.schema).ok()
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {

@@ -1,12 +1,15 @@
 //! Messages as events: the payload as JSON, the rest as metadata.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use chrono::DateTime;
 use pipeline_core::Origin;
 use rdkafka::{
     Message as _,
-    message::{BorrowedMessage, Headers},
+    message::{BorrowedMessage, Header, Headers},
 };
 use vrl::{
     path::OwnedValuePath,
@@ -41,17 +44,20 @@ impl Incoming {
         let bytes = message.payload_len() + message.key_len();
         let content = match message.payload() {
             None => Content::Nothing,
-            Some(payload) => match parse(payload, schema) {
-                Ok(event) => Content::Event(event, origin(message)),
-                Err(reason) => Content::Bad(reason, name(message), payload.to_vec()),
-            },
+            Some(payload) => {
+                let read = parse(payload, schema);
+                match read.and_then(|event| Ok((event, origin(message)?))) {
+                    Ok((event, origin)) => Content::Event(event, origin),
+                    Err(reason) => Content::Bad(reason, name(message), payload.to_vec()),
+                }
+            }
         };
         Incoming { place, bytes, content }
     }
 }
 
 /// Reads an event and checks what `schema` promises.
-fn parse(payload: &[u8], schema: Schema) -> Result<Value, String> {
+pub(super) fn parse(payload: &[u8], schema: Schema) -> Result<Value, String> {
     match schema {
         Schema::Any => record::parse_object(payload),
         Schema::Audit => record::parse(payload),
@@ -105,12 +111,25 @@ fn name(message: &BorrowedMessage<'_>) -> String {
     format!("{}/{}/{}", message.topic(), message.partition(), message.offset())
 }
 
-fn origin(message: &BorrowedMessage<'_>) -> Arc<Origin> {
-    let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec().into());
-    let mut headers = ObjectMap::new();
-    for header in message.headers().into_iter().flat_map(Headers::iter) {
-        headers.insert(header.key.into(), bytes(header.value.unwrap_or_default()));
-    }
+fn bytes(bytes: &[u8]) -> Value {
+    Value::Bytes(bytes.to_vec().into())
+}
+
+/// The headers by their names; the error says that one has a name which is no text.
+fn headers(headers: &impl Headers) -> Result<ObjectMap, String> {
+    let read = || {
+        let pair = |header: Header<'_, &[u8]>| {
+            (header.key.into(), bytes(header.value.unwrap_or_default()))
+        };
+        headers.iter().map(pair).collect()
+    };
+    // Rdkafka panics at such a name, and a panic here would come again at each start.
+    catch_unwind(AssertUnwindSafe(read))
+        .map_err(|_| "a header of the message has a name that is not valid UTF-8".to_owned())
+}
+
+fn origin(message: &BorrowedMessage<'_>) -> Result<Arc<Origin>, String> {
+    let headers = message.headers().map_or_else(|| Ok(ObjectMap::new()), headers)?;
     let timestamp = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
     let metadata = ObjectMap::from([
         ("topic".into(), message.topic().into()),
@@ -120,5 +139,32 @@ fn origin(message: &BorrowedMessage<'_>) -> Arc<Origin> {
         ("headers".into(), headers.into()),
         ("timestamp".into(), timestamp.map_or(Value::Null, Value::Timestamp)),
     ]);
-    Origin::new(name(message), Value::Object(metadata))
+    Ok(Origin::new(name(message), Value::Object(metadata)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Headers of these names, read as rdkafka reads them.
+    struct Named<'a>(&'a [&'a [u8]]);
+
+    impl Headers for Named<'_> {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+
+        fn try_get(&self, index: usize) -> Option<Header<'_, &[u8]>> {
+            let key = str::from_utf8(self.0.get(index)?).expect("a name is UTF-8");
+            Some(Header { key, value: Some(b"x") })
+        }
+    }
+
+    #[test]
+    fn a_header_whose_name_is_no_text_is_no_end_of_the_consumer() {
+        let read = headers(&Named(&[b"a", b"b"])).expect("they are read");
+        assert_eq!(read, ObjectMap::from([("a".into(), bytes(b"x")), ("b".into(), bytes(b"x"))]));
+        let fault = headers(&Named(&[b"a", b"\xff"])).expect_err("a name is no text");
+        assert!(fault.contains("not valid UTF-8"), "{fault}");
+    }
 }

@@ -31,7 +31,7 @@ pub(super) struct Offsets {
 #[derive(Debug, Default)]
 struct Held {
     tenure: u64,
-    /// Messages on their way in the order of their offsets, and whether each is settled.
+    /// Messages on their way in the order in which they were read, and whether each is settled.
     under_way: VecDeque<(i64, bool)>,
     /// The offset behind all that is settled, where it was not committed yet.
     due: Option<i64>,
@@ -69,8 +69,11 @@ impl Offsets {
     /// Nothing is left to do for a message.
     pub(super) fn settle(&mut self, place: &Place) {
         let Some(held) = self.of(place) else { return };
-        if let Ok(index) = held.under_way.binary_search_by_key(&place.offset, |(offset, _)| *offset)
-        {
+        let is_it = |(offset, _): &(i64, bool)| *offset == place.offset;
+        let found = held.under_way.binary_search_by_key(&place.offset, |(offset, _)| *offset);
+        // A topic that was made anew, or lost its end, begins with lower offsets again.
+        let found = found.ok().or_else(|| held.under_way.iter().position(is_it));
+        if let Some(index) = found {
             held.under_way[index].1 = true;
         }
         while let Some((offset, true)) = held.under_way.front() {
@@ -103,6 +106,7 @@ impl Offsets {
             }
             if let Some((offset, _)) = held.under_way.front() {
                 failed.push((partition.clone(), *offset));
+                held.read = Some(offset - 1);
                 self.tenures += 1;
                 held.tenure = self.tenures;
                 held.under_way.clear();
@@ -111,11 +115,26 @@ impl Offsets {
         failed
     }
 
+    /// A partition has to be read again from `offset`, and could not be brought there: until it is, nothing behind that
+    /// is due, and the partition is among the failed ones.
+    pub(super) fn hold_back(&mut self, partition: &Partition, offset: i64) {
+        if let Some(held) = self.held.get_mut(partition) {
+            let index = held.under_way.partition_point(|(other, _)| *other < offset);
+            held.under_way.insert(index, (offset, false));
+            held.has_failed = true;
+        }
+    }
+
     /// Whether nothing of these partitions is under way.
     pub(super) fn is_idle<'a>(&self, partitions: impl IntoIterator<Item = &'a Partition>) -> bool {
         partitions
             .into_iter()
             .all(|one| self.held.get(one).is_none_or(|held| held.under_way.is_empty()))
+    }
+
+    /// Whether nothing is under way at all.
+    pub(super) fn is_settled(&self) -> bool {
+        self.held.values().all(|held| held.under_way.is_empty())
     }
 
     /// The partitions that are held, with the last offset that was read of each.
@@ -174,6 +193,31 @@ mod tests {
         state.settle(&place(4));
         assert_eq!(state.take_due(), [(partition(), 4)], "an old message's word counts no more");
         assert!(!state.take(&place(6)), "what was read before is not sent");
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_brought_back_is_tried_again_and_not_committed_beyond() {
+        let (mut state, place) = under_way(&[3, 4]);
+        state.fail(&place(3));
+        assert_eq!(state.take_failed(), [(partition(), 3)]);
+        state.hold_back(&partition(), 3);
+        let tenure = state.tenure(&partition()).expect("it is held");
+        let later = Place { partition: partition(), offset: 5, tenure };
+        assert!(state.take(&later), "librdkafka goes on behind what was read before");
+        state.settle(&later);
+        assert_eq!(state.take_due(), [], "3 was not delivered");
+        assert_eq!(state.take_failed(), [(partition(), 3)]);
+        assert_eq!(state.take_failed(), []);
+    }
+
+    #[test]
+    fn offsets_that_begin_anew_are_settled_as_others() {
+        let (mut state, place) = under_way(&[100, 101, 0, 1, 2]);
+        for offset in [2, 0, 1, 101, 100] {
+            state.settle(&place(offset));
+        }
+        assert!(state.is_idle(&[partition()]));
+        assert_eq!(state.take_due(), [(partition(), 3)]);
     }
 
     #[test]

@@ -119,8 +119,8 @@ impl ConsumerContext for Group {
 }
 
 impl Reader {
-    /// Reads until it is told to end, or until all is read that was there at the start. Ends when what was handed over
-    /// is settled or abandoned.
+    /// Reads until it is told to end, or until all that was there at the start is read and settled. Ends when what was
+    /// handed over is settled or abandoned.
     pub(super) fn run(mut self) {
         let mut ends = Ends::default();
         let mut is_paused = false;
@@ -128,7 +128,12 @@ impl Reader {
             store(&self.consumer, &self.progress);
             self.rewind();
             if self.mode == RunMode::Once && ends.are_reached(&self.consumer, &self.progress) {
-                break;
+                if self.progress.offsets(|offsets| offsets.is_settled()) {
+                    break;
+                }
+                // What is under way may have to be read again.
+                self.stay_in_the_group(&mut is_paused);
+                continue;
             }
             // A chunk must find a place, or partitions would be revoked behind its back.
             let has_room = self.progress.wait_for_room(self.bytes_max, ROOM_WAIT);
@@ -249,8 +254,9 @@ impl Reader {
     fn seek(&self, partition: &Partition, offset: i64) {
         let (topic, number) = (&partition.topic, partition.number);
         if let Err(error) = self.consumer.seek(topic, number, Offset::Offset(offset), ANSWER_WAIT) {
-            // What is not committed is read again, by whoever gets the partition next.
-            warn!(topic, partition = number, offset, %error, "cannot go back in a partition");
+            // Otherwise what is read from here on would be committed, and what lies before it with it.
+            self.progress.offsets(|offsets| offsets.hold_back(partition, offset));
+            warn!(topic, partition = number, offset, %error, "cannot go back in a partition; it is tried again");
         }
     }
 }

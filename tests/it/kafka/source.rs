@@ -174,6 +174,21 @@ async fn a_run_that_is_to_end_reads_what_is_there() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_to_end_reads_again_what_was_not_delivered() {
+    let topic = filled("once_again", 1, 10).await;
+    let mut tap = Tap::of(&topic, &topic, RunMode::Once).await;
+    settle(tap.take(10).await, Outcome::Errored);
+    let mut found = Vec::new();
+    while let Some(batch) = tap.input.next().await {
+        found.extend(numbers(std::slice::from_ref(&batch)));
+        batch.settle(Outcome::Delivered);
+    }
+    assert_eq!(tap.wait().await, "");
+    assert_eq!(found, (0..10).collect::<Vec<_>>());
+    assert_eq!(broker().committed(&topic, &topic), [(0, 10)]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_event_becomes_a_dead_letter() {
     use rdkafka::producer::{FutureProducer, FutureRecord};
     let topic = filled("bad", 1, 1).await;
