@@ -56,6 +56,8 @@ pub(super) struct Loaded {
     pub(super) letters_dir: PathBuf,
     /// What is wrong in files that are read again while the topology runs. It runs all the same, without them.
     pub(super) file_faults: Vec<Fault>,
+    /// Variables that are not set, where that is no fault: see [`Ask::Files`].
+    pub(super) unset_variables: Vec<Fault>,
     /// Files with secrets or private keys, besides the configuration itself.
     private_files: Vec<PathBuf>,
 }
@@ -163,16 +165,31 @@ fn load_private(
             private_files.extend(config.tenants.iter().flat_map(Tenant::private_files));
         }
     }
+    let may_stay_unset =
+        ask == Ask::Files && faults.iter().chain(&file_faults).all(|fault| fault.is_unset_variable);
+    let unset_variables = if may_stay_unset {
+        faults.drain(..).chain(file_faults.drain(..)).collect()
+    } else {
+        Vec::new()
+    };
     match topology::check(components, &|path| fs::read_to_string(path)) {
         Ok(topology) if faults.is_empty() => {
             let letters_dir = global.data_dir.clone();
-            Ok(Loaded { global, topology, letters_dir, file_faults, private_files })
+            Ok(Loaded {
+                global,
+                topology,
+                letters_dir,
+                file_faults,
+                unset_variables,
+                private_files,
+            })
         }
         Ok(_) => {
             faults.extend(file_faults);
             Err(Failure::Config(faults))
         }
         Err(more) => {
+            faults.extend(unset_variables);
             faults.extend(more);
             faults.extend(file_faults);
             Err(Failure::Config(faults))

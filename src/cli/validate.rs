@@ -13,7 +13,8 @@ use crate::config::{self, Ask};
 
 /// Check a configuration, without starting anything.
 ///
-/// Each file is one configuration. Nothing is read but the files that they name.
+/// Each file is one configuration. Nothing is read but the files that they name. A variable that is not set here is a
+/// warning, as it may be set where o365flow runs: there it is an error.
 #[derive(Debug, Args)]
 pub(super) struct Validate {
     /// The configurations.
@@ -48,7 +49,8 @@ impl Validate {
             match load::load_asking(&files, load::environment, ask) {
                 Ok(loaded) if !loaded.file_faults.is_empty() => faults.extend(loaded.file_faults),
                 Ok(loaded) => {
-                    let mut warnings = loaded.topology.warnings.clone();
+                    let mut warnings = loaded.unset_variables.clone();
+                    warnings.extend(loaded.topology.warnings.clone());
                     if !self.permissions.no_strict_permissions {
                         warnings.extend(load::too_open(paths.iter().map(PathBuf::as_path)));
                         warnings.extend(loaded.too_open());

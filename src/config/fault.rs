@@ -65,17 +65,31 @@ pub struct Fault {
     pub fix: Option<String>,
     /// A longer explanation.
     pub detail: Option<String>,
+    /// A variable is not set, and a stand-in took its place: nothing else can be wrong for that.
+    pub is_unset_variable: bool,
 }
 
 impl Fault {
     /// A fault at `span`.
     pub fn at(span: &Span, message: impl Into<String>) -> Fault {
-        Fault { span: Some(span.clone()), message: message.into(), fix: None, detail: None }
+        Fault {
+            span: Some(span.clone()),
+            message: message.into(),
+            fix: None,
+            detail: None,
+            is_unset_variable: false,
+        }
     }
 
     /// A fault of no place.
     pub fn general(message: impl Into<String>) -> Fault {
-        Fault { span: None, message: message.into(), fix: None, detail: None }
+        Fault {
+            span: None,
+            message: message.into(),
+            fix: None,
+            detail: None,
+            is_unset_variable: false,
+        }
     }
 
     /// Adds what to do about it.

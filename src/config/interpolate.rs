@@ -96,10 +96,12 @@ enum Mistake {
 impl Mistake {
     fn at(self, span: &Span) -> Fault {
         match self {
-            Mistake::Unset(name) => Fault::at(span, format!("the variable `{name}` is not set"))
-                .fix(format!(
-                    "set it, or give a default as `${{{name}:-default}}`; `$$` is a dollar sign"
-                )),
+            Mistake::Unset(name) => {
+                let fault = Fault::at(span, format!("the variable `{name}` is not set"));
+                let fix =
+                    format!("set it, or give a default as `${{{name}:-default}}`; `$$` is a dollar sign");
+                Fault { is_unset_variable: true, ..fault.fix(fix) }
+            }
             Mistake::Unclosed => Fault::at(span, "`${` without its `}`")
                 .fix("write `$${` for the characters themselves"),
             Mistake::NoReference => Fault::at(span, "this is no reference to a secret")

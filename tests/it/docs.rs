@@ -203,13 +203,33 @@ fn validate(files: &[String]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(complaints) }
 }
 
-#[test]
-fn the_configurations_that_are_shown_are_valid() {
+fn examples() -> Vec<String> {
     let examples = fs::read_dir(Path::new(ROOT).join("config/examples")).expect("there are some");
     let paths = examples.map(|entry| entry.expect("an entry can be read").path());
-    let mut files: Vec<String> =
+    let files: Vec<String> =
         paths.filter(|path| path.is_file()).map(|path| path.display().to_string()).collect();
     assert!(files.len() >= 5, "{files:?}");
+    files
+}
+
+#[test]
+fn examples_are_valid_before_their_variables_are_set() {
+    let validate = |more: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_o365flow"));
+        program.env_clear().current_dir(ROOT).arg("validate").args(more).args(examples());
+        let output = program.output().expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let unset = "the variable `O365_CLIENT_SECRET` is not set";
+    let (code, said) = validate(&[]);
+    assert!(code == Some(0) && said.contains(unset), "{code:?} {said}");
+    let (code, said) = validate(&["--deny-warnings"]);
+    assert!(code == Some(78) && said.contains(unset), "{code:?} {said}");
+}
+
+#[test]
+fn the_configurations_that_are_shown_are_valid() {
+    let mut files = examples();
     files.push("config/reference.toml".to_owned());
     let readme = read("README.md");
     let folder = tempfile::tempdir().expect("a folder");

@@ -116,7 +116,8 @@ pub struct KeystoreBackend {
 pub enum Ask {
     /// Every backend is asked, as a run needs it.
     All,
-    /// Files are read, but no command is run: stand-ins take the place of what it would give.
+    /// Files are read, but no command is run: stand-ins take the place of what it would give, and of variables that are
+    /// not set, which is no fault then.
     #[default]
     Files,
     /// Nothing is read: all secrets are stand-ins.
