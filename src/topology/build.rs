@@ -10,8 +10,8 @@ use std::{
 };
 
 use pipeline_core::{
-    BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, EdgeWatch, Inlet,
-    Outlet, RunMode, Sink, SinkContext, Source, SourceContext, UNMATCHED_PORT, edge,
+    BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, Inlet, Outlet,
+    RunMode, Sink, SinkContext, Source, SourceContext, UNMATCHED_PORT, edge,
 };
 use tracing::warn;
 
@@ -59,7 +59,6 @@ pub(super) struct BuiltSink {
     pub(super) id: ComponentId,
     pub(super) sink: Box<dyn Sink>,
     pub(super) inlet: Inlet,
-    pub(super) watch: EdgeWatch,
 }
 
 /// A buffer between the edge that it reads and the one to its sink.
@@ -100,8 +99,8 @@ impl Topology {
                 }
                 Some(Settings::Sink(config)) => {
                     let sink = config.build(builder.sink_context(number)?).await?;
-                    let (inlet, watch, buffer) = builder.sink_edge(number).await?;
-                    topology.sinks.push(BuiltSink { id, sink, inlet, watch });
+                    let (inlet, buffer) = builder.sink_edge(number).await?;
+                    topology.sinks.push(BuiltSink { id, sink, inlet });
                     topology.buffers.extend(buffer);
                 }
                 None => unreachable!("a topology with unread settings is not checked"),
@@ -263,15 +262,14 @@ impl<'a> Builder<'a> {
     async fn sink_edge(
         &mut self,
         number: usize,
-    ) -> Result<(Inlet, EdgeWatch, Option<BuiltBuffer>), BuildError> {
+    ) -> Result<(Inlet, Option<BuiltBuffer>), BuildError> {
         let declared = &self.nodes[number].declared;
         let metrics = &self.metrics[number];
         let inlet = self.inlets.remove(&number).expect("every sink has an edge in front of it");
         let path = buffer::file_of(&state_dir(&self.environment.data_dir, &declared.id));
         let clock = Arc::clone(&self.environment.clock);
         let Some(config) = &declared.buffer else {
-            let outlet = &self.outlets[&number];
-            return Ok((inlet, outlet.watch(), None));
+            return Ok((inlet, None));
         };
         let buffer = match config.kind {
             BufferKind::Memory => Buffer::Memory(Box::new(MemoryBuffer::new(config, metrics))),
@@ -281,9 +279,8 @@ impl<'a> Builder<'a> {
             }
         };
         let (outlet, sink_inlet) = edge(EDGE_BATCHES_MAX, &metrics.without_buffer());
-        let watch = outlet.watch();
         let built = BuiltBuffer { sink: declared.id.clone(), buffer, inlet, outlet };
-        Ok((sink_inlet, watch, Some(built)))
+        Ok((sink_inlet, Some(built)))
     }
 
     /// Warns of buffers on disk that belong to no sink that has one.

@@ -1,9 +1,9 @@
 //! Runs a built topology until its sources are done or it is told to end. The only place that starts tasks.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, error::Error, time::Duration};
 
 use futures_util::FutureExt;
-use pipeline_core::{EdgeWatch, RunError, Shutdown};
+use pipeline_core::{EdgeWatch, OutletClosed, RunError, Shutdown};
 use tokio::{task::JoinSet, time::timeout};
 use tracing::{error, info, warn};
 
@@ -68,8 +68,10 @@ async fn note_all(
                     error = &failure as &dyn std::error::Error,
                     "component failed"
                 );
-                first_error
-                    .get_or_insert_with(|| RunError::new(format!("`{name}` failed"), failure));
+                // One that found its neighbour gone says less than what the neighbour says itself.
+                if first_error.as_ref().is_none_or(|first| follows_from_another(first)) {
+                    *first_error = Some(RunError::new(format!("`{name}` failed"), failure));
+                }
                 // Without this component events can't arrive any more; the others finish what they can.
                 shutdown.drain();
             }
@@ -77,11 +79,24 @@ async fn note_all(
     }
 }
 
+/// Whether a component failed because what reads it was gone.
+fn follows_from_another(error: &RunError) -> bool {
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        if error.is::<OutletClosed>() {
+            return true;
+        }
+        behind = error.source();
+    }
+    false
+}
+
 type Ended = (String, Result<(), RunError>);
 
 fn spawn(topology: Topology, shutdown: &Shutdown) -> JoinSet<Ended> {
     let mut tasks = JoinSet::new();
-    for BuiltSink { id, sink, inlet, watch } in topology.sinks {
+    for BuiltSink { id, sink, inlet } in topology.sinks {
+        let watch = inlet.watch();
         let running = sink.run(inlet, shutdown.clone());
         tasks.spawn(named(id.to_string(), to_the_end(running, watch, shutdown.clone())));
     }
@@ -119,15 +134,15 @@ async fn named(name: String, running: impl Future<Output = Result<(), RunError>>
     )
 }
 
-/// Runs a sink. One that ends while it is still fed, as a console whose reader has gone, can't deliver what comes:
-/// that is an error, or the sources would send it for ever.
+/// Runs a sink. One that ends before it was told that nothing more comes, as a console whose reader has gone, can't deliver
+/// what comes: that is an error, or the sources would send it for ever.
 async fn to_the_end(
     running: impl Future<Output = Result<(), RunError>>,
     watch: EdgeWatch,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
     running.await?;
-    if watch.is_fed() && !shutdown.is_draining() {
+    if !watch.has_ended() && !shutdown.is_abandoned() {
         return Err(RunError::plain("it ended before what feeds it"));
     }
     Ok(())

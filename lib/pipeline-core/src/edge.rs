@@ -3,7 +3,14 @@
 //! Invariant: an edge holds a small number of batches. A full one makes its sender wait, all the way back to the
 //! source, which is how a slow sink slows everything in front of it instead of filling the memory.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc,
@@ -20,7 +27,8 @@ const UTILIZATION_INTERVAL: Duration = Duration::from_secs(5);
 pub fn edge(batches_max: NonZeroUsize, reader: &ComponentMetrics) -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(batches_max.get());
     let outlet = Outlet { edges: vec![Edge { sender, reader: reader.clone() }], writer: None };
-    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new() })
+    let has_ended = Arc::new(AtomicBool::new(false));
+    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended })
 }
 
 /// Where a component puts its events. Clones lead to the same readers; an edge ends when all of them are gone.
@@ -36,14 +44,14 @@ struct Edge {
     reader: ComponentMetrics,
 }
 
-/// Tells whether anything still feeds an edge, without feeding it.
+/// Tells whether an edge was read to its end, without reading it.
 #[derive(Clone, Debug)]
-pub struct EdgeWatch(Vec<mpsc::WeakSender<Batch>>);
+pub struct EdgeWatch(Arc<AtomicBool>);
 
 impl EdgeWatch {
-    /// Whether batches may still arrive.
-    pub fn is_fed(&self) -> bool {
-        self.0.iter().any(|sender| sender.strong_count() > 0)
+    /// Whether the reader was told that nothing more will arrive.
+    pub fn has_ended(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -57,11 +65,6 @@ impl Outlet {
     pub fn fan_out(outlets: &[Outlet], writer: &ComponentMetrics) -> Outlet {
         let edges = outlets.iter().flat_map(|outlet| outlet.edges.iter().cloned()).collect();
         Outlet { edges, writer: Some(writer.clone()) }
-    }
-
-    /// Watches the edges that the outlet leads to.
-    pub fn watch(&self) -> EdgeWatch {
-        EdgeWatch(self.edges.iter().map(|edge| edge.sender.downgrade()).collect())
     }
 
     /// Hands a batch on to every reader; only the second reader on gets a copy. Waits while an edge is full.
@@ -102,9 +105,16 @@ pub struct Inlet {
     receiver: mpsc::Receiver<Batch>,
     reader: ComponentMetrics,
     busy: Busy,
+    /// Set when the reader was told of the end.
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Inlet {
+    /// Watches how far the edge is read.
+    pub fn watch(&self) -> EdgeWatch {
+        EdgeWatch(Arc::clone(&self.has_ended))
+    }
+
     /// The next batch, or nothing when the edge has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Batch> {
         let asked = Instant::now();
@@ -118,7 +128,10 @@ impl Inlet {
             }
         };
         self.busy.waited(asked);
-        let batch = batch?;
+        let Some(batch) = batch else {
+            self.has_ended.store(true, Ordering::Release);
+            return None;
+        };
         let (events, bytes) = (batch.len(), batch.byte_size());
         self.reader.unbuffered(events, bytes);
         self.reader.received(events, bytes);

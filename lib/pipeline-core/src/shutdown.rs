@@ -35,6 +35,11 @@ impl Shutdown {
         self.drain.is_cancelled()
     }
 
+    /// Whether the order to leave what is under way was given.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandon.is_cancelled()
+    }
+
     /// A token that the order to drain cancels, and that can be cancelled by itself: for a part that may end earlier.
     pub fn drain_token(&self) -> CancellationToken {
         self.drain.child_token()
