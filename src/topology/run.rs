@@ -69,7 +69,7 @@ async fn note_all(
                     "component failed"
                 );
                 // One that found its neighbour gone says less than what the neighbour says itself.
-                if first_error.as_ref().is_none_or(|first| follows_from_another(first)) {
+                if first_error.as_ref().is_none_or(follows_from_another) {
                     *first_error = Some(RunError::new(format!("`{name}` failed"), failure));
                 }
                 // Without this component events can't arrive any more; the others finish what they can.

@@ -11,7 +11,7 @@ use vrl::{
     value::Value,
 };
 
-use crate::{EventAck, Outcome};
+use crate::{EventAck, Outcome, write_json};
 
 /// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
@@ -110,8 +110,7 @@ impl Event {
 
     /// Appends the event's content to `out` as one line of JSON, without a line feed.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        // A value of VRL's always has a JSON form, and a Vec takes all that is written to it.
-        serde_json::to_writer(out, &self.value).expect("a VRL value is written to memory as JSON");
+        write_json(&self.value, out);
     }
 
     /// The event as a VRL program sees it.

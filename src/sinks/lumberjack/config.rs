@@ -87,7 +87,7 @@ impl Default for Config {
         Config {
             hosts: Vec::new(),
             loadbalance: false,
-            compression_level: 3,
+            compression_level: 1,
             window_size: NonZeroUsize::new(2048).expect("it is not zero"),
             pipelining: NonZeroUsize::new(2).expect("it is not zero"),
             ttl: Duration::ZERO,

@@ -3,7 +3,9 @@
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use lumberjack::Frames;
-use pipeline_core::{ComponentId, DeadLetter, Event, EventAck, LetterKind, Timestamp};
+use pipeline_core::{
+    ComponentId, DeadLetter, Event, EventAck, LetterKind, Timestamp, write_json, write_json_text,
+};
 use serde_json::{Map, Value as Json};
 use vrl::value::{ObjectMap, Value};
 
@@ -144,16 +146,11 @@ fn write_rest(event: &Event, fields: &ObjectMap, out: &mut Vec<u8>) {
     }
     for (key, value) in fields.iter().filter(|(key, _)| key.as_str() != METADATA) {
         out.push(b',');
-        write_json(key.as_str(), out);
+        write_json_text(key, out);
         out.push(b':');
         write_json(value, out);
     }
     out.push(b'}');
-}
-
-fn write_json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    // Values of VRL's and text always have a JSON form, and a Vec takes all that is written to it.
-    serde_json::to_writer(out, value).expect("it is written to memory as JSON");
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
