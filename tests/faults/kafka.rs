@@ -109,8 +109,9 @@ async fn a_certificate_that_has_expired() {
     let valid = Receiver::secure(Security::Tls);
     let (certificate, key) = (valid.certificate("expired.crt"), valid.certificate("server.key"));
     let expired = Receiver::secure(Security::Own { certificate, key });
-    let ca = format!("tls.ca_file = \"{}\"\n", valid.certificate("ca.crt").display());
-    let topic = Topic::on(&broker).await.by(Listener::Ssl).with(&ca);
+    let ca = valid.certificate("ca.crt");
+    let tls = format!("tls = {{ enabled = true, ca_file = \"{}\" }}\n", ca.display());
+    let topic = Topic::on(&broker).await.by(Listener::Ssl).with(&tls);
     let proxy = toxiproxy().proxy(&expired.upstream()).await;
     // Librdkafka does not say what is wrong with it.
     check_refused(topic, proxy, "certificate verify failed").await;
