@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What librdkafka may hold, besides what the sink does: several requests of the default size.
-const QUEUE_KILOBYTES_MAX: usize = 48 * 1024;
+const QUEUE_KILOBYTES_MAX: usize = 24 * 1024;
 
 /// The largest set of messages that librdkafka makes; brokers refuse more than 1,048,588 bytes by default.
 const MESSAGE_SET_BYTES_MAX: usize = 1_000_000;
