@@ -3,10 +3,10 @@
 use super::{
     super::{
         Notes,
-        text::{add_line, duration, has_variable, quoted, toml_duration, toml_string, variables},
+        text::{add_line, has_variable, quoted, toml_string, variables},
         yaml::Yaml,
     },
-    Sink, note_unknown, tls,
+    Sink, note_unknown, request, tls,
 };
 
 const KNOWN: [&str; 18] = [
@@ -74,7 +74,7 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
     if let Some(events) = number(settings, "bulk_max_size") {
         add_line(&mut toml, format_args!("batch = {{ max_events = {events} }}"));
     }
-    toml.push_str(&request(settings));
+    toml.push_str(&request(settings, number(settings, "worker")));
     toml.push_str(&tls("elasticsearch", settings, notes));
     Sink { name: "elasticsearch", component_type: "elasticsearch", options: toml }
 }
@@ -120,27 +120,6 @@ fn auth(settings: &Yaml, notes: &mut Notes) -> String {
             toml_string(&password)
         ),
         (None, None) => String::new(),
-    }
-}
-
-fn request(settings: &Yaml) -> String {
-    let mut entries = Vec::new();
-    if let Some(workers) = number(settings, "worker") {
-        entries.push(format!("concurrency = {workers}"));
-    }
-    for (theirs, ours) in [
-        ("timeout", "timeout"),
-        ("backoff.init", "retry_initial_backoff"),
-        ("backoff.max", "retry_max_backoff"),
-    ] {
-        if let Some(value) = settings.text_at(theirs).as_deref().and_then(duration) {
-            entries.push(format!("{ours} = {}", toml_duration(value)));
-        }
-    }
-    if entries.is_empty() {
-        String::new()
-    } else {
-        format!("request = {{ {} }}\n", entries.join(", "))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
         text::{add, add_line, duration, toml_duration, toml_string, toml_strings},
         yaml::Yaml,
     },
-    Sink, note_unknown, tls,
+    Sink, note_unknown, request, tls,
 };
 
 const KNOWN: [&str; 14] = [
@@ -79,7 +79,9 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
         add_line(&mut toml, format_args!("metadata = {{ beat = {} }}", toml_string(&index)));
     }
     let connections = if is_balanced { hosts.len() } else { 1 };
-    toml.push_str(&request(settings, connections * pipelining.unwrap_or(PIPELINING)));
+    let windows = connections * pipelining.unwrap_or(PIPELINING);
+    let concurrency = (windows > CONCURRENCY).then_some(windows as u64);
+    toml.push_str(&request(settings, concurrency));
     let tls = tls("logstash", settings, notes);
     if settings.at("ssl").is_some_and(|ssl| ssl.flag_at("enabled", true)) {
         let rest = tls.strip_prefix("tls = {").unwrap_or(" }\n");
@@ -87,26 +89,4 @@ pub(super) fn sink(settings: &Yaml, notes: &mut Notes) -> Sink {
         add(&mut toml, format_args!("tls = {{ enabled = true{separator}{rest}"));
     }
     Sink { name: "logstash", component_type: "lumberjack", options: toml }
-}
-
-/// The table `request`, with room for so many windows at a time.
-fn request(settings: &Yaml, windows: usize) -> String {
-    let mut entries = Vec::new();
-    if windows > CONCURRENCY {
-        entries.push(format!("concurrency = {windows}"));
-    }
-    for (theirs, ours) in [
-        ("timeout", "timeout"),
-        ("backoff.init", "retry_initial_backoff"),
-        ("backoff.max", "retry_max_backoff"),
-    ] {
-        if let Some(value) = settings.text_at(theirs).as_deref().and_then(duration) {
-            entries.push(format!("{ours} = {}", toml_duration(value)));
-        }
-    }
-    if entries.is_empty() {
-        String::new()
-    } else {
-        format!("request = {{ {} }}\n", entries.join(", "))
-    }
 }

@@ -5,7 +5,11 @@ mod kafka;
 mod logstash;
 mod others;
 
-use super::{Notes, text::toml_string, yaml::Yaml};
+use super::{
+    Notes,
+    text::{duration, toml_duration, toml_string},
+    yaml::Yaml,
+};
 
 /// The tables of all sinks.
 #[derive(Default)]
@@ -72,6 +76,28 @@ fn note_unknown(output: &str, settings: &Yaml, known: &[&str], notes: &mut Notes
         if !known.contains(&key.as_str()) {
             notes.add(&format!("`output.{output}.{key}` is not carried"));
         }
+    }
+}
+
+/// The table `request`, with so many requests at a time where that is not the default.
+fn request(settings: &Yaml, concurrency: Option<u64>) -> String {
+    let mut entries = Vec::new();
+    if let Some(requests) = concurrency {
+        entries.push(format!("concurrency = {requests}"));
+    }
+    for (theirs, ours) in [
+        ("timeout", "timeout"),
+        ("backoff.init", "retry_initial_backoff"),
+        ("backoff.max", "retry_max_backoff"),
+    ] {
+        if let Some(value) = settings.text_at(theirs).as_deref().and_then(duration) {
+            entries.push(format!("{ours} = {}", toml_duration(value)));
+        }
+    }
+    if entries.is_empty() {
+        String::new()
+    } else {
+        format!("request = {{ {} }}\n", entries.join(", "))
     }
 }
 
