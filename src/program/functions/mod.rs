@@ -6,6 +6,7 @@
 mod address;
 mod call;
 mod categorize;
+mod names;
 mod normalize;
 mod pairs;
 mod setting;
