@@ -1,15 +1,42 @@
-//! The programs that come with the binary.
+//! The programs that come with the binary, and their tables.
 
-use std::path::Path;
+use std::{io, path::Path};
 
-/// Path, as a configuration names it, and text of each program in the binary.
-const PROGRAMS: &[(&str, &str)] = &[
+use super::source::ReadFile;
+
+/// Path, as a configuration names it, and text of each file in the binary.
+const FILES: &[(&str, &str)] = &[
+    ("vrl/ecs.vrl", include_str!("../../vrl/ecs.vrl")),
+    ("vrl/ecs/address.vrl", include_str!("../../vrl/ecs/address.vrl")),
+    ("vrl/ecs/alerts.vrl", include_str!("../../vrl/ecs/alerts.vrl")),
+    ("vrl/ecs/categorize.vrl", include_str!("../../vrl/ecs/categorize.vrl")),
+    ("vrl/ecs/common.vrl", include_str!("../../vrl/ecs/common.vrl")),
+    ("vrl/ecs/copilot.vrl", include_str!("../../vrl/ecs/copilot.vrl")),
+    ("vrl/ecs/defender.vrl", include_str!("../../vrl/ecs/defender.vrl")),
+    ("vrl/ecs/dlp.vrl", include_str!("../../vrl/ecs/dlp.vrl")),
+    ("vrl/ecs/entra.vrl", include_str!("../../vrl/ecs/entra.vrl")),
+    ("vrl/ecs/exchange.vrl", include_str!("../../vrl/ecs/exchange.vrl")),
+    ("vrl/ecs/identity.vrl", include_str!("../../vrl/ecs/identity.vrl")),
+    ("vrl/ecs/mode.vrl", include_str!("../../vrl/ecs/mode.vrl")),
+    ("vrl/ecs/outcome.vrl", include_str!("../../vrl/ecs/outcome.vrl")),
+    ("vrl/ecs/related.vrl", include_str!("../../vrl/ecs/related.vrl")),
+    ("vrl/ecs/sharepoint.vrl", include_str!("../../vrl/ecs/sharepoint.vrl")),
+    ("vrl/ecs/teams.vrl", include_str!("../../vrl/ecs/teams.vrl")),
+    ("vrl/ecs/user_agent.vrl", include_str!("../../vrl/ecs/user_agent.vrl")),
     ("vrl/flatten.vrl", include_str!("../../vrl/flatten.vrl")),
     ("vrl/o365beat.vrl", include_str!("../../vrl/o365beat.vrl")),
 ];
 
-/// The program that stands in for a file `path` that does not exist.
+/// What stands in for a file `path` that does not exist.
 pub fn builtin(path: &Path) -> Option<&'static str> {
     let path = path.strip_prefix(".").unwrap_or(path);
-    PROGRAMS.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| *text)
+    FILES.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| *text)
+}
+
+/// Reads the file at `path`, or takes the built-in one of that name where there is none.
+pub fn read_or_builtin(path: &Path, read_file: ReadFile<'_>) -> io::Result<String> {
+    match (read_file(path), builtin(path)) {
+        (Err(error), Some(text)) if error.kind() == io::ErrorKind::NotFound => Ok(text.to_owned()),
+        (outcome, _) => outcome,
+    }
 }

@@ -12,7 +12,7 @@ use vrl::{
 };
 
 use super::{
-    CompileError, Failure, FailureKind, Place, Program, Runner, compile::compile_configured,
+    CompileError, Failure, FailureKind, Place, Program, Runner, Source, compile::compile_configured,
 };
 
 /// How long a condition may work on one event. It has no endless loops to make; this ends one over a huge array.
@@ -34,7 +34,7 @@ pub fn compile_condition(
     let mut config = CompileConfig::default();
     config.set_read_only();
     let place = Place::Option(option.to_owned());
-    let program = compile_configured(source, &place, input, config)?;
+    let program = compile_configured(Source::plain(source, &place), input, config)?;
     let refuse = |message: String, detail: &str| {
         Err(CompileError { message, diagnostic: detail.to_owned() })
     };

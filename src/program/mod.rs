@@ -11,13 +11,17 @@ mod condition;
 mod functions;
 pub mod golden;
 mod run;
+mod source;
+mod surroundings;
 mod undo;
 
-pub use builtin::builtin;
-pub use compile::{CompileError, Place, Program, compile};
+pub use builtin::{builtin, read_or_builtin};
+pub use compile::{CompileError, Place, Program, compile, compile_source};
 pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
 pub use run::{Failure, FailureKind, Root, Runner};
+pub use source::{ReadFile, Source};
+pub use surroundings::Surroundings;
 
 #[cfg(test)]
 pub(crate) mod tests;

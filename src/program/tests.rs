@@ -1,6 +1,6 @@
 //! What holds for every program in the binary, whatever the records are.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use pipeline_core::{Event, EventAck, Fit, Need, Origin, Schema};
 use proptest::{collection::vec, prelude::*};
@@ -10,9 +10,9 @@ use vrl::{
     value::{Kind, ObjectMap, Value, kind::Collection},
 };
 
-use super::{Place, Program, Runner, builtin, compile};
+use super::{Place, Program, Runner, Source, Surroundings, builtin, compile_source};
 
-const PROGRAMS: [&str; 2] = ["vrl/flatten.vrl", "vrl/o365beat.vrl"];
+const PROGRAMS: [&str; 3] = ["vrl/ecs.vrl", "vrl/flatten.vrl", "vrl/o365beat.vrl"];
 
 /// What the source promises of a record: an `Id` and a `CreationTime` that are strings, and nothing else.
 pub(crate) fn record_schema() -> Schema {
@@ -22,14 +22,21 @@ pub(crate) fn record_schema() -> Schema {
 }
 
 fn compiled(path: &str) -> Program {
-    let source = builtin(path.as_ref()).expect("a built-in program");
-    compile(source, &Place::File(path.into()), &record_schema()).expect("it compiles")
+    compiled_with(path, "", &record_schema())
 }
 
 /// The same program with an `abort` at its end.
 fn aborting(path: &str) -> Program {
-    let source = builtin(path.as_ref()).expect("a built-in program");
-    compile(&format!("{source}\nabort"), &Place::Inline, &record_schema()).expect("it compiles")
+    compiled_with(path, "\nabort", &record_schema())
+}
+
+/// The built-in program `path` with `more` at its end, behind what leaves events of `input`.
+fn compiled_with(path: &str, more: &str, input: &Schema) -> Program {
+    let text = builtin(path.as_ref()).expect("a built-in program");
+    let nothing = |_: &Path| Err(io::ErrorKind::NotFound.into());
+    Source::new(&format!("{text}{more}"), &Place::File(path.into()), &nothing)
+        .and_then(|source| compile_source(source, input, &Surroundings::default()))
+        .unwrap_or_else(|error| panic!("{}", error.diagnostic))
 }
 
 fn event(record: &Json) -> Event {
@@ -72,10 +79,11 @@ fn o365beat_promises_what_sinks_need() {
 
 #[test]
 fn the_programs_can_follow_each_other() {
-    for [first, second] in [PROGRAMS, ["vrl/o365beat.vrl", "vrl/flatten.vrl"]] {
-        let source = builtin(second.as_ref()).expect("a built-in program");
-        let after = compile(source, &Place::Inline, compiled(first).output());
-        assert!(!after.expect("it compiles").is_fallible(), "{second} after {first}");
+    for [first, second] in
+        [["vrl/flatten.vrl", "vrl/o365beat.vrl"], ["vrl/o365beat.vrl", "vrl/flatten.vrl"]]
+    {
+        let after = compiled_with(second, "", compiled(first).output());
+        assert!(!after.is_fallible(), "{second} after {first}");
     }
 }
 

@@ -12,7 +12,7 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::functions;
+use super::{Source, Surroundings, functions};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl fmt::Display for Place {
 
 impl Place {
     /// The line in which `offset` lies, a number of bytes into the program's text.
-    fn line(&self, source: &str, offset: usize) -> String {
+    pub(super) fn line(&self, source: &str, offset: usize) -> String {
         let line = source.get(..offset).unwrap_or(source).matches('\n').count() + 1;
         match self {
             Place::File(path) => format!("{}:{line}", path.display()),
@@ -50,8 +50,7 @@ impl Place {
 #[derive(Debug)]
 pub struct Program {
     pub(super) compiled: vrl::compiler::Program,
-    source: String,
-    place: Place,
+    source: Source,
     output: Schema,
     warnings: Option<CompileError>,
 }
@@ -75,8 +74,9 @@ impl Program {
 
     /// Says where `span` lies and what stands there, up to the end of its first line.
     pub(super) fn show(&self, span: Span) -> String {
-        let line = self.place.line(&self.source, span.start());
-        let text = self.source.get(span.range()).and_then(|text| text.lines().next());
+        let (place, text, offset) = self.source.locate(span.start());
+        let line = place.line(text, offset);
+        let text = self.source.text().get(span.range()).and_then(|text| text.lines().next());
         format!("{line}: {}", text.unwrap_or_default())
     }
 
@@ -96,40 +96,48 @@ pub struct CompileError {
     pub diagnostic: String,
 }
 
-/// Compiles `source` against `input`, the kinds of what will reach it.
+/// Compiles the text `source`, which includes nothing and has no settings, against `input`, the kinds of what will
+/// reach it.
 ///
 /// # Errors
 /// All that is wrong with the program, as VRL says it.
 pub fn compile(source: &str, place: &Place, input: &Schema) -> Result<Program, CompileError> {
-    compile_configured(source, place, input, CompileConfig::default())
+    compile_source(Source::plain(source, place), input, &Surroundings::default())
 }
 
-/// Compiles as [`compile`] does, with limits on what the program may do.
+/// Compiles `source` against `input`, the kinds of what will reach it.
+///
+/// # Errors
+/// All that is wrong with the program, as VRL says it.
+pub fn compile_source(
+    source: Source,
+    input: &Schema,
+    surroundings: &Surroundings,
+) -> Result<Program, CompileError> {
+    let mut config = CompileConfig::default();
+    config.set_custom(surroundings.clone());
+    compile_configured(source, input, config)
+}
+
+/// Compiles as [`compile_source`] does, with limits on what the program may do.
 pub(super) fn compile_configured(
-    source: &str,
-    place: &Place,
+    source: Source,
     input: &Schema,
     config: CompileConfig,
 ) -> Result<Program, CompileError> {
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
-    let compiled = compile_with_external(source, &functions(), &external, config);
+    let compiled = compile_with_external(source.text(), &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =
-        compiled.map_err(|findings| describe(source, place, findings))?;
+        compiled.map_err(|findings| describe(&source, findings))?;
     let Some(output) = output(&program, input) else {
-        let message = format!("{place}: the program never leaves an object at the root");
+        let message = format!("{}: the program never leaves an object at the root", source.place());
         let diagnostic = "an event is an object: the last value given to `.` must be one, or an \
                           array of them"
             .to_owned();
         return Err(CompileError { message, diagnostic });
     };
-    let warnings = (!warnings.is_empty()).then(|| describe(source, place, warnings));
-    Ok(Program {
-        compiled: program,
-        source: source.to_owned(),
-        place: place.clone(),
-        output,
-        warnings,
-    })
+    let warnings = (!warnings.is_empty()).then(|| describe(&source, warnings));
+    Ok(Program { compiled: program, source, output, warnings })
 }
 
 /// The kinds after a run, or nothing where the root can never be an object.
@@ -171,21 +179,37 @@ fn loosened(kind: &Kind) -> Kind {
     Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
-fn describe(source: &str, place: &Place, findings: DiagnosticList) -> CompileError {
+fn describe(source: &Source, findings: DiagnosticList) -> CompileError {
     let first = findings.iter().find(|finding| finding.is_problem()).or(findings.iter().next());
     let message =
-        first.map_or_else(|| place.to_string(), |finding| one_line(source, place, finding));
-    // VRL's formatter has no name for the text: it draws `┌─ :3:5`.
-    let drawn = Formatter::new(source, findings).to_string();
-    let diagnostic = drawn.trim().replace("┌─ :", &format!("┌─ {place}:"));
-    CompileError { message, diagnostic }
+        first.map_or_else(|| source.place().to_string(), |finding| one_line(source, finding));
+    let drawn: Vec<String> = findings.into_iter().map(|finding| draw(source, finding)).collect();
+    CompileError { message, diagnostic: drawn.join("\n\n") }
 }
 
-fn one_line(source: &str, place: &Place, finding: &Diagnostic) -> String {
-    let label = finding.labels().iter().find(|label| label.primary).or(finding.labels().first());
-    let offset = label.map_or(0, |label| label.span.start());
-    let line = place.line(source, offset);
+/// A finding as VRL draws it, in the text of the part that it is about.
+fn draw(source: &Source, mut finding: Diagnostic) -> String {
+    let (place, text, _) = source.locate(offset(&finding));
+    finding.labels.retain_mut(|label| {
+        let (other, _, start) = source.locate(label.span.start());
+        label.span = Span::new(start, start + label.span.end() - label.span.start());
+        other == place && label.span.end() <= text.len()
+    });
+    // VRL's formatter has no name for the text: it draws `┌─ :3:5`.
+    let drawn = Formatter::new(text, finding).to_string();
+    drawn.trim().replace("┌─ :", &format!("┌─ {place}:"))
+}
+
+fn one_line(source: &Source, finding: &Diagnostic) -> String {
+    let (place, text, offset) = source.locate(offset(finding));
+    let line = place.line(text, offset);
     format!("{line}: {} (E{:03})", finding.message(), finding.code)
+}
+
+/// Where in the whole text a finding is.
+fn offset(finding: &Diagnostic) -> usize {
+    let label = finding.labels().iter().find(|label| label.primary).or(finding.labels().first());
+    label.map_or(0, |label| label.span.start())
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 
 mod address;
 mod call;
+mod categorize;
+mod normalize;
 mod pairs;
+mod setting;
 mod text;
 mod time;
 
@@ -22,7 +25,11 @@ pub fn functions() -> Vec<Box<dyn Function>> {
 fn own() -> Vec<Box<dyn Function>> {
     vec![
         Box::new(address::ParseAddress),
+        Box::new(categorize::Categorize),
+        Box::new(categorize::RecordTypeName),
+        Box::new(normalize::NormalizeRecord),
         Box::new(pairs::FlattenPairs),
+        Box::new(setting::Setting),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),

@@ -77,7 +77,7 @@ impl Function for FlattenPairs {
     }
 }
 
-fn flatten_pairs(value: &Value) -> Value {
+pub(super) fn flatten_pairs(value: &Value) -> Value {
     let mut flat = Flat::default();
     match value {
         Value::Null => return Value::Null,

@@ -2,8 +2,9 @@
 //!
 //! Beside `NAME.vrl` stand `NAME.input.ndjson`, one record a line, and `NAME.output.ndjson`, on the same line what the
 //! program makes of it: the event; an array of events where it splits the record; `{"%dropped": …}` with `reason` and
-//! `message` where it fails or aborts. Empty lines in the input are skipped. The same checks serve `o365flow test` and
-//! the project's own tests.
+//! `message` where it fails or aborts. Empty lines in the input are skipped. Where
+//! `DIR.vrl` stands beside a folder `DIR`, the programs in it are its parts, and their records go through all of
+//! `DIR.vrl`. The same checks serve `o365flow test` and the project's own tests.
 //!
 //! Nothing here knows what would be right: a changed output is a failure until it is accepted, by writing the output
 //! files anew and reading their diff.
@@ -20,7 +21,7 @@ use std::{
 use pipeline_core::{Event, EventAck, Origin, Schema};
 use vrl::value::{ObjectMap, Value};
 
-use super::{Failure, FailureKind, Place, Root, Runner, compile};
+use super::{Failure, FailureKind, Place, Root, Runner, Source, Surroundings, compile_source};
 
 /// How long a program may work on one record.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -168,6 +169,13 @@ fn run_folder(
     Ok(())
 }
 
+/// The program that `program` is a part of: where `NAME.vrl` stands beside the folder `NAME`, the programs in that
+/// folder are its parts, and their records go through the whole.
+fn whole(program: &Path) -> PathBuf {
+    let whole = program.parent().map(|folder| folder.with_extension("vrl"));
+    whole.filter(|whole| whole.is_file()).unwrap_or_else(|| program.to_owned())
+}
+
 fn run_program(
     program: &Path,
     input: &Schema,
@@ -178,14 +186,18 @@ fn run_program(
     if !input_file.exists() {
         return Err(GoldenFailure::NoInput { program: program.to_owned(), input: input_file });
     }
-    let source = access(program, fs::read_to_string(program))?;
+    let whole = whole(program);
+    let source = access(&whole, fs::read_to_string(&whole))?;
     let records = access(&input_file, fs::read_to_string(&input_file))?;
     // The messages of failed runs are golden too: they name the file, not the way to it from here.
-    let place = Place::File(program.file_name().unwrap_or_default().into());
-    let compiled = compile(&source, &place, input).map_err(|error| GoldenFailure::Compile {
-        program: program.to_owned(),
-        diagnostic: error.diagnostic,
-    })?;
+    let place = Place::File(whole.file_name().unwrap_or_default().into());
+    let folder = whole.parent().unwrap_or(Path::new(""));
+    let compiled = Source::new(&source, &place, &|path| fs::read_to_string(folder.join(path)))
+        .and_then(|source| compile_source(source, input, &Surroundings::default()))
+        .map_err(|error| GoldenFailure::Compile {
+            program: program.to_owned(),
+            diagnostic: error.diagnostic,
+        })?;
     let mut runner = Runner::new(Arc::new(compiled), TIMEOUT);
     let origin = Origin::new("golden", Value::Object(ObjectMap::new()));
     let mut outputs = Vec::new();

@@ -1,11 +1,6 @@
 //! What a user writes under `[transforms.<id>]` with `type = "remap"`, and its check.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
@@ -15,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Fate, Policy, Remap};
 use crate::{
     config::units,
-    program::{self, Place, Program},
+    program::{Place, Program, ReadFile, Source, Surroundings, compile_source, read_or_builtin},
     transforms::dropping::{dropped_output, problem},
 };
 
@@ -63,7 +58,8 @@ impl TransformConfig for Config {
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let (key, place, text) = self.text(context.read_file).map_err(|problem| vec![problem])?;
-        let program = program::compile(&text, &place, &context.input)
+        let program = Source::new(&text, &place, context.read_file)
+            .and_then(|source| compile_source(source, &context.input, &Surroundings::default()))
             .map_err(|error| vec![problem(key, error)])?;
         let outputs = self.outputs(&program, &context.input);
         let warnings = program.warnings().cloned().map(|warning| problem(key, warning));
@@ -84,10 +80,7 @@ impl TransformConfig for Config {
 
 impl Config {
     /// The program's text, with the option that gave it.
-    fn text(
-        &self,
-        read_file: &dyn Fn(&Path) -> io::Result<String>,
-    ) -> Result<(&'static str, Place, String), Problem> {
+    fn text(&self, read_file: ReadFile<'_>) -> Result<(&'static str, Place, String), Problem> {
         let both = "give either `file` or `source`";
         match (&self.file, &self.source) {
             (Some(_), Some(_)) => {
@@ -95,7 +88,7 @@ impl Config {
             }
             (None, None) => Err(Problem::at("", "there is no program").fix(both)),
             (None, Some(source)) => Ok(("source", Place::Inline, source.clone())),
-            (Some(path), None) => match read(path, read_file) {
+            (Some(path), None) => match read_or_builtin(path, read_file) {
                 Ok(text) => Ok(("file", Place::File(path.clone()), text)),
                 Err(error) => {
                     let path = path.display();
@@ -119,13 +112,5 @@ impl Config {
             outputs.push(dropped_output(input));
         }
         outputs
-    }
-}
-
-/// Reads the program at `path`, or takes the built-in one of that name where there is no such file.
-fn read(path: &Path, read_file: &dyn Fn(&Path) -> io::Result<String>) -> io::Result<String> {
-    match (read_file(path), program::builtin(path)) {
-        (Err(error), Some(text)) if error.kind() == io::ErrorKind::NotFound => Ok(text.to_owned()),
-        (outcome, _) => outcome,
     }
 }

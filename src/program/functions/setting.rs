@@ -1,0 +1,83 @@
+//! `setting`: what the user set for a program, as a constant.
+
+use vrl::prelude::*;
+
+use crate::program::surroundings::Surroundings;
+
+/// `setting(name, default)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting;
+
+impl Function for Setting {
+    fn identifier(&self) -> &'static str {
+        "setting"
+    }
+
+    fn summary(&self) -> &'static str {
+        "what the transform's `settings` say"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Gives the value that the transform's `settings` have under this name, or the default. It is known when the \
+         program is compiled, so that what a setting switches off costs nothing."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::System.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::BYTES | kind::INTEGER | kind::FLOAT | kind::BOOLEAN
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] = &[
+            Parameter::required("name", kind::BYTES, "The setting's name."),
+            Parameter::required("default", kind::ANY, "What holds where it is not set."),
+        ];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[example! {
+            title: "A setting that nobody set",
+            source: r#"setting("mode", "copy")"#,
+            result: Ok("copy"),
+        }]
+    }
+
+    fn compile(
+        &self,
+        state: &TypeState,
+        context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        let name = arguments.required_literal("name", state)?;
+        let name = name.to_str().unwrap_or_default().to_owned();
+        let default = arguments.required_literal("default", state)?;
+        let surroundings = context.get_external_context::<Surroundings>();
+        let set = surroundings.and_then(|surroundings| {
+            surroundings.asked.borrow_mut().insert(name.clone());
+            surroundings.settings.get(&name).cloned()
+        });
+        let value = set.unwrap_or(default);
+        Ok(Constant(value).as_expr())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Constant(Value);
+
+impl FunctionExpression for Constant {
+    fn resolve(&self, _context: &mut Context) -> Resolved {
+        Ok(self.0.clone())
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        TypeDef::from(Kind::from(&self.0)).infallible()
+    }
+
+    fn as_value(&self) -> Option<Value> {
+        Some(self.0.clone())
+    }
+}

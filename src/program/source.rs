@@ -1,0 +1,225 @@
+//! A program's text, with the parts that it includes put in their places.
+//!
+//! A line that holds nothing but `include "PATH"` stands for the text of that file, read relative to the file that the
+//! line stands in. So a long program is read, and overridden, concern by concern, and is still one program: its parts
+//! share variables, and one compilation checks them all. Every byte of the whole remembers its file, so messages name
+//! the part and the line that its author sees.
+//!
+//! What it does not do: look inside strings. A string over several lines must not have a line that reads like an
+//! `include`.
+
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use super::{CompileError, Place, builtin::read_or_builtin};
+
+/// How deep parts may include parts.
+const DEPTH_MAX: usize = 16;
+
+/// Reads a file that a configuration or a program names.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
+
+/// A program's whole text, and where each piece of it comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    text: String,
+    parts: Vec<Part>,
+    /// In the order of the text, without gaps.
+    pieces: Vec<Piece>,
+}
+
+/// A text that the whole was put together from.
+#[derive(Clone, Debug)]
+struct Part {
+    place: Place,
+    text: String,
+}
+
+/// A stretch of the whole that comes from one part.
+#[derive(Clone, Debug)]
+struct Piece {
+    whole: Range<usize>,
+    part: usize,
+    /// Where the stretch begins in the part's own text.
+    start: usize,
+}
+
+impl Source {
+    /// A text that is the whole program, without parts.
+    pub fn plain(text: &str, place: &Place) -> Source {
+        let part = Part { place: place.clone(), text: text.to_owned() };
+        let piece = Piece { whole: 0..text.len(), part: 0, start: 0 };
+        Source { text: text.to_owned(), parts: vec![part], pieces: vec![piece] }
+    }
+
+    /// The text at `place` with its parts.
+    ///
+    /// # Errors
+    /// A part that cannot be read, or includes itself.
+    pub fn new(text: &str, place: &Place, read_file: ReadFile<'_>) -> Result<Source, CompileError> {
+        let mut source = Source { text: String::new(), parts: Vec::new(), pieces: Vec::new() };
+        source.append(text, place, read_file, &mut Vec::new())?;
+        Ok(source)
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the program itself stands.
+    pub fn place(&self) -> &Place {
+        &self.parts[0].place
+    }
+
+    /// The files of the parts, the program's own included.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.parts.iter().filter_map(|part| match &part.place {
+            Place::File(path) => Some(path.as_path()),
+            Place::Inline | Place::Option(_) => None,
+        })
+    }
+
+    /// The part that the byte at `offset` of the whole comes from, with its text and the byte's offset there.
+    pub fn locate(&self, offset: usize) -> (&Place, &str, usize) {
+        let following = self.pieces.partition_point(|piece| piece.whole.start <= offset);
+        let piece = &self.pieces[following.saturating_sub(1)];
+        let part = &self.parts[piece.part];
+        let within = offset.min(piece.whole.end) - piece.whole.start;
+        (&part.place, &part.text, piece.start + within)
+    }
+
+    fn append(
+        &mut self,
+        text: &str,
+        place: &Place,
+        read_file: ReadFile<'_>,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<(), CompileError> {
+        let part = self.parts.len();
+        self.parts.push(Part { place: place.clone(), text: text.to_owned() });
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let end = start + line.len();
+            match included(line) {
+                None => self.append_piece(part, &text[start..end], start),
+                Some(path) => {
+                    let refuse = |what: String| {
+                        let message = format!("{}: {what}", place.line(text, start));
+                        CompileError { diagnostic: message.clone(), message }
+                    };
+                    let path = beside(place, path);
+                    if open.contains(&path) || open.len() == DEPTH_MAX {
+                        return Err(refuse(format!("`{}` includes itself", path.display())));
+                    }
+                    let text = read_or_builtin(&path, read_file).map_err(|error| {
+                        refuse(format!("cannot read the part `{}`: {error}", path.display()))
+                    })?;
+                    open.push(path.clone());
+                    self.append(&text, &Place::File(path), read_file, open)?;
+                    open.pop();
+                    // A part's last line need not have an end, and must not run into what follows.
+                    self.append_piece(part, "\n", end - 1);
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn append_piece(&mut self, part: usize, text: &str, start: usize) {
+        let begin = self.text.len();
+        self.text.push_str(text);
+        let whole = begin..self.text.len();
+        match self.pieces.last_mut() {
+            Some(last) if last.part == part && last.start + last.whole.len() == start => {
+                last.whole.end = whole.end;
+            }
+            _ => self.pieces.push(Piece { whole, part, start }),
+        }
+    }
+}
+
+/// The path that a line includes, where it does so.
+fn included(line: &str) -> Option<&str> {
+    let rest = line.trim().strip_prefix("include")?;
+    let quoted = rest.strip_prefix(char::is_whitespace)?.trim().strip_prefix('"')?;
+    let (path, after) = quoted.split_once('"')?;
+    let after = after.trim_start();
+    (after.is_empty() || after.starts_with('#')).then_some(path)
+}
+
+/// `path` relative to the file at `place`.
+fn beside(place: &Place, path: &str) -> PathBuf {
+    match place {
+        Place::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
+        Place::Inline | Place::Option(_) => PathBuf::from(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(path: &Path) -> io::Result<String> {
+        match path.to_str() {
+            Some("a/one.vrl") => {
+                Ok(".one = 1\n  include \"more/two.vrl\" # more\n.after = 1".into())
+            }
+            Some("a/more/two.vrl") => Ok(".two = 2".into()),
+            Some("a/../loop.vrl") => Ok("include \"loop.vrl\"\n".into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn source(text: &str) -> Result<Source, CompileError> {
+        Source::new(text, &Place::File("a/main.vrl".into()), &read)
+    }
+
+    #[test]
+    fn parts_stand_where_they_are_included() {
+        let source = source("include \"one.vrl\"\n.last = 1\n").expect("the parts are there");
+        assert_eq!(source.text(), ".one = 1\n.two = 2\n.after = 1\n.last = 1\n");
+        let files: Vec<&Path> = source.files().collect();
+        assert_eq!(files, ["a/main.vrl", "a/one.vrl", "a/more/two.vrl"].map(Path::new));
+    }
+
+    #[test]
+    fn every_byte_knows_its_file_and_line() {
+        let source = source("include \"one.vrl\"\n.last = 1\n").expect("the parts are there");
+        for (what, expected) in [
+            (".one", "a/one.vrl:1"),
+            (".two", "a/more/two.vrl:1"),
+            (".after", "a/one.vrl:3"),
+            (".last", "a/main.vrl:2"),
+        ] {
+            let offset = source.text().find(what).expect("it is in the text");
+            let (place, text, offset) = source.locate(offset);
+            assert_eq!(place.line(text, offset), expected);
+            assert!(text[offset..].starts_with(what), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_not_there_or_includes_itself_is_named_with_the_line() {
+        let message = |text: &str| source(text).expect_err("it is wrong").message;
+        assert_eq!(
+            message("\ninclude \"three.vrl\""),
+            "a/main.vrl:2: cannot read the part `a/three.vrl`: entity not found"
+        );
+        assert_eq!(
+            message("include \"../loop.vrl\""),
+            "a/../loop.vrl:1: `a/../loop.vrl` includes itself"
+        );
+    }
+
+    #[test]
+    fn only_a_line_of_its_own_includes() {
+        for line in ["# include \"x\"", "x = \"include\"", "include(\"x\")", "include \"x\" + 1"] {
+            assert_eq!(included(line), None, "{line}");
+        }
+    }
+}
