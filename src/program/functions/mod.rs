@@ -6,6 +6,8 @@
 mod address;
 mod call;
 mod categorize;
+mod file_path;
+mod link;
 mod normalize;
 mod pairs;
 mod setting;
@@ -27,6 +29,8 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(address::ParseAddress),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(file_path::ParseFilePath),
+        Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
         Box::new(pairs::FlattenPairs),
         Box::new(setting::Setting),
