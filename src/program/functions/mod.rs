@@ -10,6 +10,7 @@ mod file_path;
 mod link;
 mod normalize;
 mod pairs;
+mod redact;
 mod setting;
 mod text;
 mod time;
@@ -33,6 +34,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
         Box::new(pairs::FlattenPairs),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
