@@ -11,6 +11,8 @@ mod directory;
 mod distinct;
 mod identity;
 mod mail;
+mod file_path;
+mod link;
 mod normalize;
 mod pair_value;
 mod pairs;
@@ -42,6 +44,8 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(distinct::Distinct),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
+        Box::new(file_path::ParseFilePath),
+        Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
