@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
     ("vrl/ecs/user_agent.vrl", include_str!("../../vrl/ecs/user_agent.vrl")),
     ("vrl/flatten.vrl", include_str!("../../vrl/flatten.vrl")),
     ("vrl/o365beat.vrl", include_str!("../../vrl/o365beat.vrl")),
+    ("vrl/redact.vrl", include_str!("../../vrl/redact.vrl")),
 ];
 
 /// What stands in for a file `path` that does not exist.

@@ -8,6 +8,7 @@ mod call;
 mod categorize;
 mod normalize;
 mod pairs;
+mod redact;
 mod setting;
 mod text;
 mod time;
@@ -29,6 +30,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(categorize::RecordTypeName),
         Box::new(normalize::NormalizeRecord),
         Box::new(pairs::FlattenPairs),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
