@@ -12,3 +12,7 @@ pub struct Surroundings {
     /// The settings that the program asked for.
     pub(super) asked: Rc<RefCell<BTreeSet<String>>>,
 }
+
+/// The text of the program that is compiled, for functions whose kind depends on what the program asks of it.
+#[derive(Clone, Debug)]
+pub(super) struct ProgramText(pub(super) Rc<str>);

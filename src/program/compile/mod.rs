@@ -12,7 +12,7 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::{Source, Surroundings, functions};
+use super::{Source, Surroundings, functions, surroundings::ProgramText};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +123,9 @@ pub fn compile_source(
 pub(super) fn compile_configured(
     source: Source,
     input: &Schema,
-    config: CompileConfig,
+    mut config: CompileConfig,
 ) -> Result<Program, CompileError> {
+    config.set_custom(ProgramText(source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let compiled = compile_with_external(source.text(), &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =

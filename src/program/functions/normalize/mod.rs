@@ -18,6 +18,7 @@ use vrl::prelude::*;
 
 use self::walk::Walk;
 use super::call::call;
+use crate::program::surroundings::ProgramText;
 
 /// `normalize_record(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +86,12 @@ impl Function for NormalizeRecord {
     fn compile(
         &self,
         _state: &TypeState,
-        _context: &mut FunctionCompileContext,
+        context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(call(&arguments, normalize_record, TypeDef::object(schema::kinds().clone())))
+        let program = context.get_external_context::<ProgramText>();
+        let kinds = schema::kinds(program.map_or("", |text| &text.0));
+        Ok(call(&arguments, normalize_record, TypeDef::object(kinds)))
     }
 }
 

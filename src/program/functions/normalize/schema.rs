@@ -1,6 +1,9 @@
 //! What the description of fields says of each field of a record, as a tree to walk beside the record.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use vrl::{
     prelude::Field as KindField,
@@ -74,29 +77,52 @@ fn rule(field: &'static Field, fields: &'static [Field]) -> Rule {
     }
 }
 
-/// The kinds of a normal record.
-pub(super) fn kinds() -> &'static Collection<KindField> {
-    static KINDS: LazyLock<Collection<KindField>> = LazyLock::new(|| kinds_of(record()));
-    &KINDS
+/// The fields that all records share, which sinks and other programs can ask for.
+const SHARED: [&str; 12] = [
+    "ClientIP",
+    "CreationTime",
+    "Id",
+    "ObjectId",
+    "Operation",
+    "OrganizationId",
+    "RecordType",
+    "ResultStatus",
+    "UserId",
+    "UserKey",
+    "UserType",
+    "Workload",
+];
+
+/// The kinds of a normal record: of the fields that `program` names, and of those that all records share.
+///
+/// VRL copies what it knows of an event with every expression that it compiles. To tell it of a thousand fields would
+/// make that take seconds.
+pub(super) fn kinds(program: &str) -> Collection<KindField> {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut named: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
+    named.extend(SHARED);
+    kinds_of(record(), &named)
 }
 
-fn kinds_of(names: &Names) -> Collection<KindField> {
-    let known = names.iter().map(|(name, rule)| (KindField::from(*name), kind_of(rule)));
+fn kinds_of(names: &Names, named: &HashSet<&str>) -> Collection<KindField> {
+    let asked = names.iter().filter(|(name, _)| named.contains(*name));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, named)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-fn kind_of(rule: &Rule) -> Kind {
+fn kind_of(rule: &Rule, named: &HashSet<&str>) -> Kind {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names))),
+        Rule::Object(names) => Kind::object(kinds_of(names, named)),
+        Rule::Objects(names) => array(Kind::object(kinds_of(names, named))),
         Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
         Rule::Changes => Kind::object(changes()),
     };
-    kind.or_undefined()
+    // A field that is not there reads as null, and `.x || ""` works with null alone.
+    kind.or_null()
 }
 
 /// The kind of values by name: text most often.
@@ -106,12 +132,12 @@ fn loose() -> Kind {
 
 fn changes() -> Collection<KindField> {
     let change = Collection::any()
-        .with_known("NewValue", loose().or_undefined())
-        .with_known("OldValue", loose().or_undefined());
+        .with_known("NewValue", loose().or_null())
+        .with_known("OldValue", loose().or_null());
     let once_or_more = Kind::object(change).or_array(Collection::any());
     Collection::from_unknown(once_or_more)
-        .with_known("_raw", loose().or_undefined())
-        .with_known("_more", loose().or_undefined())
+        .with_known("_raw", loose().or_null())
+        .with_known("_more", loose().or_null())
 }
 
 impl Leaf {
