@@ -78,7 +78,7 @@ impl Walk {
                 surplus.insert(key.clone(), value.clone());
                 continue;
             }
-            others += 1;
+            others += usize::from(!here.is_ours());
             let Some(normal) = self.other(value, &here) else { continue };
             if name == key.as_str() {
                 made.push((key.clone(), normal));
@@ -216,7 +216,8 @@ impl Walk {
 
     /// A text as long as an index takes it.
     fn cut(&mut self, text: Bytes, at: &Path<'_>) -> Bytes {
-        if text.len() <= TEXT_BYTES_MAX {
+        // What is under `_more` is many values in one, and is never cut.
+        if text.len() <= TEXT_BYTES_MAX || at.is_more() {
             return text;
         }
         let is_inside_letter = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
