@@ -30,7 +30,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
-    ("program", &[]),
+    ("program", &["config"]),
     ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config", "delivery", "kafka", "storage"]),
     ("storage", &[]),

@@ -1,7 +1,7 @@
 //! A transform takes batches and lets events out by its ports. Several copies of it work side by side, and neighbours
 //! are fused; so what a transform keeps between two batches, its copies share.
 
-use std::{io, path::Path, sync::Arc};
+use std::{any::Any, io, path::Path, sync::Arc};
 
 use crate::{Batch, Clock, ComponentId, ComponentMetrics, Event, Output, Problem, Schema};
 
@@ -28,6 +28,8 @@ pub struct TransformContext<'a> {
     pub input: Schema,
     /// Reads a file that the configuration names, relative to the working directory.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The tables in which programs look values up, for whoever compiles programs to take out and hand on.
+    pub tables: &'a (dyn Any + Send + Sync),
 }
 
 /// A transform that was checked, with all it will ever need.

@@ -6,6 +6,8 @@
 mod address;
 mod call;
 mod categorize;
+mod enrichment;
+mod locate;
 mod normalize;
 mod pairs;
 mod setting;
@@ -27,6 +29,9 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(address::ParseAddress),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(enrichment::FindEnrichmentTableRecords),
+        Box::new(enrichment::GetEnrichmentTableRecord),
+        Box::new(locate::Locate),
         Box::new(normalize::NormalizeRecord),
         Box::new(pairs::FlattenPairs),
         Box::new(setting::Setting),
