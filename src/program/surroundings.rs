@@ -3,18 +3,25 @@
 //! It also takes down what the program asks for, so that a setting which nothing reads, or which is none of those that
 //! the program knows, is found when the configuration is checked.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, fmt, rc::Rc};
 
 use vrl::value::Value;
 
 use super::tables::Tables;
 
 /// What functions find when a program is compiled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Surroundings {
     settings: BTreeMap<String, Value>,
     pub(super) tables: Tables,
     asked: Rc<RefCell<BTreeMap<String, Option<SettingMistake>>>>,
+}
+
+impl fmt::Debug for Surroundings {
+    /// Shows no settings: one may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Surroundings").field("tables", &self.tables).finish_non_exhaustive()
+    }
 }
 
 /// What is wrong with a setting.

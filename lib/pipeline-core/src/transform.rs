@@ -5,8 +5,8 @@ use std::{any::Any, io, path::Path, sync::Arc};
 
 use crate::{Batch, Clock, ComponentId, ComponentMetrics, Event, Output, Problem, Schema};
 
-/// What a user declares under `[transforms.<id>]`.
-pub trait TransformConfig: Send + Sync + std::fmt::Debug {
+/// What a user declares under `[transforms.<id>]`. It can be downcast, for commands that concern one type of transform.
+pub trait TransformConfig: Any + Send + Sync + std::fmt::Debug {
     /// Names of the ports besides the default one. Known without compiling, so that a graph can be drawn even
     /// when a program does not compile.
     fn ports(&self) -> Vec<String>;

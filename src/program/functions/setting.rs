@@ -1,5 +1,7 @@
 //! `setting`: what the user set for a program, as a constant.
 
+use std::fmt;
+
 use vrl::prelude::*;
 
 use crate::program::Surroundings;
@@ -81,8 +83,15 @@ impl Function for Setting {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Constant(Value);
+
+impl fmt::Debug for Constant {
+    /// Shows no value: it may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Constant")
+    }
+}
 
 impl FunctionExpression for Constant {
     fn resolve(&self, _context: &mut Context) -> Resolved {

@@ -9,8 +9,15 @@ use vrl::value::Value;
 use crate::{config::fault::nearest, program::SettingMistake};
 
 /// One setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Setting(pub(super) Value);
+
+impl fmt::Debug for Setting {
+    /// Shows no value: it may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Setting")
+    }
+}
 
 impl<'de> Deserialize<'de> for Setting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Setting, D::Error> {
