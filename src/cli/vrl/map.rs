@@ -37,6 +37,7 @@ pub(super) struct Map {
     pub(super) settings: BTreeMap<String, Value>,
     pub(super) input: PathBuf,
     pub(super) output: PathBuf,
+    pub(super) profile: bool,
     pub(super) quiet: bool,
 }
 
@@ -69,7 +70,8 @@ impl fmt::Display for Tally {
 
 impl Map {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let mut runner = Runner::new(Arc::new(load(&self.program, self.settings)?), TIMEOUT);
+        let program = Arc::new(load(&self.program, self.settings, self.profile)?);
+        let mut runner = Runner::new(Arc::clone(&program), TIMEOUT);
         let mut input = RecordInput::open(&self.input)?;
         let write = |source| MapError::Write { path: self.output.clone(), source };
         let mut output = BufWriter::new(open_output(&self.output).map_err(write)?);
@@ -104,6 +106,9 @@ impl Map {
         }
         if !self.quiet {
             complain(&tally);
+        }
+        if self.profile {
+            complain(Profile { costs: &profile(&program), records: tally.records });
         }
         if tally.failed == 0 { Ok(()) } else { Err(Failure::Negative) }
     }

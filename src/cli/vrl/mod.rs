@@ -1,6 +1,7 @@
 //! `o365flow vrl`: what does a program make of records?
 
 mod map;
+mod profile;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,9 @@ pub(super) struct Vrl {
     /// `true` or `false`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
+    /// Say at the end which statements cost the time. The others run slower for it.
+    #[arg(long)]
+    profile: bool,
     /// Tell nothing but what failed.
     #[arg(short, long)]
     quiet: bool,
@@ -52,7 +56,7 @@ impl Vrl {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let input = self.input.unwrap_or_else(|| "-".into());
         let settings = self.settings.into_iter().collect();
-        let (program, output, quiet) = (self.program, self.output, self.quiet);
-        map::Map { program, settings, input, output, quiet }.execute()
+        let Vrl { program, output, profile, quiet, .. } = self;
+        map::Map { program, settings, input, output, profile, quiet }.execute()
     }
 }
