@@ -4,11 +4,20 @@
 //! field of an unexpected type.
 
 mod address;
+mod agent;
 mod call;
 mod categorize;
+mod directory;
+mod distinct;
+mod identity;
+mod mail;
+mod file_path;
+mod link;
 mod normalize;
+mod pair_value;
 mod pairs;
 mod redact;
+mod property_text;
 mod setting;
 mod text;
 mod time;
@@ -25,12 +34,23 @@ pub fn functions() -> Vec<Box<dyn Function>> {
 /// The functions that are ours.
 fn own() -> Vec<Box<dyn Function>> {
     vec![
+        Box::new(address::FirstAddress),
+        Box::new(address::HostName),
         Box::new(address::ParseAddress),
+        Box::new(agent::DescribeAgent),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(directory::DirectoryObject),
+        Box::new(distinct::Distinct),
+        Box::new(identity::ParseUser),
+        Box::new(mail::MailAddresses),
+        Box::new(file_path::ParseFilePath),
+        Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
+        Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
         Box::new(redact::RedactSecrets),
+        Box::new(property_text::PropertyText),
         Box::new(setting::Setting),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
