@@ -13,7 +13,11 @@ pub(super) struct Profile<'a> {
 impl fmt::Display for Profile<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: Duration = self.costs.iter().map(|cost| cost.time).sum();
-        writeln!(formatter, "{:>10}  {:>6}  {:>9}  {:>8}  STATEMENT", "TOTAL", "SHARE", "RUNS", "EACH")?;
+        writeln!(
+            formatter,
+            "{:>10}  {:>6}  {:>9}  {:>8}  STATEMENT",
+            "TOTAL", "SHARE", "RUNS", "EACH"
+        )?;
         for Cost { statement, runs, time } in self.costs {
             let share = 100.0 * ratio(time.as_secs_f64(), total.as_secs_f64());
             writeln!(
@@ -24,7 +28,12 @@ impl fmt::Display for Profile<'_> {
             )?;
         }
         let each = ratio(micros(total), count(self.records));
-        write!(formatter, "{:>7.0} µs for {} records, {each:.1} µs each", micros(total), self.records)
+        write!(
+            formatter,
+            "{:>7.0} µs for {} records, {each:.1} µs each",
+            micros(total),
+            self.records
+        )
     }
 }
 

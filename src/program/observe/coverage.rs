@@ -102,8 +102,13 @@ fn statement(
     let statement = Statement {
         first_line,
         last_line: line(last),
-        text: text[start..].lines().next().unwrap_or_default()
-            .get(..=last - start).unwrap_or_default().to_owned(),
+        text: text[start..]
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .get(..=last - start)
+            .unwrap_or_default()
+            .to_owned(),
         has_run: observed.runs() > 0,
     };
     // The longer of two that begin together comes first: what it holds comes after it.

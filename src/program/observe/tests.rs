@@ -98,14 +98,18 @@ fn blocks_are_found_wherever_they_stand() {
 .w = ({ if .a == 3 { 3 } else { 4 } }) + 1
 .v = to_int(.a) ?? { 7 }
 if { z = 1; z == 2 } { .never = x }"#;
-    check(text, &["{\"a\":1}"], &expect![[r#"
+    check(
+        text,
+        &["{\"a\":1}"],
+        &expect![[r#"
         main.vrl: 18 of 24 statements ran (75.0 %)
                   1  x = if .a == 1 { "one" } else { "other" }
                   2  .y = { "in": [{ if .a == 2 { "two" } else { null } }] }
                   6  if value == 9 { "nine" } else { value }
                   8  .w = ({ if .a == 3 { 3 } else { 4 } }) + 1
                   9  .v = to_int(.a) ?? { 7 }
-                 10  if { z = 1; z == 2 } { .never = x }"#]]);
+                 10  if { z = 1; z == 2 } { .never = x }"#]],
+    );
 }
 
 #[test]
