@@ -20,6 +20,7 @@ use super::{
     Source, Surroundings, functions,
     observe::{Mark, Observations, marked},
 };
+use super::{Source, Surroundings, functions, surroundings::ProgramText};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,8 +168,9 @@ pub fn compile_observed(
 pub(super) fn compile_configured(
     source: Source,
     input: &Schema,
-    config: CompileConfig,
+    mut config: CompileConfig,
 ) -> Result<Program, CompileError> {
+    config.set_custom(ProgramText(source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let compiled = compile_with_external(source.text(), &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =

@@ -15,6 +15,7 @@ mod identity;
 mod link;
 mod locate;
 mod mail;
+mod names;
 mod normalize;
 mod pair_value;
 mod pairs;
