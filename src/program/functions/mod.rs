@@ -9,6 +9,7 @@ mod call;
 mod categorize;
 mod directory;
 mod distinct;
+mod extensible;
 mod identity;
 mod mail;
 mod normalize;
@@ -39,6 +40,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(categorize::RecordTypeName),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
+        Box::new(extensible::Extensible),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
         Box::new(normalize::NormalizeRecord),
@@ -46,6 +48,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(pairs::FlattenPairs),
         Box::new(property_text::PropertyText),
         Box::new(setting::Setting),
+        Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),
