@@ -7,6 +7,7 @@ pub mod components;
 pub mod config;
 pub mod convert;
 pub mod delivery;
+pub mod fields;
 pub mod kafka;
 pub mod keystore;
 pub mod program;

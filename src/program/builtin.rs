@@ -11,6 +11,7 @@ const FILES: &[(&str, &str)] = &[
     ("vrl/ecs/alerts.vrl", include_str!("../../vrl/ecs/alerts.vrl")),
     ("vrl/ecs/categorize.vrl", include_str!("../../vrl/ecs/categorize.vrl")),
     ("vrl/ecs/common.vrl", include_str!("../../vrl/ecs/common.vrl")),
+    ("vrl/ecs/compliance.vrl", include_str!("../../vrl/ecs/compliance.vrl")),
     ("vrl/ecs/copilot.vrl", include_str!("../../vrl/ecs/copilot.vrl")),
     ("vrl/ecs/defender.vrl", include_str!("../../vrl/ecs/defender.vrl")),
     ("vrl/ecs/dlp.vrl", include_str!("../../vrl/ecs/dlp.vrl")),
@@ -19,12 +20,14 @@ const FILES: &[(&str, &str)] = &[
     ("vrl/ecs/identity.vrl", include_str!("../../vrl/ecs/identity.vrl")),
     ("vrl/ecs/mode.vrl", include_str!("../../vrl/ecs/mode.vrl")),
     ("vrl/ecs/outcome.vrl", include_str!("../../vrl/ecs/outcome.vrl")),
+    ("vrl/ecs/powerplatform.vrl", include_str!("../../vrl/ecs/powerplatform.vrl")),
     ("vrl/ecs/related.vrl", include_str!("../../vrl/ecs/related.vrl")),
     ("vrl/ecs/sharepoint.vrl", include_str!("../../vrl/ecs/sharepoint.vrl")),
     ("vrl/ecs/teams.vrl", include_str!("../../vrl/ecs/teams.vrl")),
     ("vrl/ecs/user_agent.vrl", include_str!("../../vrl/ecs/user_agent.vrl")),
     ("vrl/flatten.vrl", include_str!("../../vrl/flatten.vrl")),
     ("vrl/o365beat.vrl", include_str!("../../vrl/o365beat.vrl")),
+    ("vrl/redact.vrl", include_str!("../../vrl/redact.vrl")),
 ];
 
 /// What stands in for a file `path` that does not exist.

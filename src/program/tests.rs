@@ -12,7 +12,8 @@ use vrl::{
 
 use super::{Place, Program, Runner, Source, Surroundings, builtin, compile_source};
 
-const PROGRAMS: [&str; 3] = ["vrl/ecs.vrl", "vrl/flatten.vrl", "vrl/o365beat.vrl"];
+const PROGRAMS: [&str; 4] =
+    ["vrl/ecs.vrl", "vrl/flatten.vrl", "vrl/o365beat.vrl", "vrl/redact.vrl"];
 
 /// What the source promises of a record: an `Id` and a `CreationTime` that are strings, and nothing else.
 pub(crate) fn record_schema() -> Schema {

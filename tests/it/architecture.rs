@@ -7,7 +7,7 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("buffer", &["config", "storage"]),
     (
         "cli",
@@ -26,11 +26,12 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("config", &["keystore"]),
     ("convert", &[]),
     ("delivery", &["config"]),
+    ("fields", &[]),
     ("kafka", &["delivery"]),
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
-    ("program", &[]),
+    ("program", &["fields"]),
     ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config", "delivery", "kafka", "storage"]),
     ("storage", &[]),

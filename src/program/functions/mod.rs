@@ -12,9 +12,12 @@ mod distinct;
 mod extensible;
 mod identity;
 mod mail;
+mod file_path;
+mod link;
 mod normalize;
 mod pair_value;
 mod pairs;
+mod redact;
 mod property_text;
 mod setting;
 mod text;
@@ -43,9 +46,12 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(extensible::Extensible),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
+        Box::new(file_path::ParseFilePath),
+        Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
+        Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
         Box::new(setting::Setting),
         Box::new(text::TextOrEmpty),

@@ -115,7 +115,9 @@ async fn sigkill_loses_nothing_and_repeats_what_was_under_way_at_most() {
         expected.len()
     );
     assert_eq!(distinct, expected);
-    assert!(before > 0 && before < expected.len(), "no kill fell into the delivery");
+    // On a quick machine all is there before the last kill; then the repeats tell of the kills before.
+    let fell_into_it = before > 0 && (before < expected.len() || repeats > 0);
+    assert!(fell_into_it, "no kill fell into the delivery");
     // A batch counts as stored with its reports, and as delivered once the ledger has it.
     assert!(repeats <= KILLS * BATCH * (CONCURRENCY + 2), "{repeats} repeats");
 }
