@@ -10,6 +10,7 @@ mod categorize;
 mod directory;
 mod distinct;
 mod extensible;
+mod fingerprint;
 mod identity;
 mod mail;
 mod file_path;
@@ -44,6 +45,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
         Box::new(extensible::Extensible),
+        Box::new(fingerprint::Fingerprint),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
         Box::new(file_path::ParseFilePath),
