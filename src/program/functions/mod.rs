@@ -10,11 +10,13 @@ mod categorize;
 mod directory;
 mod distinct;
 mod enrichment;
-mod file_path;
+mod extensible;
+mod fingerprint;
 mod identity;
+mod mail;
+mod file_path;
 mod link;
 mod locate;
-mod mail;
 mod names;
 mod normalize;
 mod pair_value;
@@ -48,6 +50,8 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(locate::Locate),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
+        Box::new(extensible::Extensible),
+        Box::new(fingerprint::Fingerprint),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
         Box::new(file_path::ParseFilePath),
@@ -58,6 +62,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
         Box::new(setting::Setting),
+        Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),
