@@ -1,10 +1,13 @@
-//! `parse_address`: the forms in which audit records write the address of a client.
+//! `parse_address`, `first_address`, `host_name`: the forms in which audit records write addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use vrl::prelude::*;
 
 use super::call::call;
+
+/// Words that stand where a host name could, and name none.
+const NO_HOST: &[&str] = &["null", "none", "unknown", "undefined", "sanitized", "redacted"];
 
 /// `parse_address(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +106,161 @@ impl Function for ParseAddress {
 }
 
 fn address_or_null(value: &Value) -> Value {
-    value.to_str().and_then(parse_address).map_or(Value::Null, Value::from)
+    let address = value.to_str().and_then(parse_address);
+    address.map_or(Value::Null, |address| Value::Object(address.into_fields()))
+}
+
+/// `first_address(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstAddress;
+
+impl Function for FirstAddress {
+    fn identifier(&self) -> &'static str {
+        "first_address"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the first good address of several"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Reads a list of texts as `parse_address` does. Gives the first with an IP address, or else the first with a \
+         host name: an object with `address`, the text, those of `ip`, `port` and `host` that it holds, and `type`, \
+         `ipv4` or `ipv6`. A port that only a later text has, of the same IP address, is taken from there. Without \
+         any, null."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Ip.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::OBJECT | kind::NULL
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] =
+            &[Parameter::required("value", kind::ANY, "The list of texts.")];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[
+            example! {
+                title: "The first is empty",
+                source: r#"first_address(["", "192.0.2.1:443"])"#,
+                result: Ok(r#"{ "address": "192.0.2.1:443", "ip": "192.0.2.1", "port": 443, "type": "ipv4" }"#),
+            },
+            example! {
+                title: "An IP address before a host name",
+                source: r#"first_address(["client.contoso.example", null, "2001:db8::1"])"#,
+                result: Ok(r#"{ "address": "2001:db8::1", "ip": "2001:db8::1", "type": "ipv6" }"#),
+            },
+            example! { title: "None", source: r#"first_address(["<null>"])"#, result: Ok("null") },
+        ]
+    }
+
+    fn compile(
+        &self,
+        _state: &TypeState,
+        _context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        let address = Collection::empty()
+            .with_known("address", Kind::bytes())
+            .with_known("host", Kind::bytes().or_undefined())
+            .with_known("ip", Kind::bytes().or_undefined())
+            .with_known("port", Kind::integer().or_undefined())
+            .with_known("type", Kind::bytes().or_undefined());
+        Ok(call(&arguments, first_address, TypeDef::object(address).or_null()))
+    }
+}
+
+fn first_address(value: &Value) -> Value {
+    let texts = value.as_array().unwrap_or_default().iter().filter_map(Value::to_str);
+    let mut best: Option<(&str, Address)> = None;
+    for text in texts {
+        let Some(address) = parse_address(text) else { continue };
+        match &mut best {
+            Some((_, best)) if best.ip.is_some() => {
+                if best.ip == address.ip {
+                    best.port = best.port.or(address.port);
+                }
+            }
+            Some(_) if address.ip.is_none() => {}
+            _ => best = Some((text.trim(), address)),
+        }
+    }
+    let Some((text, address)) = best else { return Value::Null };
+    let version = address.ip.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
+    let mut fields = address.into_fields();
+    fields.insert("address".into(), text.to_owned().into());
+    if let Some(version) = version {
+        fields.insert("type".into(), version.into());
+    }
+    Value::Object(fields)
+}
+
+/// `host_name(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HostName;
+
+impl Function for HostName {
+    fn identifier(&self) -> &'static str {
+        "host_name"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the host name at the start of a text"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Gives the host name with which a text begins: all of it, or what stands before a parenthesis. It is for \
+         `OriginatingServer`, whose parenthesis holds a version. Where there is no host name, null."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Parse.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::BYTES | kind::NULL
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] =
+            &[Parameter::required("value", kind::ANY, "The text to read.")];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[
+            example! {
+                title: "A server of Exchange",
+                source: r#"host_name("MAIL01 (15.20.2707.017)")"#,
+                result: Ok("MAIL01"),
+            },
+            example! { title: "No host", source: r#"host_name("Origin Server")"#, result: Ok("null") },
+        ]
+    }
+
+    fn compile(
+        &self,
+        _state: &TypeState,
+        _context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        Ok(call(&arguments, leading_host, TypeDef::bytes().or_null()))
+    }
+}
+
+fn leading_host(value: &Value) -> Value {
+    let host = || {
+        let text = value.to_str()?.trim().trim_start_matches('[');
+        let host = text.split_once('(').map_or(text, |(host, _version)| host);
+        host_name(host.trim())?.host
+    };
+    host().map_or(Value::Null, Value::from)
 }
 
 /// What an address text holds. Never all empty.
@@ -114,15 +271,14 @@ pub(super) struct Address {
     pub(super) port: Option<u16>,
 }
 
-impl From<Address> for Value {
-    fn from(address: Address) -> Value {
+impl Address {
+    fn into_fields(self) -> ObjectMap {
         let fields = [
-            ("host", address.host.map(Value::from)),
-            ("ip", address.ip.map(|ip| Value::from(ip.to_string()))),
-            ("port", address.port.map(Value::from)),
+            ("host", self.host.map(Value::from)),
+            ("ip", self.ip.map(|ip| Value::from(ip.to_string()))),
+            ("port", self.port.map(Value::from)),
         ];
-        let present = fields.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
-        Value::Object(present.collect())
+        fields.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
     }
 }
 
@@ -182,6 +338,6 @@ fn host_name(text: &str) -> Option<Address> {
         && text.bytes().all(allowed)
         && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && !last_label.bytes().all(|byte| byte.is_ascii_digit())
-        && !text.eq_ignore_ascii_case("null");
+        && !NO_HOST.iter().any(|word| text.eq_ignore_ascii_case(word));
     is_name.then(|| Address { host: Some(text.to_owned()), ..Address::default() })
 }

@@ -32,9 +32,9 @@ impl FunctionExpression for Call {
     }
 }
 
-/// A function's only argument, of any kind.
+/// The argument `value`, of any kind.
 #[derive(Clone, Debug)]
-enum Argument {
+pub(super) enum Argument {
     /// A path in the event: read without a copy.
     Path(OwnedTargetPath),
     /// Anything else.
@@ -43,7 +43,7 @@ enum Argument {
 
 impl Argument {
     /// The argument `value`, which the function's parameters have as required.
-    fn value(arguments: &ArgumentList) -> Argument {
+    pub(super) fn value(arguments: &ArgumentList) -> Argument {
         let expression = arguments.required_expr("value");
         let path = match &expression {
             Expr::Query(query) => query.external_path().cloned(),
@@ -53,7 +53,11 @@ impl Argument {
     }
 
     /// Lets `look` see the argument's value; null where there is none.
-    fn look(&self, context: &mut Context<'_>, look: fn(&Value) -> Value) -> Resolved {
+    pub(super) fn look(
+        &self,
+        context: &mut Context<'_>,
+        look: impl FnOnce(&Value) -> Value,
+    ) -> Resolved {
         match self {
             Argument::Path(path) => {
                 let found = context.target().target_get(path).ok().flatten();

@@ -4,12 +4,19 @@
 //! field of an unexpected type.
 
 mod address;
+mod agent;
 mod call;
 mod categorize;
+mod directory;
+mod distinct;
 mod file_path;
+mod identity;
 mod link;
+mod mail;
 mod normalize;
+mod pair_value;
 mod pairs;
+mod property_text;
 mod redact;
 mod setting;
 mod text;
@@ -27,17 +34,26 @@ pub fn functions() -> Vec<Box<dyn Function>> {
 /// The functions that are ours.
 fn own() -> Vec<Box<dyn Function>> {
     vec![
+        Box::new(address::FirstAddress),
+        Box::new(address::HostName),
         Box::new(address::ParseAddress),
+        Box::new(agent::DescribeAgent),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(directory::DirectoryObject),
+        Box::new(distinct::Distinct),
         Box::new(file_path::ParseFilePath),
+        Box::new(identity::ParseUser),
         Box::new(link::ParseLink),
+        Box::new(mail::MailAddresses),
         Box::new(normalize::NormalizeRecord),
+        Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
+        Box::new(property_text::PropertyText),
         Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
-        Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
+        Box::new(text::TextOrNull),
         Box::new(time::ParseUtc),
     ]
 }

@@ -1,0 +1,76 @@
+//! `distinct`: texts from wherever they come, each once, as the lists under `related` want them.
+
+use vrl::prelude::*;
+
+use super::call::call;
+
+/// `distinct(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Distinct;
+
+impl Function for Distinct {
+    fn identifier(&self) -> &'static str {
+        "distinct"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the texts of a list, each once"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Gathers the texts of a list, and of the lists in it, in their order. A text that occurs again, an empty one, \
+         and what is no text are left out. A list without any gives null, so that `|| []` is not needed to drop it by \
+         `compact`."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Array.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::ARRAY | kind::NULL
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] =
+            &[Parameter::required("value", kind::ANY, "The list, or a single text.")];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[
+            example! {
+                title: "Lists and single texts",
+                source: r#"distinct(["alice", null, ["bob", "alice", ""], "carol"])"#,
+                result: Ok(r#"["alice", "bob", "carol"]"#),
+            },
+            example! { title: "Nothing", source: r#"distinct([null, ""])"#, result: Ok("null") },
+        ]
+    }
+
+    fn compile(
+        &self,
+        _state: &TypeState,
+        _context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        let texts = Collection::empty().with_unknown(Kind::bytes());
+        Ok(call(&arguments, distinct, TypeDef::array(texts).or_null()))
+    }
+}
+
+fn distinct(value: &Value) -> Value {
+    let mut texts = Vec::new();
+    gather(value, &mut texts);
+    if texts.is_empty() { Value::Null } else { Value::Array(texts.into_iter().cloned().collect()) }
+}
+
+fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a Value>) {
+    if let Value::Array(values) = value {
+        values.iter().for_each(|value| gather(value, texts));
+        return;
+    }
+    if value.to_str().is_some_and(|text| !text.is_empty()) && !texts.contains(&value) {
+        texts.push(value);
+    }
+}
