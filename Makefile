@@ -1,7 +1,7 @@
 # What a developer types. `make help` lists it; the logic is in tests/run.sh and tests/services/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt readme clean
+.PHONY: help demo test corpus bench lint fmt readme clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -13,6 +13,9 @@ demo: ## Build o365flow and run its demo: a fake tenant, no account needed
 test: ## Check formatting and lints, run every test against real servers
 	@tests/run.sh
 
+corpus: ## Map real records and store them in a real Elasticsearch: RECORDS=, OUT=
+	@RECORDS="$(RECORDS)" OUT="$(OUT)" PROGRAM="$(PROGRAM)" SEED="$(SEED)" tests/corpus.sh
+
 bench: ## Run the benchmarks
 	@tests/services/packages.sh build test
 	cargo bench --locked --workspace
@@ -21,7 +24,7 @@ lint: ## Check formatting and lints only
 	@tests/services/packages.sh build
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run tests/run.sh tests/services/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x .ci/run tests/run.sh tests/corpus.sh tests/services/*.sh; fi
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -1,7 +1,7 @@
 //! The registry: one line a component. The only file that names concrete ones; delete a line here and the
 //! component's folder, and it is gone.
 
-use std::any::Any;
+use std::{any::Any, path::Path};
 
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use serde::de::DeserializeOwned;
@@ -90,6 +90,11 @@ pub fn office365_config(source: &dyn SourceConfig) -> Option<&office365::Config>
 /// The settings of a sink, where it is of type `elasticsearch`.
 pub fn elasticsearch_config(sink: &dyn SinkConfig) -> Option<&elasticsearch::Config> {
     (sink as &dyn Any).downcast_ref()
+}
+
+/// The file of a transform's program, where it is of type `remap` and has one.
+pub fn program_file(transform: &dyn TransformConfig) -> Option<&Path> {
+    (transform as &dyn Any).downcast_ref::<remap::Config>()?.file.as_deref()
 }
 
 /// What a program that reads records from the source `office365` is compiled against.

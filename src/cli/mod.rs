@@ -11,6 +11,7 @@ mod graph;
 mod keystore;
 mod load;
 mod progress;
+mod record_input;
 mod replay;
 mod report;
 mod run;
@@ -22,6 +23,7 @@ mod subscriptions;
 mod summary;
 mod test;
 mod validate;
+mod vrl;
 mod when;
 
 use std::{error::Error, fmt, process::ExitCode, sync::Arc};
@@ -78,6 +80,7 @@ enum Command {
     Report(report::Report),
     State(state::State),
     Test(test::Test),
+    Vrl(vrl::Vrl),
     Graph(graph::Graph),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
@@ -125,6 +128,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Report(command) => command.execute(&clock),
         Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(),
+        Command::Vrl(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),

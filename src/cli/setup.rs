@@ -1,12 +1,16 @@
 //! `o365flow setup`: prepares what sinks write to.
 
-use clap::{Args, Subcommand};
+use std::path::Path;
+
+use clap::{Args, Subcommand, ValueEnum};
+use pipeline_core::ComponentId;
 
 use super::{Failure, load::ConfigFiles, run::block_on, say};
 use crate::components::{
-    elasticsearch::{self, SetupMode, SetupStep},
-    elasticsearch_config,
+    elasticsearch::{self, Fields, SetupMode, SetupPlan, SetupStep},
+    elasticsearch_config, program_file,
 };
+use crate::topology::Checked;
 
 /// Prepare what sinks write to.
 #[derive(Debug, Args)]
@@ -30,12 +34,26 @@ struct Elasticsearch {
     /// Only for this sink. Without it, for all of type `elasticsearch`.
     #[arg(long, value_name = "ID")]
     sink: Option<String>,
+    /// Whose fields the templates are for. Without it: those of `o365beat.vrl` where that program leads to the sink,
+    /// those of `ecs.vrl` elsewhere.
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    fields: Option<ProgramName>,
+    /// Delete what is older than so many days, counted from the roll-over of its index. Without it, nothing is ever
+    /// deleted.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_days: Option<u32>,
     /// Say what would be installed, and install nothing.
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
     /// Replace what is there, even if somebody else has made it.
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProgramName {
+    Ecs,
+    O365beat,
 }
 
 /// Why there is nothing to set up.
@@ -59,12 +77,11 @@ impl Elasticsearch {
     fn execute(self) -> Result<(), Failure> {
         let loaded = self.config.load()?;
         let sinks = loaded.topology.sinks();
-        let mut sinks: Vec<(String, &elasticsearch::Config)> = sinks
-            .filter_map(|(id, config)| Some((id.to_string(), elasticsearch_config(config)?)))
-            .collect();
+        let mut sinks: Vec<(&ComponentId, &elasticsearch::Config)> =
+            sinks.filter_map(|(id, config)| Some((id, elasticsearch_config(config)?))).collect();
         if let Some(name) = &self.sink {
             let known: Vec<String> = sinks.iter().map(|(id, _)| format!("`{id}`")).collect();
-            sinks.retain(|(id, _)| id == name);
+            sinks.retain(|(id, _)| ***id == **name);
             if sinks.is_empty() && !known.is_empty() {
                 let known = known.join(", ");
                 return Err(Failure::usage(SinkError::Unknown { name: name.clone(), known }));
@@ -80,12 +97,25 @@ impl Elasticsearch {
         };
         let mut is_good = true;
         for (id, config) in sinks {
-            let steps = block_on(config.set_up(mode))??;
+            let fields = match self.fields {
+                Some(ProgramName::Ecs) => Fields::Ecs,
+                Some(ProgramName::O365beat) => Fields::O365beat,
+                None => fields_of(&loaded.topology, id),
+            };
+            let plan = SetupPlan { mode, fields, keep_days: self.keep_days };
+            let steps = block_on(config.set_up(plan))??;
             is_good &= steps.iter().all(|step| step.result.is_good());
-            show(&id, &steps, mode);
+            show(id, &steps, mode);
         }
         if is_good { Ok(()) } else { Err(Failure::Negative) }
     }
+}
+
+/// Whose fields reach a sink, by the names of the programs on the way.
+fn fields_of(topology: &Checked, sink: &ComponentId) -> Fields {
+    let transforms = topology.transforms_before(sink);
+    let mut programs = transforms.into_iter().filter_map(program_file).filter_map(Path::file_name);
+    if programs.any(|name| name == "o365beat.vrl") { Fields::O365beat } else { Fields::Ecs }
 }
 
 fn show(id: &str, steps: &[SetupStep], mode: SetupMode) {

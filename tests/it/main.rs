@@ -1,6 +1,7 @@
 //! What o365flow promises, against real servers.
 
 mod architecture;
+mod assets;
 mod buffer;
 mod cli;
 mod clinic;

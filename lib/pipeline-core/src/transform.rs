@@ -1,12 +1,12 @@
 //! A transform takes batches and lets events out by its ports. Several copies of it work side by side, and neighbours
 //! are fused; so what a transform keeps between two batches, its copies share.
 
-use std::{io, path::Path, sync::Arc};
+use std::{any::Any, io, path::Path, sync::Arc};
 
 use crate::{Batch, Clock, ComponentId, ComponentMetrics, Event, Output, Problem, Schema};
 
-/// What a user declares under `[transforms.<id>]`.
-pub trait TransformConfig: Send + Sync + std::fmt::Debug {
+/// What a user declares under `[transforms.<id>]`. It can be downcast, for commands that concern one type of transform.
+pub trait TransformConfig: Any + Send + Sync + std::fmt::Debug {
     /// Names of the ports besides the default one. Known without compiling, so that a graph can be drawn even
     /// when a program does not compile.
     fn ports(&self) -> Vec<String>;

@@ -28,7 +28,7 @@ mod target;
 pub use auth::Auth;
 pub use config::{Compression, Config, EndpointSelection};
 pub use endpoint::{Endpoint, EndpointError};
-pub use setup::{PlanError, SetupError, SetupMode, SetupStep, StepResult};
+pub use setup::{Fields, PlanError, SetupError, SetupMode, SetupPlan, SetupStep, StepResult};
 pub use target::{Action, BulkConfig, DataStream, Mode, VersionType};
 
 use futures_util::future::BoxFuture;

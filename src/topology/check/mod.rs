@@ -42,6 +42,23 @@ impl Checked {
             Some(Settings::Source(_) | Settings::Transform(_)) | None => None,
         })
     }
+
+    /// The transforms on any way to `component`, for commands that go by what reaches it.
+    pub fn transforms_before(&self, component: &ComponentId) -> Vec<&dyn TransformConfig> {
+        let here = self.nodes.iter().map(|node| node.declared.id == *component).collect();
+        let before = self.reached(here, |nodes, number, reached| {
+            let reads = |node: &Node| node.inputs.iter().any(|input| input.node == number);
+            nodes.iter().zip(reached).any(|(node, reached)| *reached && reads(node))
+        });
+        let nodes =
+            self.nodes.iter().zip(before).filter_map(|(node, before)| before.then_some(node));
+        nodes
+            .filter_map(|node| match &node.declared.settings {
+                Some(Settings::Transform(config)) => Some(&**config),
+                Some(Settings::Source(_) | Settings::Sink(_)) | None => None,
+            })
+            .collect()
+    }
 }
 
 /// A component in its place.

@@ -1,14 +1,17 @@
 //! What is installed for a sink, made of its configuration. Pure.
 //!
-//! The fields are those of `vrl/o365beat.vrl`, from `config/elasticsearch`. Nothing here ever deletes a document: how
-//! long an audit trail is kept is not for a default to decide.
+//! The templates are those of `config/elasticsearch` and `config/opensearch`, under names of the sink's own. Nothing
+//! deletes a document unless that was asked for: how long an audit trail is kept is not for a default to decide.
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::super::{
-    config::Config,
-    target::{DataStream, Mode},
+use super::{
+    super::{
+        config::Config,
+        target::{DataStream, Mode},
+    },
+    built_in::{Component, Fields, Product, components},
 };
 
 /// Who owns what is installed: the value of `_meta.managed_by`.
@@ -19,17 +22,6 @@ const PRIORITY: u32 = 200;
 
 /// Characters of a digest that are kept: it tells versions apart, and guards nothing.
 const DIGEST_CHARS: usize = 16;
-
-const STREAM_TEMPLATE: &str =
-    include_str!("../../../../config/elasticsearch/o365beat-data-stream.json");
-const INDEX_TEMPLATE: &str = include_str!("../../../../config/elasticsearch/o365beat.json");
-
-/// Which server it is, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Product {
-    Elasticsearch,
-    OpenSearch,
-}
 
 /// What kind of thing is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +89,9 @@ impl Place {
         Ok(Place { mode: config.mode, pattern, name })
     }
 
-    /// The policy by which backing indices are rolled over, where there are any.
-    pub(super) fn policy(&self, product: Product) -> Option<Asset> {
+    /// The policy by which backing indices are rolled over, where there are any. With `keep_days`, what was written
+    /// longer ago than that is deleted.
+    pub(super) fn policy(&self, product: Product, keep_days: Option<u32>) -> Option<Asset> {
         if self.mode != Mode::DataStream {
             return None;
         }
@@ -106,52 +99,77 @@ impl Place {
             Product::Elasticsearch => {
                 let rollover = json!({"max_age": "30d", "max_primary_shard_size": "50gb"});
                 let hot = json!({"min_age": "0ms", "actions": {"rollover": rollover}});
-                let policy = json!({"phases": {"hot": hot}});
+                let mut policy = json!({"phases": {"hot": hot}});
+                if let Some(days) = keep_days {
+                    policy["phases"]["delete"] =
+                        json!({"min_age": format!("{days}d"), "actions": {"delete": {}}});
+                }
                 let digest = digest_of(&policy);
                 let body = json!({"policy": with_meta(policy, &digest)});
                 Asset { kind: AssetKind::LifecyclePolicy, name: self.name.clone(), body, digest }
             }
-            Product::OpenSearch => {
-                let rollover = json!({"min_index_age": "30d", "min_primary_shard_size": "50gb"});
-                let hot =
-                    json!({"name": "hot", "actions": [{"rollover": rollover}], "transitions": []});
-                let mut policy = json!({
-                    "default_state": "hot",
-                    "states": [hot],
-                    "ism_template": [{"index_patterns": [self.pattern], "priority": PRIORITY}],
-                });
-                let digest = digest_of(&policy);
-                // Its policies have no `_meta`.
-                policy["description"] = description_of(&digest).into();
-                let body = json!({"policy": policy});
-                Asset { kind: AssetKind::StatePolicy, name: self.name.clone(), body, digest }
-            }
+            Product::OpenSearch => self.state_policy(keep_days),
         })
+    }
+
+    fn state_policy(&self, keep_days: Option<u32>) -> Asset {
+        let rollover = json!({"min_index_age": "30d", "min_primary_shard_size": "50gb"});
+        let mut hot =
+            json!({"name": "hot", "actions": [{"rollover": rollover}], "transitions": []});
+        let mut states = Vec::new();
+        if let Some(days) = keep_days {
+            // An index is as old as its roll-over, so that its last document has the whole time.
+            let condition = json!({"min_rollover_age": format!("{days}d")});
+            hot["transitions"] = json!([{"state_name": "delete", "conditions": condition}]);
+            states.push(json!({"name": "delete", "actions": [{"delete": {}}], "transitions": []}));
+        }
+        states.insert(0, hot);
+        let mut policy = json!({
+            "default_state": "hot",
+            "states": states,
+            "ism_template": [{"index_patterns": [self.pattern], "priority": PRIORITY}],
+        });
+        let digest = digest_of(&policy);
+        // Its policies have no `_meta`.
+        policy["description"] = description_of(&digest).into();
+        let body = json!({"policy": policy});
+        Asset { kind: AssetKind::StatePolicy, name: self.name.clone(), body, digest }
     }
 
     /// The templates, in the order in which they have to be installed. With the name of the policy that new indices
     /// come under, if it is for them to name it.
-    pub(super) fn templates(&self, policy: Option<&str>) -> Result<[Asset; 2], PlanError> {
-        let built_in: Value = serde_json::from_str(match self.mode {
-            Mode::DataStream => STREAM_TEMPLATE,
-            Mode::Bulk => INDEX_TEMPLATE,
-        })?;
-        let mut template = built_in["template"].clone();
-        if let Some(policy) = policy {
-            template["settings"]["index.lifecycle.name"] = policy.into();
+    pub(super) fn templates(
+        &self,
+        fields: Fields,
+        product: Product,
+        policy: Option<&str>,
+    ) -> Result<Vec<Asset>, PlanError> {
+        let mut templates = Vec::new();
+        for (number, Component { part, mut body }) in
+            components(fields, product)?.into_iter().enumerate()
+        {
+            if number == 0
+                && let Some(policy) = policy
+            {
+                body["template"]["settings"]["index.lifecycle.name"] = policy.into();
+            }
+            let name = format!("{}-{part}", self.name);
+            templates.push(asset(AssetKind::ComponentTemplate, name, body));
         }
-        let fields = format!("{}-fields", self.name);
-        let component =
-            asset(AssetKind::ComponentTemplate, fields.clone(), json!({"template": template}));
-        let mut index = json!({
-            "index_patterns": [self.pattern],
-            "priority": PRIORITY,
-            "composed_of": [fields],
-        });
+        let mut parts: Vec<String> = templates.iter().map(|asset| asset.name.clone()).collect();
+        let mut index = json!({"index_patterns": [self.pattern], "priority": PRIORITY});
+        // OpenSearch has no parts that may be missing.
+        if fields == Fields::Ecs && product == Product::Elasticsearch {
+            let custom = format!("{}@custom", self.name);
+            index["ignore_missing_component_templates"] = json!([custom]);
+            parts.push(custom);
+        }
+        index["composed_of"] = parts.into();
         if self.mode == Mode::DataStream {
             index["data_stream"] = json!({});
         }
-        Ok([component, asset(AssetKind::IndexTemplate, self.name.clone(), index)])
+        templates.push(asset(AssetKind::IndexTemplate, self.name.clone(), index));
+        Ok(templates)
     }
 }
 
@@ -278,11 +296,8 @@ mod tests {
     #[test]
     fn what_is_installed_is_marked_and_known_again() {
         let place = Place::of(&config("")).expect("it has a place");
-        let policy = place.policy(Product::Elasticsearch).expect("streams roll over");
+        let policy = place.policy(Product::Elasticsearch, None).expect("streams roll over");
         assert_eq!(policy.path(), "/_ilm/policy/o365flow-logs-o365.audit");
-        let hot = &policy.body["policy"]["phases"]["hot"];
-        assert_eq!(hot["actions"]["rollover"]["max_age"], "30d");
-        assert!(policy.body["policy"]["phases"].get("delete").is_none(), "nothing is deleted");
         let ours = Found::Ours { digest: policy.digest.clone() };
         assert_eq!(policy.owner(&json!({&policy.name: policy.body})), ours);
         assert_eq!(
@@ -290,19 +305,80 @@ mod tests {
             Found::SomebodyElses
         );
 
-        let state = place.policy(Product::OpenSearch).expect("streams roll over");
+        let state = place.policy(Product::OpenSearch, None).expect("streams roll over");
         assert_eq!(state.path(), "/_plugins/_ism/policies/o365flow-logs-o365.audit");
         assert_eq!(state.owner(&state.body), Found::Ours { digest: state.digest.clone() });
         assert_eq!(state.owner(&json!({"policy": {"description": "mine"}})), Found::SomebodyElses);
 
-        let [component, index] = place.templates(Some("p")).expect("built in");
-        assert_eq!(component.body["template"]["settings"]["index.lifecycle.name"], "p");
-        assert_eq!(component.body["template"]["mappings"]["dynamic"], false);
-        assert_eq!(index.body["composed_of"][0], *component.name);
-        assert_eq!(index.body["data_stream"], json!({}));
-        assert_eq!(index.body["_meta"]["managed_by"], "o365flow");
-        let [other, _] = place.templates(None).expect("built in");
-        assert_ne!(component.digest, other.digest);
-        assert_eq!(other.body["template"].get("settings"), None);
+        for fields in [Fields::Ecs, Fields::O365beat] {
+            let templates =
+                |policy| place.templates(fields, Product::Elasticsearch, policy).expect("built in");
+            let named = templates(Some("p"));
+            let [settings, .., index] = &*named else { panic!("a part and a whole") };
+            assert_eq!(settings.body["template"]["settings"]["index.lifecycle.name"], "p");
+            assert_eq!(index.body["composed_of"][0], *settings.name);
+            assert_eq!(index.body["_meta"]["managed_by"], "o365flow");
+            let unnamed = templates(None);
+            assert_ne!(settings.digest, unnamed[0].digest);
+            assert_eq!(named.last(), unnamed.last());
+        }
+    }
+
+    #[test]
+    fn nothing_is_deleted_unless_that_was_asked_for() {
+        let place = Place::of(&config("")).expect("it has a place");
+        let policy = |product, days| place.policy(product, days).expect("streams roll over");
+        let kept = policy(Product::Elasticsearch, None);
+        assert_eq!(kept.body["policy"]["phases"]["hot"]["actions"]["rollover"]["max_age"], "30d");
+        assert_eq!(kept.body["policy"]["phases"].get("delete"), None);
+        let deleted = policy(Product::Elasticsearch, Some(365));
+        assert_eq!(deleted.body["policy"]["phases"]["delete"]["min_age"], "365d");
+        assert_ne!(kept.digest, deleted.digest);
+        let kept = policy(Product::OpenSearch, None);
+        assert_eq!(kept.body["policy"]["states"].as_array().map(Vec::len), Some(1));
+        let deleted = policy(Product::OpenSearch, Some(365));
+        let states = &deleted.body["policy"]["states"];
+        assert_eq!(states[0]["transitions"][0]["state_name"], states[1]["name"]);
+        assert_eq!(states[0]["transitions"][0]["conditions"]["min_rollover_age"], "365d");
+    }
+
+    /// The files are for those who install them by hand.
+    #[test]
+    fn what_is_installed_is_what_the_files_hold() {
+        let check = |made: &Asset, file: &str| {
+            let mut body = made.body.clone();
+            for marked in [&mut body["policy"], &mut Value::Null] {
+                if let Some(marked) = marked.as_object_mut() {
+                    marked.remove("_meta");
+                    marked.remove("description");
+                }
+            }
+            let mut body = body;
+            if body["policy"].is_null()
+                && let Some(whole) = body.as_object_mut()
+            {
+                whole.remove("policy");
+                whole.remove("_meta");
+            }
+            let file: Value = serde_json::from_str(file).expect("it is JSON");
+            assert_eq!(body, file, "{}", made.name);
+        };
+        let stream = Place::of(&config("")).expect("it has a place");
+        let index = Place::of(&config("mode = \"bulk\"")).expect("it has a place");
+        let policy = |product| stream.policy(product, None).expect("streams roll over");
+        let whole = |place: &Place| {
+            let made = place.templates(Fields::Ecs, Product::Elasticsearch, None);
+            made.expect("built in").pop().expect("the index template comes last")
+        };
+        check(
+            &policy(Product::Elasticsearch),
+            include_str!("../../../../config/elasticsearch/lifecycle.json"),
+        );
+        check(
+            &policy(Product::OpenSearch),
+            include_str!("../../../../config/opensearch/state-policy.json"),
+        );
+        check(&whole(&stream), include_str!("../../../../config/elasticsearch/data-stream.json"));
+        check(&whole(&index), include_str!("../../../../config/elasticsearch/index.json"));
     }
 }

@@ -5,6 +5,7 @@
 //! stands in the way of the templates.
 
 mod assets;
+mod built_in;
 
 use std::fmt;
 
@@ -14,13 +15,26 @@ use pipeline_core::BuildError;
 use serde_json::Value;
 
 pub use assets::PlanError;
-use assets::{Asset, Found, Place, Product};
+use assets::{Asset, Found, Place};
+pub use built_in::Fields;
+use built_in::Product;
 
 use super::{
     ask::{AskError, Asker},
     cause::Refusal,
     config::Config,
 };
+
+/// What is to be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetupPlan {
+    /// What may be done.
+    pub mode: SetupMode,
+    /// Whose fields the templates are for.
+    pub fields: Fields,
+    /// For how many days documents are kept; without it for ever.
+    pub keep_days: Option<u32>,
+}
 
 /// What may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,22 +137,22 @@ impl From<AskError> for SetupError {
 
 impl Config {
     /// Prepares the cluster for what this sink writes.
-    pub async fn set_up(&self, mode: SetupMode) -> Result<Vec<SetupStep>, SetupError> {
-        self.set_up_over(&self.client()?, mode).await
+    pub async fn set_up(&self, plan: SetupPlan) -> Result<Vec<SetupStep>, SetupError> {
+        self.set_up_over(&self.client()?, plan).await
     }
 
     /// The same over any network.
     async fn set_up_over(
         &self,
         transport: &dyn Transport,
-        mode: SetupMode,
+        plan: SetupPlan,
     ) -> Result<Vec<SetupStep>, SetupError> {
         let place = Place::of(self)?;
         let (asker, product) = self.first_that_answers(transport).await?;
-        let installer = Installer { asker, mode };
+        let installer = Installer { asker, mode: plan.mode };
         let mut steps = Vec::new();
         let mut policy_name = None;
-        if let Some(policy) = place.policy(product) {
+        if let Some(policy) = place.policy(product, plan.keep_days) {
             let step = installer.install(&policy).await?;
             // A template that names a policy is refused by a server without policies. OpenSearch finds its own.
             let is_there = !matches!(step.result, StepResult::NotKnown | StepResult::Refused(_));
@@ -147,7 +161,7 @@ impl Config {
             }
             steps.push(step);
         }
-        for template in place.templates(policy_name.as_deref())? {
+        for template in place.templates(plan.fields, product, policy_name.as_deref())? {
             steps.push(installer.install(&template).await?);
         }
         Ok(steps)

@@ -84,7 +84,8 @@ impl Transport for Server {
 async fn set_up(server: &Server, sink: &str, mode: SetupMode) -> Vec<StepResult> {
     let config = format!("endpoints = [\"https://es:9200\"]\n{sink}");
     let config: Config = toml::from_str(&config).expect("it parses");
-    let steps = config.set_up_over(server, mode).await.expect("it answers");
+    let plan = SetupPlan { mode, fields: Fields::O365beat, keep_days: None };
+    let steps = config.set_up_over(server, plan).await.expect("it answers");
     steps.into_iter().map(|step| step.result).collect()
 }
 
