@@ -59,12 +59,12 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
-        Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
+        Box::new(text::EncodeNested),
         Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
-        Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),
     ]
 }
