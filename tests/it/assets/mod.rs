@@ -3,6 +3,8 @@
 //!
 //! Each file is made anew and compared, so that none can disagree with the description. `UPDATE_EXPECT=1` writes them.
 
+mod dashboards;
+mod kibana;
 mod layout;
 mod refusals;
 mod templates;
