@@ -49,7 +49,7 @@ fn object(kind: &str, id: &str, attributes: &Value, references: &[Value]) -> Val
 
 fn data_view() -> Value {
     let attributes = json!({
-        "title": "logs-o365.audit-*",
+        "title": "logs-o365.audit-*,o365-*",
         "name": "Office 365 audit",
         "timeFieldName": "@timestamp",
         "allowNoIndex": true,
