@@ -13,6 +13,7 @@ mod file_path;
 mod identity;
 mod link;
 mod mail;
+mod names;
 mod normalize;
 mod pair_value;
 mod pairs;
