@@ -10,8 +10,6 @@ mod categorize;
 mod directory;
 mod distinct;
 mod extensible;
-mod identity;
-mod mail;
 mod file_path;
 mod identity;
 mod link;
@@ -54,8 +52,8 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
-        Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
         Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
