@@ -24,4 +24,6 @@ pub use source::{ReadFile, Source};
 pub use surroundings::Surroundings;
 
 #[cfg(test)]
+mod ocsf;
+#[cfg(test)]
 pub(crate) mod tests;
