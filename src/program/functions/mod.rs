@@ -9,6 +9,7 @@ mod call;
 mod categorize;
 mod directory;
 mod distinct;
+mod extensible;
 mod file_path;
 mod identity;
 mod link;
@@ -42,6 +43,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(categorize::RecordTypeName),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
+        Box::new(extensible::Extensible),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
         Box::new(file_path::ParseFilePath),
@@ -52,6 +54,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
         Box::new(setting::Setting),
+        Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),
