@@ -27,4 +27,6 @@ pub use source::{ReadFile, Source};
 pub use surroundings::{SettingMistake, Surroundings};
 
 #[cfg(test)]
+mod ocsf;
+#[cfg(test)]
 pub(crate) mod tests;
