@@ -42,7 +42,9 @@ impl Walk {
             let unparsed = std::mem::take(&mut self.unparsed);
             match record.get_mut(UNPARSED) {
                 Some(Value::Object(before)) => {
-                    unparsed.into_iter().for_each(|(name, value)| merge(before, name, value));
+                    for (name, value) in unparsed {
+                        merge(before, name, value);
+                    }
                 }
                 _ => {
                     record.insert(UNPARSED.into(), Value::Object(unparsed));
@@ -90,7 +92,9 @@ impl Walk {
         }
         // Made in order, and so cheaper than field by field.
         let mut object: ObjectMap = made.into_iter().collect();
-        renamed.into_iter().for_each(|(name, value)| merge(&mut object, name, value));
+        for (name, value) in renamed {
+            merge(&mut object, name, value);
+        }
         if !surplus.is_empty() {
             if let Some(before) = object.remove(MORE) {
                 surplus.insert(MORE.into(), before);
@@ -106,10 +110,9 @@ impl Walk {
             return None;
         }
         match rule {
-            Rule::One(leaf) => self.one(value, *leaf, at),
-            Rule::Many(leaf) => self.many(value, *leaf, at),
             Rule::OneOrMany(leaf) if value.is_array() => self.many(value, *leaf, at),
-            Rule::OneOrMany(leaf) => self.one(value, *leaf, at),
+            Rule::One(leaf) | Rule::OneOrMany(leaf) => self.one(value, *leaf, at),
+            Rule::Many(leaf) => self.many(value, *leaf, at),
             Rule::Object(names) => filled(self.object(value, names, at)),
             Rule::Objects(names) => self.objects(value, names, at),
             Rule::Pairs => filled(self.pairs(value, at)),
