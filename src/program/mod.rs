@@ -13,6 +13,7 @@ pub mod golden;
 mod run;
 mod source;
 mod surroundings;
+pub mod tables;
 mod undo;
 
 pub use builtin::{builtin, read_or_builtin};
@@ -21,7 +22,9 @@ pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
 pub use run::{Failure, FailureKind, Root, Runner};
 pub use source::{ReadFile, Source};
-pub use surroundings::Surroundings;
+pub use surroundings::{SettingMistake, Surroundings};
 
+#[cfg(test)]
+mod mapping_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -22,7 +22,7 @@ pub(crate) fn record_schema() -> Schema {
     Schema { event: Kind::object(record), metadata: Kind::any_object() }
 }
 
-fn compiled(path: &str) -> Program {
+pub(super) fn compiled(path: &str) -> Program {
     compiled_with(path, "", &record_schema())
 }
 
@@ -141,7 +141,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn json() -> impl Strategy<Value = Json> {
+pub(super) fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),

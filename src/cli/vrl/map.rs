@@ -24,7 +24,7 @@ use crate::{
     components::record_schema,
     program::{
         FailureKind, Place, Program, Root, Runner, Source, Surroundings, compile_source,
-        read_or_builtin,
+        read_or_builtin, tables::Tables,
     },
 };
 
@@ -114,8 +114,7 @@ fn load(path: &Path, settings: BTreeMap<String, Value>) -> Result<Program, MapEr
     let read_file = |path: &Path| std::fs::read_to_string(path);
     let text = read_or_builtin(path, &read_file)
         .map_err(|source| MapError::Program { path: path.to_owned(), source })?;
-    let mut surroundings = Surroundings::default();
-    surroundings.settings = settings;
+    let surroundings = Surroundings::new(settings, Tables::default());
     Source::new(&text, &Place::File(path.to_owned()), &read_file)
         .and_then(|source| compile_source(source, &record_schema(), &surroundings))
         .map_err(|error| MapError::Compile { diagnostic: error.diagnostic })

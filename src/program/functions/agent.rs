@@ -8,8 +8,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use hashlink::LruCache;
 use vrl::{
     compiler::{
-        CompileConfig, Program, TargetValue, TimeZone, compile_with_external,
-        runtime::Runtime, state::ExternalEnv,
+        CompileConfig, Program, TargetValue, TimeZone, compile_with_external, runtime::Runtime,
+        state::ExternalEnv,
     },
     prelude::*,
     value::Secrets,

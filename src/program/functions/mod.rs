@@ -9,17 +9,19 @@ mod call;
 mod categorize;
 mod directory;
 mod distinct;
+mod enrichment;
 mod extensible;
+mod file_path;
 mod fingerprint;
 mod identity;
-mod mail;
-mod file_path;
 mod link;
+mod locate;
+mod mail;
 mod normalize;
 mod pair_value;
 mod pairs;
-mod redact;
 mod property_text;
+mod redact;
 mod setting;
 mod text;
 mod time;
@@ -42,6 +44,9 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(agent::DescribeAgent),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(enrichment::FindEnrichmentTableRecords),
+        Box::new(enrichment::GetEnrichmentTableRecord),
+        Box::new(locate::Locate),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
         Box::new(extensible::Extensible),
