@@ -11,12 +11,19 @@ mod directory;
 mod distinct;
 mod enrichment;
 mod extensible;
+<<<<<<< HEAD
 mod file_path;
 mod fingerprint;
 mod identity;
+=======
+mod fingerprint;
+mod identity;
+mod mail;
+mod file_path;
+>>>>>>> main
 mod link;
 mod locate;
-mod mail;
+mod names;
 mod normalize;
 mod pair_value;
 mod pairs;
@@ -58,12 +65,12 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
-        Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
+        Box::new(text::EncodeNested),
         Box::new(text::TextOrEmpty),
         Box::new(text::TextOrNull),
-        Box::new(text::EncodeNested),
         Box::new(time::ParseUtc),
     ]
 }
