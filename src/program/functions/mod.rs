@@ -11,18 +11,12 @@ mod directory;
 mod distinct;
 mod enrichment;
 mod extensible;
-<<<<<<< HEAD
 mod file_path;
 mod fingerprint;
 mod identity;
-=======
-mod fingerprint;
-mod identity;
-mod mail;
-mod file_path;
->>>>>>> main
 mod link;
 mod locate;
+mod mail;
 mod names;
 mod normalize;
 mod pair_value;
