@@ -177,7 +177,8 @@ fn email(name: &str, domain: &str) -> Option<String> {
         return email(name, domain);
     }
     let odd = |character: char| character.is_whitespace() || character.is_control();
-    let is_address = !name.is_empty() && domain.contains('.') && !name.contains(odd) && !domain.contains(odd);
+    let is_address =
+        !name.is_empty() && domain.contains('.') && !name.contains(odd) && !domain.contains(odd);
     is_address.then(|| format!("{name}@{domain}"))
 }
 

@@ -66,7 +66,9 @@ fn property_text(value: &Value) -> Value {
         }
         let json = serde_json::from_str(text).ok()?;
         let only = match json {
-            serde_json::Value::Array(elements) => <[_; 1]>::try_from(elements).ok().map(|[only]| only)?,
+            serde_json::Value::Array(elements) => {
+                <[_; 1]>::try_from(elements).ok().map(|[only]| only)?
+            }
             other => other,
         };
         match only {
