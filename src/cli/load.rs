@@ -20,8 +20,11 @@ use crate::{
         self, Ask, Config, DeclaredTest, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
-    program::Observer,
-    topology::{self, Checked, state_dir},
+    program::{
+        Observer,
+        tables::{self, Tables},
+    },
+    topology::{self, Checked, Means, state_dir},
 };
 
 /// Which configuration to use.
@@ -59,6 +62,8 @@ pub(super) struct Loaded {
     pub(super) file_faults: Vec<Fault>,
     /// Variables that are not set, where that is no fault: see [`Ask::Files`].
     pub(super) unset_variables: Vec<Fault>,
+    /// The tables in which programs look values up.
+    pub(super) tables: Tables,
     /// What the transforms are to do.
     pub(super) tests: Vec<DeclaredTest>,
     /// Files with secrets or private keys, besides the configuration itself.
@@ -171,7 +176,10 @@ fn load_private(
 ) -> Result<Loaded, Failure> {
     let Manner { ask, privacy, observer } = manner;
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
-    let Config { global, mut components, secrets, mut private_files, tests } = config;
+    let (tables, table_problems) =
+        tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
+    faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
+    let Config { global, mut components, secrets, mut private_files, tests, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();
     for component in &mut components {
@@ -197,7 +205,8 @@ fn load_private(
     } else {
         Vec::new()
     };
-    match topology::check(components, &|path| fs::read_to_string(path)) {
+    let means = Means { read_file: &|path| fs::read_to_string(path), tables: &tables };
+    match topology::check(components, means) {
         Ok(topology) if faults.is_empty() => {
             let letters_dir = global.data_dir.clone();
             Ok(Loaded {
@@ -207,6 +216,7 @@ fn load_private(
                 file_faults,
                 unset_variables,
                 tests,
+                tables,
                 private_files,
             })
         }

@@ -27,6 +27,15 @@ const FILES: &[(&str, &str)] = &[
     ("vrl/ecs/user_agent.vrl", include_str!("../../vrl/ecs/user_agent.vrl")),
     ("vrl/flatten.vrl", include_str!("../../vrl/flatten.vrl")),
     ("vrl/o365beat.vrl", include_str!("../../vrl/o365beat.vrl")),
+    ("vrl/ocsf.vrl", include_str!("../../vrl/ocsf.vrl")),
+    ("vrl/ocsf/activity.vrl", include_str!("../../vrl/ocsf/activity.vrl")),
+    ("vrl/ocsf/base.vrl", include_str!("../../vrl/ocsf/base.vrl")),
+    ("vrl/ocsf/class.vrl", include_str!("../../vrl/ocsf/class.vrl")),
+    ("vrl/ocsf/findings.vrl", include_str!("../../vrl/ocsf/findings.vrl")),
+    ("vrl/ocsf/finish.vrl", include_str!("../../vrl/ocsf/finish.vrl")),
+    ("vrl/ocsf/observables.vrl", include_str!("../../vrl/ocsf/observables.vrl")),
+    ("vrl/ocsf/people.vrl", include_str!("../../vrl/ocsf/people.vrl")),
+    ("vrl/ocsf/things.vrl", include_str!("../../vrl/ocsf/things.vrl")),
     ("vrl/redact.vrl", include_str!("../../vrl/redact.vrl")),
 ];
 

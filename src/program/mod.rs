@@ -14,6 +14,7 @@ mod observe;
 mod run;
 mod source;
 mod surroundings;
+pub mod tables;
 mod undo;
 
 pub use builtin::{builtin, read_or_builtin};
@@ -23,7 +24,9 @@ pub use functions::functions;
 pub use observe::{Cost, Coverage, FileCoverage, NotRun, Observer, profile};
 pub use run::{Failure, FailureKind, Root, Runner};
 pub use source::{ReadFile, Source};
-pub use surroundings::Surroundings;
+pub use surroundings::{SettingMistake, Surroundings};
 
+#[cfg(test)]
+mod ocsf;
 #[cfg(test)]
 pub(crate) mod tests;

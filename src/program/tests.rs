@@ -12,8 +12,8 @@ use vrl::{
 
 use super::{Place, Program, Runner, Source, Surroundings, builtin, compile_source};
 
-const PROGRAMS: [&str; 4] =
-    ["vrl/ecs.vrl", "vrl/flatten.vrl", "vrl/o365beat.vrl", "vrl/redact.vrl"];
+const PROGRAMS: [&str; 5] =
+    ["vrl/ecs.vrl", "vrl/flatten.vrl", "vrl/o365beat.vrl", "vrl/ocsf.vrl", "vrl/redact.vrl"];
 
 /// What the source promises of a record: an `Id` and a `CreationTime` that are strings, and nothing else.
 pub(crate) fn record_schema() -> Schema {
@@ -22,7 +22,7 @@ pub(crate) fn record_schema() -> Schema {
     Schema { event: Kind::object(record), metadata: Kind::any_object() }
 }
 
-fn compiled(path: &str) -> Program {
+pub(super) fn compiled(path: &str) -> Program {
     compiled_with(path, "", &record_schema())
 }
 
@@ -40,7 +40,7 @@ fn compiled_with(path: &str, more: &str, input: &Schema) -> Program {
         .unwrap_or_else(|error| panic!("{}", error.diagnostic))
 }
 
-fn event(record: &Json) -> Event {
+pub(super) fn event(record: &Json) -> Event {
     let value: Value = serde_json::from_value(record.clone()).expect("a record");
     let origin = Origin::new("test", Value::Object(ObjectMap::new()));
     Event::new(value, 0, origin, EventAck::unattended())
@@ -141,7 +141,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn json() -> impl Strategy<Value = Json> {
+pub(super) fn json() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),

@@ -3,14 +3,14 @@
 //! Invariant: a rehearsal starts with transforms that have seen nothing, so that none depends on another. What becomes
 //! of an event that leaves the transforms is the caller's to say; a rehearsal settles none.
 
-use std::{collections::HashMap, io, path::Path, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use pipeline_core::{
     Batch, Clock, ComponentId, ComponentKind, ComponentMetrics, DEFAULT_PORT, Event, Outputs,
     Prepared, Problem, Schema, TransformContext,
 };
 
-use super::{Checked, check::PortRef, graph::Graph};
+use super::{Checked, Means, check::PortRef, graph::Graph};
 use crate::config::{Settings, fault::nearest};
 
 /// Why events cannot be taken through.
@@ -107,7 +107,7 @@ impl Checked {
         &self,
         events: Vec<(Entrance, Event)>,
         clock: &Arc<dyn Clock>,
-        read_file: &dyn Fn(&Path) -> io::Result<String>,
+        means: &Means<'_>,
     ) -> Result<Left, Vec<Problem>> {
         let mut waiting: Vec<Vec<Event>> = self.nodes.iter().map(|_| Vec::new()).collect();
         for (Entrance(node), event) in events {
@@ -121,7 +121,7 @@ impl Checked {
             if batch.is_empty() {
                 continue;
             }
-            let Some(prepared) = self.fresh(node, read_file)? else { continue };
+            let Some(prepared) = self.fresh(node, means)? else { continue };
             let declared = &self.nodes[node].declared;
             let id: &ComponentId = &declared.id;
             let metrics = ComponentMetrics::new(declared.kind, &declared.component_type, id);
@@ -141,17 +141,15 @@ impl Checked {
     }
 
     /// A transform prepared anew, so that it has seen nothing yet; none for another component.
-    fn fresh(
-        &self,
-        node: usize,
-        read_file: &dyn Fn(&Path) -> io::Result<String>,
-    ) -> Result<Option<Prepared>, Vec<Problem>> {
+    fn fresh(&self, node: usize, means: &Means<'_>) -> Result<Option<Prepared>, Vec<Problem>> {
         let node = &self.nodes[node];
         let Some(Settings::Transform(transform)) = &node.declared.settings else { return Ok(None) };
         let schema = |port: &PortRef| self.nodes[port.node].outputs[port.port].schema.clone();
         let input = node.inputs.iter().map(schema).reduce(Schema::merge);
         let input = input.unwrap_or_else(Schema::any);
-        let context = TransformContext { id: node.declared.id.clone(), input, read_file };
+        let Means { read_file, tables } = means;
+        let id = node.declared.id.clone();
+        let context = TransformContext { id, input, read_file, tables: *tables };
         transform.prepare(&context).map(Some)
     }
 }

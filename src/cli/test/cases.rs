@@ -12,7 +12,7 @@ use crate::{
     cli::{Failure, candidate::read_file, load::Loaded},
     config::{DeclaredTest, InputKind, TestInput, TestOutput, fault::Fault},
     program::{Condition, Judge, Place, Root, Runner, compile, compile_condition},
-    topology::{Checked, Entrance, Exit, Left},
+    topology::{Entrance, Exit, Left, Means},
 };
 
 /// How long a program of a test may work.
@@ -27,7 +27,7 @@ pub(super) fn run(
     let mut faults = Vec::new();
     let mut cases = Vec::new();
     for test in &loaded.tests {
-        match Case::prepare(test, &loaded.topology) {
+        match Case::prepare(test, loaded) {
             Ok(case) => cases.push(case),
             Err(problems) => {
                 faults.extend(problems.into_iter().map(|problem| test.fault(problem)));
@@ -43,7 +43,7 @@ pub(super) fn run(
     }
     for case in cases {
         let name = case.name;
-        let wrong = case.run(&loaded.topology, clock);
+        let wrong = case.run(loaded, clock);
         results.add_case(name, &wrong);
     }
     Ok(())
@@ -71,7 +71,7 @@ struct Output<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn prepare(test: &'a DeclaredTest, topology: &Checked) -> Result<Case<'a>, Vec<Problem>> {
+    fn prepare(test: &'a DeclaredTest, loaded: &Loaded) -> Result<Case<'a>, Vec<Problem>> {
         let DeclaredTest { case, .. } = test;
         let mut problems = Vec::new();
         let mut inputs = Vec::new();
@@ -79,7 +79,8 @@ impl<'a> Case<'a> {
         let several = case.inputs.iter().enumerate();
         let several = several.map(|(index, input)| (format!("inputs.{index}"), input));
         for (key, input) in single.chain(several) {
-            let entrance = topology
+            let entrance = loaded
+                .topology
                 .entrance(&input.insert_at)
                 .map_err(|error| error.problem(&format!("{key}.insert_at")));
             match (entrance, event_of(input, &key)) {
@@ -89,14 +90,14 @@ impl<'a> Case<'a> {
         }
         let mut outputs = Vec::new();
         for (index, output) in case.outputs.iter().enumerate() {
-            match Output::prepare(output, &format!("outputs.{index}"), topology) {
+            match Output::prepare(output, &format!("outputs.{index}"), loaded) {
                 Ok(output) => outputs.push(output),
                 Err(more) => problems.extend(more),
             }
         }
         let mut empty = Vec::new();
         for (index, name) in case.no_outputs_from.iter().enumerate() {
-            match topology.exit(name) {
+            match loaded.topology.exit(name) {
                 Ok(exit) => empty.push((name.as_str(), exit)),
                 Err(error) => problems.push(error.problem(&format!("no_outputs_from.{index}"))),
             }
@@ -113,7 +114,7 @@ impl<'a> Case<'a> {
     }
 
     /// What is wrong with what comes out; nothing if all is well.
-    fn run(self, topology: &Checked, clock: &Arc<dyn Clock>) -> Vec<String> {
+    fn run(self, loaded: &Loaded, clock: &Arc<dyn Clock>) -> Vec<String> {
         let origin = Origin::new("test", Value::Object(ObjectMap::new()));
         let mut events = Vec::new();
         for (entrance, input) in self.inputs {
@@ -122,7 +123,8 @@ impl<'a> Case<'a> {
                 Err(wrong) => return vec![wrong],
             }
         }
-        let left = match topology.rehearse(events, clock, &read_file) {
+        let means = Means { read_file: &read_file, tables: &loaded.tables };
+        let left = match loaded.topology.rehearse(events, clock, &means) {
             Ok(left) => left,
             Err(problems) => {
                 return problems.into_iter().map(|problem| problem.message).collect();
@@ -133,7 +135,7 @@ impl<'a> Case<'a> {
         for (name, exit) in self.empty {
             let events = left.by(exit);
             if !events.is_empty() {
-                wrong.push(format!("  {} events left by `{name}`{}", events.len(), shown(events)));
+                wrong.push(format!("  something left by `{name}`{}", shown(events)));
             }
         }
         wrong
@@ -189,13 +191,13 @@ impl<'a> Output<'a> {
     fn prepare(
         output: &'a TestOutput,
         key: &str,
-        topology: &Checked,
+        loaded: &Loaded,
     ) -> Result<Output<'a>, Vec<Problem>> {
         let mut problems = Vec::new();
         let names = output.extract_from.names();
         let mut exits = Vec::new();
         for name in names {
-            match topology.exit(name) {
+            match loaded.topology.exit(name) {
                 Ok(exit) => exits.push(exit),
                 Err(error) => problems.push(error.problem(&format!("{key}.extract_from"))),
             }
@@ -204,7 +206,7 @@ impl<'a> Output<'a> {
         for (index, condition) in output.conditions.iter().enumerate() {
             let name = format!("condition {}", index + 1);
             // Against any event, as Vector does it, so that the same conditions hold for both.
-            match compile_condition(&condition.source, &name, &Schema::any()) {
+            match compile_condition(&condition.source, &name, &Schema::any(), &loaded.tables) {
                 Ok(condition) => conditions.push(condition),
                 Err(error) => {
                     let key = format!("{key}.conditions.{index}.source");
@@ -231,7 +233,7 @@ impl<'a> Output<'a> {
                 return None;
             }
             let failed = failed.join("\n");
-            write!(said, "{}{failed}", shown(std::slice::from_ref(event)))
+            write!(said, "{}\n{failed}", shown(std::slice::from_ref(event)))
                 .expect("a String takes all");
         }
         Some(format!("  no event that left by {names} meets all conditions{said}"))
@@ -247,13 +249,13 @@ fn failed((index, condition): (usize, &Condition), event: &Event) -> Option<Stri
     }
 }
 
-/// Events, one a line.
+/// Events, each after a line feed.
 fn shown(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
         let mut json = Vec::new();
         event.write_json(&mut json);
-        writeln!(text, "\n  {}", String::from_utf8_lossy(&json)).expect("a String takes all");
+        write!(text, "\n  {}", String::from_utf8_lossy(&json)).expect("a String takes all");
     }
     text
 }

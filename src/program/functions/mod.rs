@@ -9,10 +9,15 @@ mod call;
 mod categorize;
 mod directory;
 mod distinct;
+mod enrichment;
+mod extensible;
 mod file_path;
+mod fingerprint;
 mod identity;
 mod link;
+mod locate;
 mod mail;
+mod names;
 mod normalize;
 mod pair_value;
 mod pairs;
@@ -40,8 +45,13 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(agent::DescribeAgent),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(enrichment::FindEnrichmentTableRecords),
+        Box::new(enrichment::GetEnrichmentTableRecord),
+        Box::new(locate::Locate),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
+        Box::new(extensible::Extensible),
+        Box::new(fingerprint::Fingerprint),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),
         Box::new(file_path::ParseFilePath),
@@ -49,11 +59,12 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),
-        Box::new(redact::RedactSecrets),
         Box::new(property_text::PropertyText),
+        Box::new(redact::RedactSecrets),
         Box::new(setting::Setting),
-        Box::new(text::TextOrNull),
         Box::new(text::EncodeNested),
+        Box::new(text::TextOrEmpty),
+        Box::new(text::TextOrNull),
         Box::new(time::ParseUtc),
     ]
 }

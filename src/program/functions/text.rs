@@ -1,4 +1,4 @@
-//! `text_or_null` and `encode_nested`: values as the text that a `keyword` field of Elasticsearch wants.
+//! `text_or_null`, `text_or_empty` and `encode_nested`: values as the text that a `keyword` field of Elasticsearch wants.
 
 use vrl::prelude::*;
 
@@ -72,6 +72,66 @@ fn text_or_null(value: &Value) -> Value {
         | Value::Object(_)
         | Value::Array(_)
         | Value::Null => Value::Null,
+    }
+}
+
+/// `text_or_empty(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextOrEmpty;
+
+impl Function for TextOrEmpty {
+    fn identifier(&self) -> &'static str {
+        "text_or_empty"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a string, number or boolean as text, or empty text"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Makes text of a string, a number, a boolean or a timestamp, and empty text of anything else, a missing field \
+         included: always text, so that functions of text take it without a check."
+    }
+
+    fn category(&self) -> &'static str {
+        Category::Convert.as_ref()
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::BYTES
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        const PARAMETERS: &[Parameter] =
+            &[Parameter::required("value", kind::ANY, "The value to make text of.")];
+        PARAMETERS
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[
+            example! { title: "A string", source: r#"text_or_empty("True")"#, result: Ok("True") },
+            example! {
+                title: "A field that is not there",
+                source: r#"downcase(text_or_empty(.ResultStatus)) == """#,
+                result: Ok("true"),
+            },
+        ]
+    }
+
+    fn compile(
+        &self,
+        _state: &TypeState,
+        _context: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        Ok(call(&arguments, text_or_empty, TypeDef::bytes()))
+    }
+}
+
+fn text_or_empty(value: &Value) -> Value {
+    match text_or_null(value) {
+        Value::Null => Value::from(""),
+        text => text,
     }
 }
 

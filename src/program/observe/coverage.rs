@@ -99,17 +99,11 @@ fn statement<'a>(
         Place::Inline | Place::Option(_) => None,
     };
     let line = |offset: usize| text[..offset].matches('\n').count() + 1;
-    let first_line = line(start);
+    let own = text.get(start..=last).unwrap_or_default().trim_start();
     let statement = Statement {
-        first_line,
+        first_line: line(last + 1 - own.len()),
         last_line: line(last),
-        text: text[start..]
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .get(..=last - start)
-            .unwrap_or_default()
-            .to_owned(),
+        text: own.lines().next().unwrap_or_default().to_owned(),
         has_run: observed.runs() > 0,
     };
     // The longer of two that begin together comes first: what it holds comes after it.

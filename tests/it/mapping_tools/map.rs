@@ -38,20 +38,23 @@ fn a_file_is_mapped_and_what_fails_is_told_with_its_line() {
         r.ndjson:3: p.vrl:2: int!(.n): expected integer, got string
         r.ndjson:5: a array, not an object
         r.ndjson:7: not JSON: EOF while parsing a value at line 2 column 0
-        6 records: 3 events, 1 aborted, 3 failed"#]].assert_eq(&run(&[]));
+        6 records: 3 events, 1 aborted, 3 failed"#]]
+    .assert_eq(&run(&[]));
     expect![[r#"
         1
 
         --
         r.ndjson:3: p.vrl:2: int!(.n): expected integer, got string
         r.ndjson:5: a array, not an object
-        r.ndjson:7: not JSON: EOF while parsing a value at line 2 column 0"#]].assert_eq(&run(&["--quiet", "--output", "out.ndjson"]));
+        r.ndjson:7: not JSON: EOF while parsing a value at line 2 column 0"#]]
+    .assert_eq(&run(&["--quiet", "--output", "out.ndjson"]));
     let written = std::fs::read_to_string(folder.path().join("out.ndjson")).expect("a file");
     expect![[r#"
         {"n":2}
         {"n":2}
         {"n":3}
-    "#]].assert_eq(&written);
+    "#]]
+    .assert_eq(&written);
 }
 
 #[test]
@@ -67,7 +70,8 @@ fn arrays_packed_files_and_standard_input_are_read() {
         {"a":2,"b":"copy"}
         --
         standard input:[3]: element 2 is not an object
-        3 records: 2 events, 0 aborted, 1 failed"#]].assert_eq(&run(&[], b"[{\"a\":1},\n{\"a\":2},3]"));
+        3 records: 2 events, 0 aborted, 1 failed"#]]
+    .assert_eq(&run(&[], b"[{\"a\":1},\n{\"a\":2},3]"));
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(b"{\"a\":1}\n").expect("it is packed");
     let packed = packed.finish().expect("it is packed");
@@ -75,7 +79,8 @@ fn arrays_packed_files_and_standard_input_are_read() {
         0
         {"a":1,"b":"rename"}
         --
-        1 records: 1 events, 0 aborted, 0 failed"#]].assert_eq(&run(&["--set", "mode=rename"], &packed));
+        1 records: 1 events, 0 aborted, 0 failed"#]]
+    .assert_eq(&run(&["--set", "mode=rename"], &packed));
 }
 
 #[test]
@@ -102,12 +107,14 @@ fn what_cannot_be_read_or_compiled_is_an_error() {
         1
 
         --
-        error: cannot read the program `absent.vrl`: No such file or directory (os error 2)"#]].assert_eq(&run(&["vrl", "absent.vrl", "--input", "r.ndjson"]));
+        error: cannot read the program `absent.vrl`: No such file or directory (os error 2)"#]]
+    .assert_eq(&run(&["vrl", "absent.vrl", "--input", "r.ndjson"]));
     expect![[r#"
         1
 
         --
-        error: cannot read records from `absent.ndjson`: No such file or directory (os error 2)"#]].assert_eq(&run(&["vrl", "vrl/o365beat.vrl", "--input", "absent.ndjson"]));
+        error: cannot read records from `absent.ndjson`: No such file or directory (os error 2)"#]]
+    .assert_eq(&run(&["vrl", "vrl/o365beat.vrl", "--input", "absent.ndjson"]));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn check(tests: &str, arguments: &[&str], expected: &Expect) {
     let topology = format!("{TOPOLOGY}{tests}");
     let files = [("it.toml", topology.as_str()), ("map.vrl", MAP), ("parts/level.vrl", LEVEL)];
     let folder = folder(&files);
-    let arguments = [&["test", "it.toml"], arguments].concat();
+    let arguments = [&["--log", "off", "test", "it.toml"], arguments].concat();
     expected.assert_eq(&said(&o365flow(&folder, &arguments, b"")));
 }
 
@@ -80,12 +80,19 @@ conditions = [{ source = '%dropped.reason == "error"' }]
 
 #[test]
 fn tests_of_a_topology_run_through_its_transforms() {
-    check(GOOD, &[], &expect![[r#"
+    check(
+        GOOD,
+        &[],
+        &expect![[r#"
         0
         4 passed, 0 failed
         --
-        {"timestamp":"2026-11-23T10:39:11.600817Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]]);
-    check(GOOD, &["--coverage"], &expect![[r#"
+        {"timestamp":"2026-11-23T10:39:11.600817Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]],
+    );
+    check(
+        GOOD,
+        &["--coverage"],
+        &expect![[r#"
         0
         map.vrl: 1 of 1 statements ran (100.0 %)
         parts/level.vrl: 4 of 5 statements ran (80.0 %)
@@ -93,8 +100,12 @@ fn tests_of_a_topology_run_through_its_transforms() {
         83.3 % of all statements ran
         4 passed, 0 failed
         --
-        {"timestamp":"2026-11-23T10:39:11.688483Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]]);
-    check(GOOD, &["--coverage-min", "90"], &expect![[r#"
+        {"timestamp":"2026-11-23T10:39:11.688483Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]],
+    );
+    check(
+        GOOD,
+        &["--coverage-min", "90"],
+        &expect![[r#"
         1
         map.vrl: 1 of 1 statements ran (100.0 %)
         parts/level.vrl: 4 of 5 statements ran (80.0 %)
@@ -103,7 +114,8 @@ fn tests_of_a_topology_run_through_its_transforms() {
         4 passed, 0 failed
         --
         {"timestamp":"2026-11-23T10:39:11.774418Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}
-        error: 83.3 % of the statements ran, not 90 %"#]]);
+        error: 83.3 % of the statements ran, not 90 %"#]],
+    );
 }
 
 #[test]
@@ -123,7 +135,10 @@ conditions = [
 [[tests.outputs]]
 extract_from = "level.high"
 "#;
-    check(tests, &[], &expect![[r#"
+    check(
+        tests,
+        &[],
+        &expect![[r#"
         1
         test `wrong`:
           no event that left by `map` meets all conditions
@@ -137,12 +152,17 @@ extract_from = "level.high"
 
         0 passed, 1 failed
         --
-    "#]]);
-    check(tests, &["--format", "json"], &expect![[r#"
+    "#]],
+    );
+    check(
+        tests,
+        &["--format", "json"],
+        &expect![[r#"
         1
         {"coverage":null,"failed":1,"failures":[{"test":"wrong","why":"  no event that left by `map` meets all conditions\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}\n    condition 1 line 1: assert_eq!(.level, \"high\", \"it has another level\"): it has another level\n    condition 2 is false\n  no event left by `level.high`\n  1 events left by `map`\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}\n"}],"notes":[],"passed":0}
         --
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -163,10 +183,13 @@ source = ".a = "
 [[tests.outputs]]
 extract_from = "level.low"
 conditions = [{ source = ".a" }]
-[[tests]]
-nme = "typo"
 "#;
-    check(tests, &[], &expect![[r#"
+    check("[[tests]]\nnme = 1\n", &[], &expect![[r#""#]]);
+    check("tests = 1\n", &[], &expect![[r#""#]]);
+    check(
+        tests,
+        &[],
+        &expect![[r#"
         78
 
         --
@@ -174,20 +197,25 @@ nme = "typo"
           fix: did you mean `name`?
         error: it.toml:42:1: `name` is missing
           fix: add `name = …`
-        2 errors in the configuration"#]]);
-    check("", &[], &expect![[r#"
+        2 errors in the configuration"#]],
+    );
+    check(
+        "",
+        &[],
+        &expect![[r#"
         78
 
         --
         error: the configuration has no tests
           fix: write some under `[[tests]]`
-        1 error in the configuration"#]]);
+        1 error in the configuration"#]],
+    );
 }
 
 #[test]
 fn golden_records_say_what_of_the_programs_they_ran() {
     let files = [
-        ("vrl/map.vrl", MAP.replace("parts", "map").leak() as &str),
+        ("vrl/map.vrl", "include \"map/level.vrl\"\n.id = .Id\n"),
         ("vrl/map/level.vrl", LEVEL),
         ("vrl/map/level.input.ndjson", "{\"Id\":\"1\",\"Operation\":\"FileDeleted\"}\n"),
         (
@@ -206,7 +234,8 @@ fn golden_records_say_what_of_the_programs_they_ran() {
         50.0 % of all statements ran
         1 passed, 0 failed
         --
-    "#]].assert_eq(&run(&["test", "--coverage"]));
+    "#]]
+    .assert_eq(&run(&["test", "--coverage"]));
     expect![[r#"
         0
         {"coverage":{"files":[{"covered":1,"file":"vrl/map.vrl","not_run":[],"total":1},{"covered":2,"file":"vrl/map/level.vrl","not_run":[{"first_line":3,"last_line":6,"text":""}],"total":5}],"percent":50.0},"failed":0,"failures":[],"notes":["vrl/map.vrl: no records beside it"],"passed":1}
@@ -220,5 +249,6 @@ fn golden_records_say_what_of_the_programs_they_ran() {
         50.0 % of all statements ran
         1 passed, 0 failed
         --
-        error: 50.0 % of the statements ran, not 60 %"#]].assert_eq(&run(&["test", "vrl/map/level.vrl", "--coverage-min=60"]));
+        error: 50.0 % of the statements ran, not 60 %"#]]
+    .assert_eq(&run(&["test", "vrl/map/level.vrl", "--coverage-min=60"]));
 }
