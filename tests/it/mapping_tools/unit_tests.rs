@@ -84,37 +84,36 @@ fn tests_of_a_topology_run_through_its_transforms() {
         GOOD,
         &[],
         &expect![[r#"
-        0
-        4 passed, 0 failed
-        --
-        {"timestamp":"2026-11-23T10:39:11.600817Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]],
+            0
+            4 passed, 0 failed
+            --
+        "#]],
     );
     check(
         GOOD,
         &["--coverage"],
         &expect![[r#"
-        0
-        map.vrl: 1 of 1 statements ran (100.0 %)
-        parts/level.vrl: 4 of 5 statements ran (80.0 %)
-                  6  .level = "low"
-        83.3 % of all statements ran
-        4 passed, 0 failed
-        --
-        {"timestamp":"2026-11-23T10:39:11.688483Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}"#]],
+            0
+            map.vrl: 1 of 1 statements ran (100.0 %)
+            parts/level.vrl: 4 of 5 statements ran (80.0 %)
+                      6  .level = "low"
+            83.3 % of all statements ran
+            4 passed, 0 failed
+            --
+        "#]],
     );
     check(
         GOOD,
         &["--coverage-min", "90"],
         &expect![[r#"
-        1
-        map.vrl: 1 of 1 statements ran (100.0 %)
-        parts/level.vrl: 4 of 5 statements ran (80.0 %)
-                  6  .level = "low"
-        83.3 % of all statements ran
-        4 passed, 0 failed
-        --
-        {"timestamp":"2026-11-23T10:39:11.774418Z","level":"WARN","message":"the program failed on an event; more will only be counted","component_id":"map","error_type":"conversion_failed"}
-        error: 83.3 % of the statements ran, not 90 %"#]],
+            1
+            map.vrl: 1 of 1 statements ran (100.0 %)
+            parts/level.vrl: 4 of 5 statements ran (80.0 %)
+                      6  .level = "low"
+            83.3 % of all statements ran
+            4 passed, 0 failed
+            --
+            error: 83.3 % of the statements ran, not 90 %"#]],
     );
 }
 
@@ -139,29 +138,28 @@ extract_from = "level.high"
         tests,
         &[],
         &expect![[r#"
-        1
-        test `wrong`:
-          no event that left by `map` meets all conditions
-          {"CreationTime":"","Id":"1","id":"1","level":"low"}
-            condition 1 line 1: assert_eq!(.level, "high", "it has another level"): it has another level
-            condition 2 is false
-          no event left by `level.high`
-          1 events left by `map`
-          {"CreationTime":"","Id":"1","id":"1","level":"low"}
+            1
+            test `wrong`:
+              no event that left by `map` meets all conditions
+              {"CreationTime":"","Id":"1","id":"1","level":"low"}
+                condition 1 line 1: assert_eq!(.level, "high", "it has another level"): it has another level
+                condition 2 is false
+              no event left by `level.high`
+              something left by `map`
+              {"CreationTime":"","Id":"1","id":"1","level":"low"}
 
-
-        0 passed, 1 failed
-        --
-    "#]],
+            0 passed, 1 failed
+            --
+        "#]],
     );
     check(
         tests,
         &["--format", "json"],
         &expect![[r#"
-        1
-        {"coverage":null,"failed":1,"failures":[{"test":"wrong","why":"  no event that left by `map` meets all conditions\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}\n    condition 1 line 1: assert_eq!(.level, \"high\", \"it has another level\"): it has another level\n    condition 2 is false\n  no event left by `level.high`\n  1 events left by `map`\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}\n"}],"notes":[],"passed":0}
-        --
-    "#]],
+            1
+            {"coverage":null,"failed":1,"failures":[{"test":"wrong","why":"  no event that left by `map` meets all conditions\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}\n    condition 1 line 1: assert_eq!(.level, \"high\", \"it has another level\"): it has another level\n    condition 2 is false\n  no event left by `level.high`\n  something left by `map`\n  {\"CreationTime\":\"\",\"Id\":\"1\",\"id\":\"1\",\"level\":\"low\"}"}],"notes":[],"passed":0}
+            --
+        "#]],
     );
 }
 
@@ -184,20 +182,47 @@ source = ".a = "
 extract_from = "level.low"
 conditions = [{ source = ".a" }]
 "#;
-    check("[[tests]]\nnme = 1\n", &[], &expect![[r#""#]]);
-    check("tests = 1\n", &[], &expect![[r#""#]]);
+    check("[[tests]]\nnme = 1\n", &[], &expect![[r#"
+        78
+
+        --
+        error: it.toml:27:1: unknown option `nme`
+          fix: did you mean `name`?
+        error: it.toml:26:1: `name` is missing
+          fix: add `name = …`
+        2 errors in the configuration"#]]);
     check(
         tests,
         &[],
         &expect![[r#"
-        78
+            78
 
-        --
-        error: it.toml:43:1: unknown option `nme`
-          fix: did you mean `name`?
-        error: it.toml:42:1: `name` is missing
-          fix: add `name = …`
-        2 errors in the configuration"#]],
+            --
+            error: it.toml:27:1: test `none`: nothing goes in
+              fix: add `[[tests.inputs]]`
+            error: it.toml:27:1: test `none`: nothing is expected
+              fix: add `[[tests.outputs]]` or `no_outputs_from`
+            error: it.toml:33:1: test `odd`: there is no transform `mapp`
+              fix: did you mean `map`?
+            error: it.toml:38:1: test `odd`: source line 1: syntax error (E204)
+                error[E204]: syntax error
+                  ┌─ source:1:5
+                  │
+                1 │ .a =
+                  │     ^
+                  │     │
+                  │     unexpected end of program
+                  │     expected one of: "identifier", "string literal", "raw string literal", "integer literal", "float literal", "regex literal", "timestamp literal", "function call", "path literal", "if", "null", "true", "false", "abort", "return", "break", "\n", "_", "!", "[", "{", "("
+                  │
+                  = see language documentation at https://vrl.dev
+                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
+            error: it.toml:40:1: test `odd`: there is no output `level.low`
+              fix: its outputs are: level.high, level._unmatched, level.dropped
+            error: it.toml:41:17: test `odd`: condition 1: the condition gives any, not true or false
+                its last expression is its answer, as in `.Workload == "Exchange"`
+            error: it.toml:31:20: test `odd`: there is no output `level`
+              fix: its outputs are: level.high, level._unmatched, level.dropped
+            7 errors in the configuration"#]],
     );
     check(
         "",
@@ -230,7 +255,7 @@ fn golden_records_say_what_of_the_programs_they_ran() {
         vrl/map.vrl: no records beside it
         vrl/map.vrl: 1 of 1 statements ran (100.0 %)
         vrl/map/level.vrl: 2 of 5 statements ran (40.0 %)
-                3-6  
+                3-6  else if .Operation == "Boom" {
         50.0 % of all statements ran
         1 passed, 0 failed
         --
@@ -238,14 +263,14 @@ fn golden_records_say_what_of_the_programs_they_ran() {
     .assert_eq(&run(&["test", "--coverage"]));
     expect![[r#"
         0
-        {"coverage":{"files":[{"covered":1,"file":"vrl/map.vrl","not_run":[],"total":1},{"covered":2,"file":"vrl/map/level.vrl","not_run":[{"first_line":3,"last_line":6,"text":""}],"total":5}],"percent":50.0},"failed":0,"failures":[],"notes":["vrl/map.vrl: no records beside it"],"passed":1}
+        {"coverage":{"files":[{"covered":1,"file":"vrl/map.vrl","not_run":[],"total":1},{"covered":2,"file":"vrl/map/level.vrl","not_run":[{"first_line":3,"last_line":6,"text":"else if .Operation == \"Boom\" {"}],"total":5}],"percent":50.0},"failed":0,"failures":[],"notes":["vrl/map.vrl: no records beside it"],"passed":1}
         --
     "#]].assert_eq(&run(&["test", "vrl", "--coverage", "--format", "json"]));
     expect![[r#"
         1
         vrl/map.vrl: 1 of 1 statements ran (100.0 %)
         vrl/map/level.vrl: 2 of 5 statements ran (40.0 %)
-                3-6  
+                3-6  else if .Operation == "Boom" {
         50.0 % of all statements ran
         1 passed, 0 failed
         --
