@@ -20,7 +20,8 @@ use crate::{
         self, Ask, Config, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
-    topology::{self, Checked, state_dir},
+    program::tables,
+    topology::{self, Checked, Means, state_dir},
 };
 
 /// Which configuration to use.
@@ -149,7 +150,10 @@ fn load_private(
     privacy: Privacy,
 ) -> Result<Loaded, Failure> {
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
-    let Config { global, mut components, secrets, mut private_files } = config;
+    let (tables, table_problems) =
+        tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
+    faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
+    let Config { global, mut components, secrets, mut private_files, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();
     for component in &mut components {
@@ -172,7 +176,8 @@ fn load_private(
     } else {
         Vec::new()
     };
-    match topology::check(components, &|path| fs::read_to_string(path)) {
+    let means = Means { read_file: &|path| fs::read_to_string(path), tables: &tables };
+    match topology::check(components, means) {
         Ok(topology) if faults.is_empty() => {
             let letters_dir = global.data_dir.clone();
             Ok(Loaded {

@@ -1,6 +1,7 @@
 //! The commands. One file each; this one knows the arguments and turns errors into exit codes.
 
 mod backfill;
+mod candidate;
 mod convert;
 mod dead_letter;
 mod demo;

@@ -5,6 +5,7 @@
 
 mod buffer;
 mod dead_letter;
+mod enrichment;
 pub mod fault;
 mod interpolate;
 mod permissions;
@@ -25,6 +26,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 pub use self::{
     buffer::{BufferConfig, BufferKind, WhenFull},
     dead_letter::{DeadLetterConfig, WhenLettersFull},
+    enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
     interpolate::Variables,
     permissions::too_open,
     secrets::{Ask, Secrets},
@@ -48,6 +50,15 @@ pub struct Config {
     pub secrets: Secrets,
     /// The files that hold secrets or private keys, besides the configuration itself.
     pub private_files: Vec<PathBuf>,
+    /// What stands outside of any component, to find the line of a problem.
+    node: Node,
+}
+
+impl Config {
+    /// Turns a problem of what stands outside of any component into a fault at its line.
+    pub fn fault(&self, problem: Problem) -> Fault {
+        self.node.fault(problem)
+    }
 }
 
 /// The options outside of any component.
@@ -65,6 +76,8 @@ pub struct Global {
     pub shutdown_timeout: std::time::Duration,
     /// How dead letters are kept.
     pub dead_letter: DeadLetterConfig,
+    /// What programs look values up in, each table under a name of its own.
+    pub enrichment_tables: BTreeMap<String, EnrichmentTable>,
     /// Where secrets are kept, each place under a name of its own: `SECRET[name.key]` in a string stands for what is
     /// kept there under `key`.
     pub secret: BTreeMap<String, Backend>,
@@ -78,6 +91,7 @@ impl Default for Global {
             metrics: None,
             shutdown_timeout: std::time::Duration::from_mins(1),
             dead_letter: DeadLetterConfig::default(),
+            enrichment_tables: BTreeMap::new(),
             secret: BTreeMap::new(),
         }
     }
@@ -220,12 +234,12 @@ pub fn parse_asking(
             add_global(&mut global, entry, &mut faults);
         }
     }
-    let global = read_global(files, global, &mut faults);
+    let (global, node) = read_global(files, global, &mut faults);
     let mut private_files = answers.files;
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files }, faults)
+    (Config { global, components, secrets, private_files, node }, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {
@@ -238,13 +252,18 @@ fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {
     }
 }
 
-fn read_global(files: &[Arc<SourceFile>], global: Table, faults: &mut Vec<Fault>) -> Global {
-    let Some(file) = files.first() else { return Global::default() };
+fn read_global(
+    files: &[Arc<SourceFile>],
+    global: Table,
+    faults: &mut Vec<Fault>,
+) -> (Global, Node) {
+    let nothing = Arc::new(SourceFile { path: PathBuf::new(), text: String::new() });
+    let file = files.first().unwrap_or(&nothing);
     let node = Node::new(Span::new(file, 0..0), Value::Table(global));
     let faults_before = faults.len();
     let global = read::read(&node, faults).unwrap_or_default();
     node.hide_variables(&mut faults[faults_before..]);
-    global
+    (global, node)
 }
 
 /// Takes out of `tables` what has to be known before a secret can be looked up, in which no secret can stand.
@@ -278,7 +297,7 @@ fn backends(files: &[Arc<SourceFile>], taken: &Table, ask: Ask) -> Secrets {
     }
     let mut data_dir = taken.clone();
     data_dir.remove("secret");
-    let global = read_global(files, data_dir, &mut Vec::new());
+    let (global, _) = read_global(files, data_dir, &mut Vec::new());
     Secrets::new(backends, global.data_dir, ask)
 }
 

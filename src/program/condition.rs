@@ -3,7 +3,7 @@
 //! Invariant: a condition leaves the event alone. The compiler refuses one that assigns or deletes, one that can give
 //! anything but `true` or `false`, and one that calls `abort`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipeline_core::{Event, Schema};
 use vrl::{
@@ -12,7 +12,8 @@ use vrl::{
 };
 
 use super::{
-    CompileError, Failure, FailureKind, Place, Program, Runner, Source, compile::compile_configured,
+    CompileError, Failure, FailureKind, Place, Program, Runner, Source, Surroundings,
+    compile::compile_configured, tables::Tables,
 };
 
 /// How long a condition may work on one event. It has no endless loops to make; this ends one over a huge array.
@@ -22,7 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Condition(Arc<Program>);
 
-/// Compiles `source`, the text of the option `option`, against `input`, the kinds of what it will be asked about.
+/// Compiles `source`, the text of the option `option`, against `input`, the kinds of what it will be asked about. It can
+/// look values up in `tables`.
 ///
 /// # Errors
 /// All that is wrong with it as a program, or that it is no condition.
@@ -30,8 +32,10 @@ pub fn compile_condition(
     source: &str,
     option: &str,
     input: &Schema,
+    tables: &Tables,
 ) -> Result<Condition, CompileError> {
     let mut config = CompileConfig::default();
+    config.set_custom(Surroundings::new(BTreeMap::new(), tables.clone()));
     config.set_read_only();
     let place = Place::Option(option.to_owned());
     let program = compile_configured(Source::plain(source, &place), input, config)?;
@@ -93,7 +97,8 @@ mod tests {
     use crate::program::tests::record_schema;
 
     fn check(source: &str, record: &str, expected: &Expect) {
-        let condition = compile_condition(source, "condition", &record_schema());
+        let condition =
+            compile_condition(source, "condition", &record_schema(), &Tables::default());
         let condition = condition.unwrap_or_else(|error| panic!("{error}\n{}", error.diagnostic));
         let (batch, _receipt) = testing::batch(&[record]);
         let mut event = batch.into_events().remove(0);
@@ -107,7 +112,8 @@ mod tests {
     }
 
     fn check_refused(source: &str, expected: &Expect) {
-        let error = compile_condition(source, "condition", &record_schema()).expect_err(source);
+        let error = compile_condition(source, "condition", &record_schema(), &Tables::default())
+            .expect_err(source);
         expected.assert_eq(&error.message);
         assert!(!error.diagnostic.is_empty());
     }

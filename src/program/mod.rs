@@ -10,18 +10,21 @@ mod compile;
 mod condition;
 mod functions;
 pub mod golden;
+mod observe;
 mod run;
 mod source;
 mod surroundings;
+pub mod tables;
 mod undo;
 
 pub use builtin::{builtin, read_or_builtin};
-pub use compile::{CompileError, Place, Program, compile, compile_source};
+pub use compile::{CompileError, Place, Program, compile, compile_observed, compile_source};
 pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
+pub use observe::{Cost, Coverage, FileCoverage, NotRun, profile};
 pub use run::{Failure, FailureKind, Root, Runner};
 pub use source::{ReadFile, Source};
-pub use surroundings::Surroundings;
+pub use surroundings::{SettingMistake, Surroundings};
 
 #[cfg(test)]
 mod ocsf;

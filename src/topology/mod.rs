@@ -16,7 +16,7 @@ mod run;
 mod stage;
 
 pub use build::{Environment, Topology, create_private_dir, state_dir};
-pub use check::{Checked, check};
+pub use check::{Checked, Means, check};
 pub use draw::{DrawFormat, draw};
 pub use narrow::NarrowError;
 pub use resume::{Intake, ResumeError};

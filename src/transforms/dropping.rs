@@ -6,7 +6,7 @@
 
 use pipeline_core::{
     ComponentId, ComponentMetrics, DROPPED_PORT, ErrorStage, Event, Outcome, Output, Problem,
-    Schema,
+    Schema, TransformContext,
 };
 use tracing::warn;
 use vrl::{
@@ -15,7 +15,9 @@ use vrl::{
     value::{Kind, ObjectMap, Value, kind::Collection},
 };
 
-use crate::program::{CompileError, Condition, Failure, FailureKind, compile_condition};
+use crate::program::{
+    CompileError, Condition, Failure, FailureKind, compile_condition, tables::Tables,
+};
 
 /// One worker's way to let go of events.
 pub(super) struct Dropping {
@@ -94,10 +96,12 @@ pub(super) fn problem(key: &str, error: CompileError) -> Problem {
 pub(super) fn condition(
     key: &str,
     text: &str,
-    input: &Schema,
+    context: &TransformContext<'_>,
     warnings: &mut Vec<Problem>,
 ) -> Result<Condition, Problem> {
-    let condition = compile_condition(text, key, input).map_err(|error| problem(key, error))?;
+    let condition =
+        compile_condition(text, key, &context.input, &Tables::shared_by(context.tables))
+            .map_err(|error| problem(key, error))?;
     warnings.extend(condition.warnings().cloned().map(|warning| problem(key, warning)));
     Ok(condition)
 }

@@ -36,7 +36,7 @@ impl TransformConfig for Config {
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let (input, mut warnings) = (&context.input, Vec::new());
-        let condition = condition("condition", &self.condition, input, &mut warnings)
+        let condition = condition("condition", &self.condition, context, &mut warnings)
             .map_err(|problem| vec![problem])?;
         let factory = Filter { id: Arc::clone(&context.id), condition };
         let outputs = vec![Output::main(input.clone()), dropped_output(input)];

@@ -10,7 +10,7 @@ use pipeline_core::{
 use serde::de::DeserializeOwned;
 use vrl::path;
 
-use crate::program::tests::record_schema;
+use crate::program::{tables::Tables, tests::record_schema};
 
 /// A transform of type `C`, prepared from its options.
 pub(super) struct Bench {
@@ -27,6 +27,7 @@ pub(super) fn prepare<C: TransformConfig + DeserializeOwned>(
         id: "it".into(),
         input: record_schema(),
         read_file: &no_file,
+        tables: &Tables::default(),
     })?;
     let default = config.has_default_port().then(|| DEFAULT_PORT.to_owned());
     let declared: Vec<String> = default.into_iter().chain(config.ports()).collect();

@@ -31,7 +31,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("keystore", &[]),
     ("lib", &[]),
     ("main", &[]),
-    ("program", &["fields"]),
+    ("program", &["config", "fields"]),
     ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config", "delivery", "kafka", "storage"]),
     ("storage", &[]),

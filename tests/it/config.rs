@@ -5,7 +5,7 @@ use std::{fmt::Write, io, path::Path, path::PathBuf, sync::Arc};
 use o365flow::{
     components::REGISTRY,
     config::{self, fault::SourceFile},
-    topology::check,
+    topology::{Means, check},
 };
 use proptest::{prelude::*, test_runner::RngSeed};
 
@@ -70,7 +70,7 @@ fn shown(text: &str, secret: &str) -> String {
     let is_whole = config.components.iter().all(|declared| declared.settings.is_some());
     assert!(is_whole || !faults.is_empty(), "a component was left out without a word:\n{text}");
     let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    match check(config.components, &no_file) {
+    match check(config.components, Means::files(&no_file)) {
         Ok(checked) => faults.extend(checked.warnings),
         Err(more) => faults.extend(more),
     }

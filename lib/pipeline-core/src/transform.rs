@@ -28,6 +28,8 @@ pub struct TransformContext<'a> {
     pub input: Schema,
     /// Reads a file that the configuration names, relative to the working directory.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The tables in which programs look values up, for whoever compiles programs to take out and hand on.
+    pub tables: &'a (dyn Any + Send + Sync),
 }
 
 /// A transform that was checked, with all it will ever need.

@@ -1,6 +1,7 @@
 //! `o365flow demo`: a whole run against a made-up tenant, and the proof that nothing is missing.
 
 mod chaos;
+mod prepare;
 
 use std::{
     collections::HashMap,
@@ -9,16 +10,16 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use chrono::TimeDelta;
 use clap::Args;
 use fake_tenant::{
     Clock as _, Completeness, FakeTenants, Filter, History, Server, Settings, TenantSpec,
     TokioClock,
 };
-use net::{ClientSettings, HttpClient, Transport};
 use pipeline_core::{Clock, RunMode, Timestamp};
 use tokio::time::Instant;
+
+use prepare::prepare;
 
 use super::{
     Failure,
@@ -71,7 +72,7 @@ impl Demo {
         let tenants = Arc::new(FakeTenants::new(clock.clone(), settings, vec![self.tenant(now)]));
         let server = Server::start(Arc::clone(&tenants)).await?;
         if let Some(url) = elasticsearch_url() {
-            install_template(&url).await?;
+            prepare(&self.load(&server.resource_url())?, &url).await?;
         }
         say("A made-up tenant with a week of history is being collected …");
         let start = Instant::now();
@@ -156,35 +157,6 @@ fn elasticsearch_url() -> Option<String> {
     load::environment("ELASTICSEARCH_URL").filter(|url| !url.is_empty())
 }
 
-/// Elasticsearch did not take the index template.
-#[derive(Debug, thiserror::Error)]
-enum TemplateError {
-    #[error("cannot install an index template: ELASTICSEARCH_URL is not a URL")]
-    Url(#[from] http::Error),
-    #[error("cannot install an index template at ELASTICSEARCH_URL")]
-    Send(#[from] net::SendError),
-    #[error("cannot install an index template at ELASTICSEARCH_URL")]
-    Tls(#[from] net::TlsError),
-    #[error("Elasticsearch answered {0} to an index template")]
-    Refused(http::StatusCode),
-}
-
-/// Installs the template for what `o365beat.vrl` makes.
-async fn install_template(url: &str) -> Result<(), TemplateError> {
-    let request =
-        http::Request::put(format!("{}/_index_template/o365beat", url.trim_end_matches('/')))
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from_static(include_bytes!(
-                "../../../config/elasticsearch/o365beat.json"
-            )))?;
-    let response = HttpClient::new(&ClientSettings::default())?.send(request).await?;
-    if response.status().is_success() {
-        Ok(())
-    } else {
-        Err(TemplateError::Refused(response.status()))
-    }
-}
-
 /// Removes what an earlier demo has left in `output`, and nothing else.
 fn clear(output: &Path) -> Result<(), io::Error> {
     fs::create_dir_all(output)?;
@@ -204,7 +176,7 @@ fn verify(tenants: &FakeTenants, written: &Path) -> Result<Completeness, io::Err
     let text = fs::read_to_string(written)?;
     let id = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some(event.get("Id")?.as_str()?.to_owned())
+        Some(event["event"]["id"].as_str()?.to_owned())
     };
     let ids: Vec<String> = text.lines().map(|line| id(line).unwrap_or_default()).collect();
     Ok(tenants.verify(&Filter::default(), ids.iter().map(String::as_str)))

@@ -4,7 +4,6 @@
 //! which it fails is none, and is told.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     fs::File,
     io::{self, BufWriter, Write},
@@ -16,16 +15,13 @@ use std::{
 use pipeline_core::{Event, EventAck, Origin, write_json};
 use vrl::value::{ObjectMap, Value};
 
+use super::profile::Profile;
 use crate::{
     cli::{
         Failure, complain,
         record_input::{Found, RecordInput},
     },
-    components::record_schema,
-    program::{
-        FailureKind, Place, Program, Root, Runner, Source, Surroundings, compile_source,
-        read_or_builtin,
-    },
+    program::{FailureKind, Program, Root, Runner, profile},
 };
 
 /// How long a program may work on one record.
@@ -33,20 +29,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do.
 pub(super) struct Map {
-    pub(super) program: PathBuf,
-    pub(super) settings: BTreeMap<String, Value>,
+    pub(super) program: Arc<Program>,
     pub(super) input: PathBuf,
     pub(super) output: PathBuf,
+    pub(super) profile: bool,
     pub(super) quiet: bool,
 }
 
 /// Why nothing can be mapped.
 #[derive(Debug, thiserror::Error)]
 enum MapError {
-    #[error("cannot read the program `{}`", path.display())]
-    Program { path: PathBuf, source: io::Error },
-    #[error("the program does not compile\n{diagnostic}")]
-    Compile { diagnostic: String },
     #[error("cannot write to `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -69,7 +61,7 @@ impl fmt::Display for Tally {
 
 impl Map {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let mut runner = Runner::new(Arc::new(load(&self.program, self.settings)?), TIMEOUT);
+        let mut runner = Runner::new(Arc::clone(&self.program), TIMEOUT);
         let mut input = RecordInput::open(&self.input)?;
         let write = |source| MapError::Write { path: self.output.clone(), source };
         let mut output = BufWriter::new(open_output(&self.output).map_err(write)?);
@@ -105,20 +97,11 @@ impl Map {
         if !self.quiet {
             complain(&tally);
         }
+        if self.profile {
+            complain(Profile { costs: &profile(&self.program), records: tally.records });
+        }
         if tally.failed == 0 { Ok(()) } else { Err(Failure::Negative) }
     }
-}
-
-/// Compiles the program at `path` against records as the source `office365` gives them.
-fn load(path: &Path, settings: BTreeMap<String, Value>) -> Result<Program, MapError> {
-    let read_file = |path: &Path| std::fs::read_to_string(path);
-    let text = read_or_builtin(path, &read_file)
-        .map_err(|source| MapError::Program { path: path.to_owned(), source })?;
-    let mut surroundings = Surroundings::default();
-    surroundings.settings = settings;
-    Source::new(&text, &Place::File(path.to_owned()), &read_file)
-        .and_then(|source| compile_source(source, &record_schema(), &surroundings))
-        .map_err(|error| MapError::Compile { diagnostic: error.diagnostic })
 }
 
 /// The events that a record becomes; nothing where the program aborts.

@@ -1,13 +1,16 @@
 //! `o365flow vrl`: what does a program make of records?
 
 mod map;
+mod profile;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use vrl::value::Value;
 
-use super::Failure;
+use super::{
+    Failure,
+    candidate::{Observe, ProgramSettings},
+};
 
 /// Try VRL programs on records.
 ///
@@ -24,35 +27,22 @@ pub(super) struct Vrl {
     /// Where to write what comes out; `-` is standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// A setting of the program, as in `--set mode=rename`; may be given several times. Text, unless it is a number,
-    /// `true` or `false`.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
-    settings: Vec<(String, Value)>,
+    #[command(flatten)]
+    settings: ProgramSettings,
+    /// Say at the end which statements cost the time. The others run slower for it.
+    #[arg(long)]
+    profile: bool,
     /// Tell nothing but what failed.
     #[arg(short, long)]
     quiet: bool,
 }
 
-/// A text that is no setting.
-#[derive(Debug, thiserror::Error)]
-#[error("write it as NAME=VALUE")]
-struct SettingError;
-
-fn setting(text: &str) -> Result<(String, Value), SettingError> {
-    let (name, value) =
-        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or(SettingError)?;
-    let value = match serde_json::from_str(value) {
-        Ok(scalar @ (Value::Boolean(_) | Value::Integer(_) | Value::Float(_))) => scalar,
-        Ok(_) | Err(_) => Value::from(value),
-    };
-    Ok((name.to_owned(), value))
-}
-
 impl Vrl {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let input = self.input.unwrap_or_else(|| "-".into());
-        let settings = self.settings.into_iter().collect();
-        let (program, output, quiet) = (self.program, self.output, self.quiet);
-        map::Map { program, settings, input, output, quiet }.execute()
+        let observe = if self.profile { Observe::Statements } else { Observe::Nothing };
+        let program = self.settings.compile_file(&self.program, observe)?;
+        let Vrl { output, profile, quiet, .. } = self;
+        map::Map { program, input, output, profile, quiet }.execute()
     }
 }

@@ -3,16 +3,24 @@
 //! The output kind is what VRL's compiler computes, with one correction: VRL does not follow the state of `.` along
 //! a `return`, so a program with one promises less (see [`Program::output`]).
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use pipeline_core::Schema;
 use vrl::{
-    compiler::{CompilationResult, CompileConfig, compile_with_external, state::ExternalEnv},
+    compiler::{
+        CompilationResult, CompileConfig, Compiler, TypeState, compile_with_external,
+        state::{ExternalEnv, LocalEnv},
+    },
     diagnostic::{Diagnostic, DiagnosticList, Formatter, Span},
+    parser::parse,
     value::{Kind, kind::Collection},
 };
 
-use super::{Source, Surroundings, functions};
+use super::{
+    Source, Surroundings, functions,
+    observe::{Mark, Observations, marked},
+};
+use super::{Source, Surroundings, functions, surroundings::ProgramText};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +61,7 @@ pub struct Program {
     source: Source,
     output: Schema,
     warnings: Option<CompileError>,
+    observations: Option<Arc<Observations>>,
 }
 
 impl Program {
@@ -78,6 +87,16 @@ impl Program {
         let line = place.line(text, offset);
         let text = self.source.text().get(span.range()).and_then(|text| text.lines().next());
         format!("{line}: {}", text.unwrap_or_default())
+    }
+
+    /// The text that it was compiled from.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What was seen of its statements, where it was compiled to be observed.
+    pub(super) fn observations(&self) -> Option<&Arc<Observations>> {
+        self.observations.as_ref()
     }
 
     /// What the compiler found odd without being wrong.
@@ -119,12 +138,39 @@ pub fn compile_source(
     compile_configured(source, input, config)
 }
 
+/// Compiles as [`compile_source`] does, so that [`Coverage`](super::Coverage) and [`profile`](super::profile) can tell
+/// which statements ran, and what they cost.
+///
+/// # Errors
+/// All that is wrong with the program, as VRL says it.
+pub fn compile_observed(
+    source: Source,
+    input: &Schema,
+    surroundings: &Surroundings,
+) -> Result<Program, CompileError> {
+    let mut program = compile_source(source, input, surroundings)?;
+    let ast = parse(program.source.text()).expect("a program that compiles can be parsed");
+    let (ast, observations) = marked(ast);
+    let mut functions = functions();
+    functions.push(Box::new(Mark(Arc::clone(&observations))));
+    let mut config = CompileConfig::default();
+    config.set_custom(surroundings.clone());
+    let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
+    let state = TypeState { local: LocalEnv::default(), external };
+    let compiled = Compiler::compile(&functions, ast, &state, config)
+        .map_err(|findings| describe(&program.source, findings))?;
+    program.compiled = compiled.program;
+    program.observations = Some(observations);
+    Ok(program)
+}
+
 /// Compiles as [`compile_source`] does, with limits on what the program may do.
 pub(super) fn compile_configured(
     source: Source,
     input: &Schema,
-    config: CompileConfig,
+    mut config: CompileConfig,
 ) -> Result<Program, CompileError> {
+    config.set_custom(ProgramText(source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let compiled = compile_with_external(source.text(), &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =
@@ -137,7 +183,7 @@ pub(super) fn compile_configured(
         return Err(CompileError { message, diagnostic });
     };
     let warnings = (!warnings.is_empty()).then(|| describe(&source, warnings));
-    Ok(Program { compiled: program, source, output, warnings })
+    Ok(Program { compiled: program, source, output, warnings, observations: None })
 }
 
 /// The kinds after a run, or nothing where the root can never be an object.

@@ -146,7 +146,11 @@ fn described(original: &Value, parsed: ObjectMap) -> Value {
         (!UNKNOWN.contains(&text)).then(|| text.to_owned())
     };
     let os_name = part("os", "family");
-    let os_version = os_name.as_ref().and_then(|_| part("os", "version"));
+    // `version` can be the kernel's ("NT 10.0"), the numbers are those that users know ("10").
+    let numbers = ["major", "minor", "patch"].map(|number| part("os", number));
+    let numbers = numbers.into_iter().flatten().collect::<Vec<_>>().join(".");
+    let os_version = (!numbers.is_empty()).then_some(numbers).or_else(|| part("os", "version"));
+    let os_version = os_name.as_ref().and(os_version);
     let os_full = os_name.as_ref().map(|name| match &os_version {
         Some(version) => format!("{name} {version}"),
         None => name.clone(),

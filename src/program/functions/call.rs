@@ -12,7 +12,8 @@ pub(super) fn call(
     function: fn(&Value) -> Value,
     result: TypeDef,
 ) -> Box<dyn Expression> {
-    Call { argument: Argument::value(arguments), function, result: result.infallible() }.as_expr()
+    let argument = Argument::new(arguments, "value");
+    Call { argument, function, result: result.infallible() }.as_expr()
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl FunctionExpression for Call {
     }
 }
 
-/// The argument `value`, of any kind.
+/// An argument of any kind, which is looked at and not kept.
 #[derive(Clone, Debug)]
 pub(super) enum Argument {
     /// A path in the event: read without a copy.
@@ -42,9 +43,9 @@ pub(super) enum Argument {
 }
 
 impl Argument {
-    /// The argument `value`, which the function's parameters have as required.
-    pub(super) fn value(arguments: &ArgumentList) -> Argument {
-        let expression = arguments.required_expr("value");
+    /// The argument `name`, which the function's parameters have as required.
+    pub(super) fn new(arguments: &ArgumentList, name: &'static str) -> Argument {
+        let expression = arguments.required_expr(name);
         let path = match &expression {
             Expr::Query(query) => query.external_path().cloned(),
             _ => None,
@@ -53,11 +54,11 @@ impl Argument {
     }
 
     /// Lets `look` see the argument's value; null where there is none.
-    pub(super) fn look(
+    pub(super) fn look<T>(
         &self,
         context: &mut Context<'_>,
-        look: impl FnOnce(&Value) -> Value,
-    ) -> Resolved {
+        look: impl FnOnce(&Value) -> T,
+    ) -> Result<T, ExpressionError> {
         match self {
             Argument::Path(path) => {
                 let found = context.target().target_get(path).ok().flatten();

@@ -1,19 +1,14 @@
 //! `categorize` and `record_type_name`: what the tables of operations and of record types say.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::{Arc, LazyLock};
 
 use vrl::prelude::*;
 
-const OPERATIONS: &str = include_str!("../../../vrl/ecs/operations.csv");
-const RECORD_TYPES: &str = include_str!("../../../vrl/ecs/record_types.csv");
-
-static NAMES: LazyLock<HashMap<i64, &'static str>> = LazyLock::new(|| {
-    let row = |line: &'static str| {
-        let (number, name) = line.split_once(',')?;
-        Some((number.parse().ok()?, name))
-    };
-    RECORD_TYPES.lines().skip(1).filter_map(row).collect()
-});
+use super::call::Argument;
+use crate::program::{
+    Surroundings,
+    tables::{Operations, RecordTypes, builtin_operations, builtin_record_types},
+};
 
 /// `categorize(operation, record_type, workload)`.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +24,15 @@ impl Function for Categorize {
     }
 
     fn usage(&self) -> &'static str {
-        "Gives `kind`, `category`, `type` and the usual `outcome` of an operation, by the table of operations."
+        "Gives what the table of operations says of a record: `kind`, `category` and `type` for `event.kind`, \
+         `event.category` and `event.type`, and `outcome`, the outcome where the record itself says none. The most \
+         specific row holds: one that names the operation, then the longest beginning of it (`New-*`), then one for any; \
+         among those, one that names the record type, then one that names the workload. Rows of \
+         `[enrichment_tables.operations]` come before the built-in ones."
     }
 
     fn category(&self) -> &'static str {
-        Category::Map.as_ref()
+        "Enrichment"
     }
 
     fn return_kind(&self) -> u16 {
@@ -43,7 +42,11 @@ impl Function for Categorize {
     fn parameters(&self) -> &'static [Parameter] {
         const PARAMETERS: &[Parameter] = &[
             Parameter::required("operation", kind::ANY, "The operation."),
-            Parameter::required("record_type", kind::ANY, "The number of the record type."),
+            Parameter::required(
+                "record_type",
+                kind::ANY,
+                "The record type, as a number or by its name.",
+            ),
             Parameter::required("workload", kind::ANY, "The workload."),
         ];
         PARAMETERS
@@ -51,43 +54,66 @@ impl Function for Categorize {
 
     fn examples(&self) -> &'static [Example] {
         &[example! {
-            title: "A sign-in",
-            source: r#"categorize("UserLoggedIn", 15, "AzureActiveDirectory")"#,
-            result: Ok(r#"{ "kind": "event", "category": ["authentication"], "type": ["start"], "outcome": "success" }"#),
+            title: "A sign-in that failed",
+            source: r#"categorize(operation: "UserLoginFailed", record_type: 15, workload: "AzureActiveDirectory")"#,
+            result: Ok(r#"{ "kind": "event", "category": ["authentication"], "type": ["start"], "outcome": "failure" }"#),
         }]
     }
 
     fn compile(
         &self,
         _state: &TypeState,
-        _context: &mut FunctionCompileContext,
+        context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        let operation = arguments.required("operation");
-        Ok(Call { operation }.as_expr())
+        let argument = |name| Argument::new(&arguments, name);
+        let (operations, record_types) = tables(context);
+        Ok(CategorizeCall {
+            operation: argument("operation"),
+            record_type: argument("record_type"),
+            workload: argument("workload"),
+            operations,
+            record_types,
+        }
+        .as_expr())
     }
 }
 
-#[derive(Clone, Debug)]
-struct Call {
-    operation: Box<dyn Expression>,
+/// The user's tables, each before the built-in one.
+fn tables(context: &FunctionCompileContext) -> (Vec<Arc<Operations>>, Vec<Arc<RecordTypes>>) {
+    let tables = context.get_external_context::<Surroundings>().map(|it| &it.tables);
+    let operations = tables.and_then(|tables| tables.operations().cloned());
+    let record_types = tables.and_then(|tables| tables.record_types().cloned());
+    (
+        operations.into_iter().chain([builtin_operations()]).collect(),
+        record_types.into_iter().chain([builtin_record_types()]).collect(),
+    )
 }
 
-impl FunctionExpression for Call {
+#[derive(Clone, Debug)]
+struct CategorizeCall {
+    operation: Argument,
+    record_type: Argument,
+    workload: Argument,
+    operations: Vec<Arc<Operations>>,
+    record_types: Vec<Arc<RecordTypes>>,
+}
+
+impl FunctionExpression for CategorizeCall {
     fn resolve(&self, context: &mut Context) -> Resolved {
-        let operation = self.operation.resolve(context)?;
-        let operation = operation.to_str().unwrap_or_default().to_owned();
-        let rows = || OPERATIONS.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
-        let row =
-            rows().find(|row| row[0] == operation).or_else(|| rows().find(|row| row[0].is_empty()));
-        let row = row.unwrap_or_else(|| vec!["", "", "", "event", "web", "info", "unknown"]);
-        let list = |text: &str| Value::from(text.split('|').map(Value::from).collect::<Vec<_>>());
-        Ok(Value::Object(ObjectMap::from([
-            ("kind".into(), row[3].into()),
-            ("category".into(), list(row[4])),
-            ("type".into(), list(row[5])),
-            ("outcome".into(), row[6].into()),
-        ])))
+        let operation = self.operation.look(context, scalar)?;
+        let workload = self.workload.look(context, scalar)?;
+        let record_type = match self.record_type.look(context, scalar)? {
+            Value::Integer(number) => name(&self.record_types, number).cloned(),
+            other => Some(other),
+        };
+        let record_type = record_type.unwrap_or(Value::Null);
+        let found = self.operations.iter().find_map(|operations| {
+            let [operation, record_type, workload] = [&operation, &record_type, &workload]
+                .map(|value| value.to_str().unwrap_or_default());
+            operations.find(operation, record_type, workload)
+        });
+        Ok(found.unwrap_or(&UNKNOWN).clone())
     }
 
     fn type_def(&self, _state: &TypeState) -> TypeDef {
@@ -99,6 +125,34 @@ impl FunctionExpression for Call {
             .with_known("outcome", Kind::bytes());
         TypeDef::object(fields).infallible()
     }
+}
+
+/// What is said of an operation for which there is no row at all.
+static UNKNOWN: LazyLock<Value> = LazyLock::new(|| {
+    Value::Object(ObjectMap::from([
+        ("kind".into(), "event".into()),
+        ("category".into(), Value::Array(Vec::new())),
+        ("type".into(), Value::Array(vec!["info".into()])),
+        ("outcome".into(), "unknown".into()),
+    ]))
+});
+
+/// A value that costs nothing to keep; null for all others.
+fn scalar(value: &Value) -> Value {
+    match value {
+        Value::Bytes(_) | Value::String(_) | Value::Integer(_) => value.clone(),
+        Value::Regex(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Timestamp(_)
+        | Value::Object(_)
+        | Value::Array(_)
+        | Value::Null => Value::Null,
+    }
+}
+
+fn name(tables: &[Arc<RecordTypes>], number: i64) -> Option<&Value> {
+    tables.iter().find_map(|table| table.name(number))
 }
 
 /// `record_type_name(value)`.
@@ -115,11 +169,12 @@ impl Function for RecordTypeName {
     }
 
     fn usage(&self) -> &'static str {
-        "Gives the name of the record type with this number; the number as text where it has none."
+        "Gives the name of the record type with this number, by `[enrichment_tables.record_types]` and then by the \
+         built-in table; the number as text where it has none, and null for what is no whole number."
     }
 
     fn category(&self) -> &'static str {
-        Category::Map.as_ref()
+        "Enrichment"
     }
 
     fn return_kind(&self) -> u16 {
@@ -133,25 +188,40 @@ impl Function for RecordTypeName {
 
     fn examples(&self) -> &'static [Example] {
         &[
-            example! { title: "A sign-in", source: "record_type_name(15)", result: Ok("AzureActiveDirectoryStsLogon") },
+            example! { title: "A known number", source: "record_type_name(15)", result: Ok("AzureActiveDirectoryStsLogon") },
+            example! { title: "A number without a name", source: "record_type_name(99999)", result: Ok("s'99999'") },
+            example! { title: "Something else", source: r#"record_type_name("15")"#, result: Ok("null") },
         ]
     }
 
     fn compile(
         &self,
         _state: &TypeState,
-        _context: &mut FunctionCompileContext,
+        context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(super::call::call(&arguments, record_type_name, TypeDef::bytes().or_null()))
+        let (_, record_types) = tables(context);
+        Ok(NameCall { number: Argument::new(&arguments, "value"), record_types }.as_expr())
     }
 }
 
-fn record_type_name(value: &Value) -> Value {
-    match value {
-        Value::Integer(number) => {
-            NAMES.get(number).map_or_else(|| number.to_string().into(), |name| Value::from(*name))
-        }
-        _ => Value::Null,
+#[derive(Clone, Debug)]
+struct NameCall {
+    number: Argument,
+    record_types: Vec<Arc<RecordTypes>>,
+}
+
+impl FunctionExpression for NameCall {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        self.number.look(context, |value| match value {
+            Value::Integer(number) => name(&self.record_types, *number)
+                .cloned()
+                .unwrap_or_else(|| Value::from(number.to_string())),
+            _ => Value::Null,
+        })
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        TypeDef::bytes().or_null().infallible()
     }
 }

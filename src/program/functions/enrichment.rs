@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use vrl::{
     compiler::expression::{Container, Expr, Variant},
     diagnostic::Label,
@@ -25,8 +26,16 @@ const PARAMETERS: &[Parameter] = &[
         "The columns to look at, each with what it has to hold, or with `from` and `to`, or one of them, between which a \
          time has to be. For a table of type `geoip` or `mmdb`: the address, under any name.",
     ),
-    Parameter::optional("select", kind::ARRAY, "The names of the columns that are wanted; all by default."),
-    Parameter::optional("case_sensitive", kind::BOOLEAN, "Whether `A` is another letter than `a`. It is by default."),
+    Parameter::optional(
+        "select",
+        kind::ARRAY,
+        "The names of the columns that are wanted; all by default.",
+    ),
+    Parameter::optional(
+        "case_sensitive",
+        kind::BOOLEAN,
+        "Whether `A` is another letter than `a`. It is by default.",
+    ),
 ];
 
 /// `get_enrichment_table_record(table, condition)`.
@@ -52,7 +61,7 @@ impl Function for GetEnrichmentTableRecord {
     }
 
     fn category(&self) -> &'static str {
-        Category::Enrichment.as_ref()
+        "Enrichment"
     }
 
     fn return_kind(&self) -> u16 {
@@ -118,7 +127,7 @@ impl Function for FindEnrichmentTableRecords {
     }
 
     fn category(&self) -> &'static str {
-        Category::Enrichment.as_ref()
+        "Enrichment"
     }
 
     fn return_kind(&self) -> u16 {
@@ -263,7 +272,7 @@ impl Lookup {
         let tables = tables.map(|surroundings| surroundings.tables.clone()).unwrap_or_default();
         match tables.find(&name) {
             Some(Table::Rows(table)) => {
-                Self::in_rows(&name, table, condition, (select, case)).map_err(Into::into)
+                Self::in_rows(&name, table, condition, (select, case)).map_err(|error| error as _)
             }
             Some(Table::Geo(database)) => {
                 let mut conditions = condition.into_values();
@@ -319,7 +328,8 @@ impl Lookup {
                 }
                 let mut found = index.find(&values).to_vec();
                 for range in ranges {
-                    let (from, to) = (end(range.from.as_ref(), context)?, end(range.to.as_ref(), context)?);
+                    let (from, to) =
+                        (end(range.from.as_ref(), context)?, end(range.to.as_ref(), context)?);
                     found.retain(|&row| {
                         let cell = table.rows().get(row).and_then(|row| row.get(range.column));
                         let time = cell.and_then(Value::as_timestamp);

@@ -32,7 +32,7 @@ impl Function for Locate {
     }
 
     fn category(&self) -> &'static str {
-        Category::Enrichment.as_ref()
+        "Enrichment"
     }
 
     fn return_kind(&self) -> u16 {
@@ -125,7 +125,8 @@ fn located_kind() -> Collection<Field> {
         "region_name",
         "timezone",
     ];
-    let point = Collection::empty().with_known("lat", Kind::float()).with_known("lon", Kind::float());
+    let point =
+        Collection::empty().with_known("lat", Kind::float()).with_known("lon", Kind::float());
     let geo = names.into_iter().fold(Collection::empty(), |geo, name| geo.with_known(name, text()));
     let geo = geo.with_known("location", Kind::object(point).or_undefined());
     let organization = Collection::empty().with_known("name", Kind::bytes());

@@ -9,11 +9,15 @@ mod call;
 mod categorize;
 mod directory;
 mod distinct;
+mod enrichment;
 mod extensible;
-mod file_path;
+mod fingerprint;
 mod identity;
-mod link;
 mod mail;
+mod file_path;
+mod link;
+mod locate;
+mod names;
 mod normalize;
 mod pair_value;
 mod pairs;
@@ -41,13 +45,17 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(agent::DescribeAgent),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
+        Box::new(enrichment::FindEnrichmentTableRecords),
+        Box::new(enrichment::GetEnrichmentTableRecord),
+        Box::new(locate::Locate),
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
         Box::new(extensible::Extensible),
-        Box::new(file_path::ParseFilePath),
+        Box::new(fingerprint::Fingerprint),
         Box::new(identity::ParseUser),
-        Box::new(link::ParseLink),
         Box::new(mail::MailAddresses),
+        Box::new(file_path::ParseFilePath),
+        Box::new(link::ParseLink),
         Box::new(normalize::NormalizeRecord),
         Box::new(pair_value::PairValue),
         Box::new(pairs::FlattenPairs),

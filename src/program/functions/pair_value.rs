@@ -61,7 +61,7 @@ impl Function for PairValue {
     ) -> Compiled {
         let name = arguments.required_literal("name", state)?;
         let name = name.to_str().unwrap_or_default().to_owned();
-        Ok(Call { argument: Argument::value(&arguments), name }.as_expr())
+        Ok(Call { argument: Argument::new(&arguments, "value"), name }.as_expr())
     }
 }
 

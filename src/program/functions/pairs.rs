@@ -2,10 +2,10 @@
 
 use vrl::prelude::*;
 
-use super::call::call;
+use super::{call::call, names::one_field};
 
 /// Where the parts go that have no name. No cmdlet or property is called so.
-const UNNAMED: &str = "_raw";
+pub(super) const UNNAMED: &str = "_raw";
 
 /// `flatten_pairs(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Function for FlattenPairs {
     }
 }
 
-pub(super) fn flatten_pairs(value: &Value) -> Value {
+fn flatten_pairs(value: &Value) -> Value {
     let mut flat = Flat::default();
     match value {
         Value::Null => return Value::Null,
@@ -113,7 +113,7 @@ impl Flat {
     fn add_element(&mut self, element: &Value) {
         let named = element.as_object().and_then(|fields| Some((fields, name_of(fields)?)));
         match named {
-            Some((fields, (key, name))) => self.add(clean(name), content(fields, key)),
+            Some((fields, (key, name))) => self.add(one_field(name), content(fields, key)),
             None => self.unnamed.push(element.clone()),
         }
     }
@@ -143,7 +143,7 @@ impl Flat {
 }
 
 /// The key under which an element has its name, and the name.
-fn name_of(fields: &ObjectMap) -> Option<(&'static str, &str)> {
+pub(super) fn name_of(fields: &ObjectMap) -> Option<(&'static str, &str)> {
     ["Name", "Key"].into_iter().find_map(|key| Some((key, fields.get(key)?.to_str()?)))
 }
 
@@ -158,15 +158,4 @@ fn content(fields: &ObjectMap, name_key: &str) -> Value {
             Value::Object(rest.map(|(key, value)| (key.clone(), value.clone())).collect())
         }
     }
-}
-
-/// A name that is one field's in Elasticsearch, where a dot would nest and white space is trouble.
-fn clean(name: &str) -> KeyString {
-    let odd =
-        |character: char| character == '.' || character.is_whitespace() || character.is_control();
-    let name = name.trim();
-    if name.is_empty() {
-        return "_".into();
-    }
-    if name.contains(odd) { name.replace(odd, "_").into() } else { name.into() }
 }

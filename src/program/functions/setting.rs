@@ -1,8 +1,10 @@
 //! `setting`: what the user set for a program, as a constant.
 
+use std::fmt;
+
 use vrl::prelude::*;
 
-use crate::program::surroundings::Surroundings;
+use crate::program::Surroundings;
 
 /// `setting(name, default)`.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +20,9 @@ impl Function for Setting {
     }
 
     fn usage(&self) -> &'static str {
-        "Gives the value that the transform's `settings` have under this name, or the default. It is known when the \
-         program is compiled, so that what a setting switches off costs nothing."
+        "Gives the value that the transform's `settings` have under this name, or the default. It is a constant of \
+         the type that the default has. A setting of another type, one that is none of the `choices`, and one that no \
+         program reads are mistakes that `o365flow validate` finds."
     }
 
     fn category(&self) -> &'static str {
@@ -33,17 +36,29 @@ impl Function for Setting {
     fn parameters(&self) -> &'static [Parameter] {
         const PARAMETERS: &[Parameter] = &[
             Parameter::required("name", kind::BYTES, "The setting's name."),
-            Parameter::required("default", kind::ANY, "What holds where it is not set."),
+            Parameter::required(
+                "default",
+                kind::BYTES | kind::INTEGER | kind::FLOAT | kind::BOOLEAN,
+                "What holds where it is not set.",
+            ),
+            Parameter::optional("choices", kind::ARRAY, "What it can be; anything, by default."),
         ];
         PARAMETERS
     }
 
     fn examples(&self) -> &'static [Example] {
-        &[example! {
-            title: "A setting that nobody set",
-            source: r#"setting("mode", "copy")"#,
-            result: Ok("copy"),
-        }]
+        &[
+            example! {
+                title: "A setting that is not set",
+                source: r#"setting("keep_original", true)"#,
+                result: Ok("true"),
+            },
+            example! {
+                title: "One of a few values",
+                source: r#"setting("mode", "copy", choices: ["copy", "rename", "ecs_only"])"#,
+                result: Ok("copy"),
+            },
+        ]
     }
 
     fn compile(
@@ -55,18 +70,28 @@ impl Function for Setting {
         let name = arguments.required_literal("name", state)?;
         let name = name.to_str().unwrap_or_default().to_owned();
         let default = arguments.required_literal("default", state)?;
+        let choices = match arguments.optional_literal("choices", state)? {
+            Some(Value::Array(choices)) => choices,
+            _ => Vec::new(),
+        };
         let surroundings = context.get_external_context::<Surroundings>();
-        let set = surroundings.and_then(|surroundings| {
-            surroundings.asked.borrow_mut().insert(name.clone());
-            surroundings.settings.get(&name).cloned()
-        });
-        let value = set.unwrap_or(default);
+        let value = match surroundings {
+            Some(surroundings) => surroundings.setting(&name, &default, &choices),
+            None => default,
+        };
         Ok(Constant(value).as_expr())
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Constant(Value);
+
+impl fmt::Debug for Constant {
+    /// Shows no value: it may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Constant")
+    }
+}
 
 impl FunctionExpression for Constant {
     fn resolve(&self, _context: &mut Context) -> Resolved {

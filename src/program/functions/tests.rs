@@ -1,15 +1,20 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipeline_core::{Event, EventAck, Origin, Schema};
 use vrl::value::{Kind, ObjectMap, Value};
 
 use super::*;
-use crate::program::{Place, Root, Runner, compile};
+use crate::program::{
+    Place, Root, Runner, Source, Surroundings, compile, compile_source, tables::tests::sample,
+};
 
 /// What `expression` is worth, read from the record's field `x` or written out.
 fn eval(expression: &str, x: Option<&Value>) -> Value {
     let source = format!(".result = {expression}");
-    let program = compile(&source, &Place::Inline, &Schema::any()).unwrap_or_else(|error| {
+    let surroundings = Surroundings::new(BTreeMap::new(), sample());
+    let source = Source::plain(&source, &Place::Inline);
+    let compiled = compile_source(source, &Schema::any(), &surroundings);
+    let program = compiled.unwrap_or_else(|error| {
         panic!("{expression}: {}", error.diagnostic);
     });
     let result = vrl::owned_value_path!("result");

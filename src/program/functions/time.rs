@@ -81,7 +81,7 @@ fn utc_or_null(value: &Value) -> Value {
 }
 
 /// Reads `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, perhaps a fraction, perhaps a zone.
-fn parse_utc(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn parse_utc(text: &str) -> Option<DateTime<Utc>> {
     // Only ASCII can match, and lets every index below be a character's.
     if !text.is_ascii() || text.len() < 19 {
         return None;

@@ -101,6 +101,9 @@ impl Runner {
             &mut deadline,
         );
         self.runtime.clear();
+        if let Some(observations) = self.program.observations() {
+            observations.end();
+        }
         ended.map_err(|end| self.failure(end))
     }
 

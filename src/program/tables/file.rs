@@ -122,19 +122,25 @@ impl ColumnType {
         }
     }
 
+    /// The kind of a cell that is not empty.
     fn kind(&self) -> Kind {
         match self {
             ColumnType::Text | ColumnType::Other(Conversion::Bytes) => Kind::bytes(),
-            ColumnType::Date(_) => Kind::timestamp().or_null(),
-            ColumnType::Other(Conversion::Integer) => Kind::integer().or_null(),
-            ColumnType::Other(Conversion::Float) => Kind::float().or_null(),
-            ColumnType::Other(Conversion::Boolean) => Kind::boolean().or_null(),
-            ColumnType::Other(
+            ColumnType::Other(Conversion::Integer) => Kind::integer(),
+            ColumnType::Other(Conversion::Float) => Kind::float(),
+            ColumnType::Other(Conversion::Boolean) => Kind::boolean(),
+            ColumnType::Date(_)
+            | ColumnType::Other(
                 Conversion::Timestamp(_)
                 | Conversion::TimestampFmt(..)
                 | Conversion::TimestampTzFmt(_),
-            ) => Kind::timestamp().or_null(),
+            ) => Kind::timestamp(),
         }
+    }
+
+    /// Whether an empty cell is null.
+    fn has_null(&self) -> bool {
+        !matches!(self, ColumnType::Text)
     }
 
     /// The value of a cell; nothing where it is of another type.
@@ -208,10 +214,11 @@ impl FileTable {
     /// There is none: what to write instead.
     pub fn column(&self, name: &str) -> Result<usize, String> {
         let names = self.columns.iter().map(|column| column.name.as_str());
-        names.clone().position(|column| column == name).ok_or_else(|| match nearest(name, names.clone())
-        {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("the columns are: {}", names.collect::<Vec<_>>().join(", ")),
+        names.clone().position(|column| column == name).ok_or_else(|| {
+            match nearest(name, names.clone()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the columns are: {}", names.collect::<Vec<_>>().join(", ")),
+            }
         })
     }
 
@@ -237,7 +244,8 @@ impl FileTable {
     /// The kind of such an object.
     pub fn kind(&self, columns: &[usize]) -> Collection<vrl::value::kind::Field> {
         let known = columns.iter().filter_map(|&column| self.columns.get(column));
-        let known = known.map(|column| (column.name.as_str().into(), column.of.kind())).collect();
+        let kind = |of: &ColumnType| if of.has_null() { of.kind().or_null() } else { of.kind() };
+        let known = known.map(|column| (column.name.as_str().into(), kind(&column.of))).collect();
         Collection::from_parts(known, Kind::undefined())
     }
 }
@@ -253,7 +261,8 @@ fn columns(
         mistakes.push(RowMistake::NoColumn { column: column.clone(), meant });
     }
     let mut seen = BTreeSet::new();
-    let column = |name: &String| {
+    let mut columns = Vec::new();
+    for name in names {
         if !seen.insert(name) {
             mistakes.push(RowMistake::DuplicateColumn(name.clone()));
         }
@@ -263,9 +272,9 @@ fn columns(
             mistakes.push(RowMistake::NoType { column, written });
             ColumnType::Text
         });
-        Column { name: name.as_str().into(), of }
-    };
-    names.iter().map(column).collect()
+        columns.push(Column { name: name.as_str().into(), of });
+    }
+    columns
 }
 
 fn row(columns: &[Column], record: &csv::StringRecord) -> Result<Vec<Value>, RowMistake> {
@@ -278,7 +287,7 @@ fn row(columns: &[Column], record: &csv::StringRecord) -> Result<Vec<Value>, Row
         column.of.read(cell).ok_or_else(|| RowMistake::WrongType {
             line,
             column: column.name.to_string(),
-            kind: column.of.kind().without_null().to_string(),
+            kind: column.of.kind().to_string(),
         })
     };
     columns.iter().zip(record).map(cell).collect()

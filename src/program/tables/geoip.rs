@@ -11,47 +11,19 @@ use std::{
 };
 
 use maxminddb::{MaxMindDbError, Reader, geoip2::Names};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use vrl::value::{KeyString, ObjectMap, Value};
+
+use crate::config::Locale;
 
 /// Networks that are tried when a database is opened, to find out whether it is one of places.
 const NETWORKS_TRIED: usize = 100;
-
-/// In which language names are given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum GeoNames {
-    /// English.
-    #[default]
-    #[serde(rename = "en")]
-    English,
-    /// German.
-    #[serde(rename = "de")]
-    German,
-    /// Spanish.
-    #[serde(rename = "es")]
-    Spanish,
-    /// French.
-    #[serde(rename = "fr")]
-    French,
-    /// Japanese.
-    #[serde(rename = "ja")]
-    Japanese,
-    /// The Portuguese of Brazil.
-    #[serde(rename = "pt-BR")]
-    Portuguese,
-    /// Russian.
-    #[serde(rename = "ru")]
-    Russian,
-    /// Simplified Chinese.
-    #[serde(rename = "zh-CN")]
-    Chinese,
-}
 
 /// What records of a database are read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GeoForm {
     /// MaxMind's places, networks and providers, under the names of ECS and Vector.
-    Places(GeoNames),
+    Places(Locale),
     /// Whatever they are, as they are.
     Any,
 }
@@ -91,7 +63,7 @@ struct Record<'a> {
     location: Location<'a>,
     postal: Place<'a>,
     subdivisions: Vec<Place<'a>>,
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<i64>,
     autonomous_system_organization: Option<&'a str>,
     isp: Option<&'a str>,
     organization: Option<&'a str>,
@@ -111,18 +83,46 @@ struct Place<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Location<'a> {
-    latitude: Option<f64>,
-    longitude: Option<f64>,
+    latitude: Option<Degrees>,
+    longitude: Option<Degrees>,
     #[serde(borrow)]
     time_zone: Option<&'a str>,
-    metro_code: Option<u16>,
+    metro_code: Option<i64>,
+}
+
+/// A number with a fraction, of whatever size the database keeps it in: the reader takes no other size than asked for.
+#[derive(Clone, Copy, Debug)]
+struct Degrees(f64);
+
+impl<'de> Deserialize<'de> for Degrees {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Degrees, D::Error> {
+        deserializer.deserialize_any(DegreesVisitor)
+    }
+}
+
+struct DegreesVisitor;
+
+impl de::Visitor<'_> for DegreesVisitor {
+    type Value = Degrees;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number with a fraction")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Degrees, E> {
+        Ok(Degrees(value))
+    }
+
+    fn visit_f32<E>(self, value: f32) -> Result<Degrees, E> {
+        Ok(Degrees(f64::from(value)))
+    }
 }
 
 /// Where the Enterprise database has what others have at the root.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Traits<'a> {
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<i64>,
     #[serde(borrow)]
     autonomous_system_organization: Option<&'a str>,
 }
@@ -189,7 +189,7 @@ impl GeoDatabase {
 }
 
 impl<'a> Record<'a> {
-    fn name_as_ecs_does(&self, names: GeoNames, geo: &mut Object) {
+    fn name_as_ecs_does(&self, names: Locale, geo: &mut Object) {
         geo.put("continent_code", self.continent.code);
         geo.put("continent_name", self.continent.name(names));
         geo.put("country_iso_code", self.country.iso_code);
@@ -203,7 +203,9 @@ impl<'a> Record<'a> {
         geo.put("city_name", self.city.name(names));
         geo.put("postal_code", self.postal.code);
         geo.put("timezone", self.location.time_zone);
-        if let (Some(lat), Some(lon)) = (self.location.latitude, self.location.longitude) {
+        if let (Some(Degrees(lat)), Some(Degrees(lon))) =
+            (self.location.latitude, self.location.longitude)
+        {
             let point = ObjectMap::from([
                 ("lat".into(), Value::from_f64_or_zero(lat)),
                 ("lon".into(), Value::from_f64_or_zero(lon)),
@@ -222,7 +224,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn name_as_vector_does(&self, names: GeoNames, object: &mut Object) {
+    fn name_as_vector_does(&self, names: Locale, object: &mut Object) {
         object.put("city_name", self.city.name(names));
         object.put("continent_code", self.continent.code);
         object.put("country_code", self.country.iso_code);
@@ -231,12 +233,12 @@ impl<'a> Record<'a> {
         for (name, degrees) in
             [("latitude", self.location.latitude), ("longitude", self.location.longitude)]
         {
-            if let Some(degrees) = degrees {
+            if let Some(Degrees(degrees)) = degrees {
                 object.set(name, Value::from_f64_or_zero(degrees));
             }
         }
         if let Some(code) = self.location.metro_code {
-            object.set("metro_code", Value::from(u32::from(code)));
+            object.set("metro_code", Value::from(code));
         }
         object.put("region_name", self.region().and_then(|region| region.name(names)));
         object.put("region_code", self.region().and_then(|region| region.iso_code));
@@ -254,7 +256,7 @@ impl<'a> Record<'a> {
         self.subdivisions.last()
     }
 
-    fn system_number(&self) -> Option<u32> {
+    fn system_number(&self) -> Option<i64> {
         self.autonomous_system_number.or(self.traits.autonomous_system_number)
     }
 
@@ -264,17 +266,17 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn name(&self, language: GeoNames) -> Option<&'a str> {
+    fn name(&self, language: Locale) -> Option<&'a str> {
         let names = &self.names;
         match language {
-            GeoNames::English => names.english,
-            GeoNames::German => names.german,
-            GeoNames::Spanish => names.spanish,
-            GeoNames::French => names.french,
-            GeoNames::Japanese => names.japanese,
-            GeoNames::Portuguese => names.brazilian_portuguese,
-            GeoNames::Russian => names.russian,
-            GeoNames::Chinese => names.simplified_chinese,
+            Locale::English => names.english,
+            Locale::German => names.german,
+            Locale::Spanish => names.spanish,
+            Locale::French => names.french,
+            Locale::Japanese => names.japanese,
+            Locale::Portuguese => names.brazilian_portuguese,
+            Locale::Russian => names.russian,
+            Locale::Chinese => names.simplified_chinese,
         }
     }
 }
@@ -297,7 +299,7 @@ impl Object {
 
 /// Reads an address as it stands in events: perhaps IPv4 mapped into IPv6.
 pub(in crate::program) fn address(value: &Value) -> Option<IpAddr> {
-    let text = value.as_str()?;
+    let text = value.to_str()?;
     let address: IpAddr = text.parse().ok()?;
     match address {
         // Nothing is known of it, and databases answer for the network that it stands for.

@@ -1,7 +1,7 @@
 //! Is this a topology that can run? Finds all that is wrong at once, each at its line, and carries the kinds of
 //! events from the sources through every program to the sinks.
 
-use std::{collections::HashSet, io, path::Path};
+use std::{any::Any, collections::HashSet, io, path::Path};
 
 use pipeline_core::{
     ComponentId, ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem,
@@ -15,8 +15,21 @@ use crate::config::{
     fault::{Fault, nearest},
 };
 
-/// Reads a file that a component's settings name.
-pub(super) type ReadFile<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
+/// What components are checked with besides their settings.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Reads a file that a component's settings name.
+    pub read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// The tables in which programs look values up: see [`TransformContext::tables`].
+    pub tables: &'a (dyn Any + Send + Sync),
+}
+
+impl<'a> Means<'a> {
+    /// Files, and no tables.
+    pub fn files(read_file: &'a dyn Fn(&Path) -> io::Result<String>) -> Means<'a> {
+        Means { read_file, tables: &() }
+    }
+}
 
 /// A topology that was found to be right.
 pub struct Checked {
@@ -82,7 +95,7 @@ pub(super) struct PortRef {
 }
 
 /// Checks the declared components as one topology.
-pub fn check(components: Vec<Declared>, read_file: &ReadFile<'_>) -> Result<Checked, Vec<Fault>> {
+pub fn check(components: Vec<Declared>, means: Means<'_>) -> Result<Checked, Vec<Fault>> {
     let mut checker = Checker { components: &components, faults: Vec::new(), warnings: Vec::new() };
     let ports: Vec<Vec<String>> = components.iter().map(port_names).collect();
     let inputs: Vec<Vec<PortRef>> =
@@ -99,7 +112,7 @@ pub fn check(components: Vec<Declared>, read_file: &ReadFile<'_>) -> Result<Chec
     let mut typed: Vec<(Vec<Output>, Option<Prepared>)> =
         components.iter().map(|_| (Vec::new(), None)).collect();
     for node in walk.order {
-        typed[node] = checker.check_types(node, &inputs[node], &typed, read_file);
+        typed[node] = checker.check_types(node, &inputs[node], &typed, means);
     }
     let Checker { faults, warnings, .. } = checker;
     if !faults.is_empty() {
@@ -279,7 +292,7 @@ impl Checker<'_> {
         node: usize,
         inputs: &[PortRef],
         typed: &[(Vec<Output>, Option<Prepared>)],
-        read_file: &ReadFile<'_>,
+        means: Means<'_>,
     ) -> (Vec<Output>, Option<Prepared>) {
         let declared = &self.components[node];
         let schemas: Vec<(PortRef, Schema)> = inputs
@@ -291,12 +304,7 @@ impl Checker<'_> {
             Some(Settings::Transform(transform)) => {
                 // Without a known input the program is still compiled, against events of which nothing is known.
                 let merged = schemas.into_iter().map(|(_, schema)| schema).reduce(Schema::merge);
-                self.prepare(
-                    node,
-                    transform.as_ref(),
-                    merged.unwrap_or_else(Schema::any),
-                    read_file,
-                )
+                self.prepare(node, transform.as_ref(), merged.unwrap_or_else(Schema::any), means)
             }
             Some(Settings::Sink(sink)) => {
                 self.check_needs(node, sink.as_ref(), &schemas);
@@ -312,11 +320,11 @@ impl Checker<'_> {
         node: usize,
         transform: &dyn TransformConfig,
         input: Schema,
-        read_file: &ReadFile<'_>,
+        means: Means<'_>,
     ) -> (Vec<Output>, Option<Prepared>) {
         let declared = &self.components[node];
-        let context =
-            TransformContext { id: declared.id.clone(), input, read_file: &|path| read_file(path) };
+        let Means { read_file, tables } = means;
+        let context = TransformContext { id: declared.id.clone(), input, read_file, tables };
         match transform.prepare(&context) {
             Ok(prepared) => {
                 self.warnings.extend(

@@ -101,7 +101,7 @@ fn check_text(text: &str, expected: Expect) {
     let file = Arc::new(SourceFile { path: PathBuf::from("t.toml"), text: text.to_owned() });
     let (config, mut faults) = config::parse(&[file], REGISTRY, &|_| None);
     let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let warnings = match check(config.components, &no_file) {
+    let warnings = match check(config.components, Means::files(&no_file)) {
         Ok(checked) => checked.warnings,
         Err(more) => {
             faults.extend(more);

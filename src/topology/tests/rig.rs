@@ -155,7 +155,7 @@ async fn build(text: &str, environment: &Environment) -> Topology {
     let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert!(shown.is_empty(), "{}\n{text}", shown.join("\n"));
     let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let checked = match check(config.components, &no_file) {
+    let checked = match check(config.components, super::super::Means::files(&no_file)) {
         Ok(checked) => checked,
         Err(faults) => {
             let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();

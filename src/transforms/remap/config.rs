@@ -1,16 +1,22 @@
 //! What a user writes under `[transforms.<id>]` with `type = "remap"`, and its check.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Fate, Policy, Remap};
+use super::{
+    Fate, Policy, Remap,
+    setting::{self, Setting},
+};
 use crate::{
     config::units,
-    program::{Place, Program, ReadFile, Source, Surroundings, compile_source, read_or_builtin},
+    program::{
+        Place, Program, ReadFile, Source, Surroundings, compile_source, read_or_builtin,
+        tables::Tables,
+    },
     transforms::dropping::{dropped_output, problem},
 };
 
@@ -28,6 +34,10 @@ pub struct Config {
     /// The VRL program itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What the program reads by `setting()`: strings, numbers, `true` or `false`, each under a name that the program
+    /// knows. `vrl/ecs.vrl` has `mode`, `keep_original` and `namespace`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Setting>,
     /// Whether an event on which the program fails leaves by the port `dropped`, as it came and with the reason under
     /// `%dropped`. Where nothing reads that port, it becomes a dead letter. With `false`, the event goes on as it came.
     pub drop_on_error: bool,
@@ -44,6 +54,7 @@ impl Default for Config {
         Config {
             file: None,
             source: None,
+            settings: BTreeMap::new(),
             drop_on_error: true,
             drop_on_abort: true,
             timeout: Duration::from_secs(1),
@@ -58,9 +69,16 @@ impl TransformConfig for Config {
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let (key, place, text) = self.text(context.read_file).map_err(|problem| vec![problem])?;
+        let settings = self.settings.iter().map(|(name, set)| (name.clone(), set.0.clone()));
+        let tables = Tables::shared_by(context.tables);
+        let surroundings = Surroundings::new(settings.collect(), tables);
         let program = Source::new(&text, &place, context.read_file)
-            .and_then(|source| compile_source(source, &context.input, &Surroundings::default()))
+            .and_then(|source| compile_source(source, &context.input, &surroundings))
             .map_err(|error| vec![problem(key, error)])?;
+        let mistakes = surroundings.mistakes();
+        if !mistakes.is_empty() {
+            return Err(mistakes.into_iter().map(setting::problem).collect());
+        }
         let outputs = self.outputs(&program, &context.input);
         let warnings = program.warnings().cloned().map(|warning| problem(key, warning));
         let warnings = warnings.into_iter().collect();

@@ -19,6 +19,7 @@
 //! Invariant: no event is lost here without an `abort`, and none leaves half changed.
 
 mod config;
+mod setting;
 
 use std::{sync::Arc, time::Duration};
 

@@ -9,7 +9,7 @@ use pipeline_core::{
 use vrl::{path::OwnedValuePath, value::Kind};
 
 use super::*;
-use crate::program::tests::record_schema;
+use crate::program::{tables::Tables, tests::record_schema};
 
 fn parse(toml: &str) -> Config {
     toml::from_str(toml).expect("a configuration")
@@ -22,7 +22,12 @@ fn prepare(toml: &str) -> Result<Prepared, Vec<Problem>> {
         _ => Err(io::ErrorKind::NotFound.into()),
     };
     let input = record_schema();
-    parse(toml).prepare(&TransformContext { id: "map".into(), input, read_file: &read_file })
+    parse(toml).prepare(&TransformContext {
+        id: "map".into(),
+        input,
+        read_file: &read_file,
+        tables: &Tables::default(),
+    })
 }
 
 fn prepared(toml: &str) -> Prepared {

@@ -119,7 +119,7 @@ fn prepare(
     let mut problems = wrong_names(declared, option);
     let (mut conditions, mut outputs, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for port in declared {
-        match condition(&port.condition_key, port.condition, input, &mut warnings) {
+        match condition(&port.condition_key, port.condition, context, &mut warnings) {
             Ok(condition) => conditions.push(condition),
             Err(problem) => problems.push(problem),
         }

@@ -57,7 +57,7 @@ impl TransformConfig for Config {
         let mut problems = Vec::new();
         let share = self.share().map_err(|problem| problems.push(problem)).unwrap_or_default();
         let exclude = self.exclude.as_deref();
-        let exclude = exclude.map(|text| condition("exclude", text, input, &mut warnings));
+        let exclude = exclude.map(|text| condition("exclude", text, context, &mut warnings));
         let exclude = exclude.transpose().map_err(|problem| problems.push(problem));
         let (true, Ok(exclude)) = (problems.is_empty(), exclude) else { return Err(problems) };
         let outputs = vec![Output::main(input.clone()), dropped_output(input)];

@@ -3,7 +3,11 @@
 //!
 //! Each file is made anew and compared, so that none can disagree with the description. `UPDATE_EXPECT=1` writes them.
 
+mod dashboards;
+mod field_reference;
+mod kibana;
 mod layout;
+mod panels;
 mod refusals;
 mod templates;
 

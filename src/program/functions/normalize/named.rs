@@ -1,0 +1,147 @@
+//! Arrays of named values as objects.
+
+use vrl::prelude::*;
+
+use super::{
+    super::{
+        names::one_field,
+        pairs::{UNNAMED, name_of},
+    },
+    json,
+    merge::merge,
+    path::Path,
+    walk::{MORE, Walk, filled},
+};
+
+/// How the value of a name is made of what stands beside the name, which is under the given key.
+type Content = fn(&mut Walk, &ObjectMap, &str, &Path<'_>) -> Option<Value>;
+
+impl Walk {
+    /// Names and values. What has a name and no value has empty text.
+    pub(super) fn pairs(&mut self, value: &Value, at: &Path<'_>) -> ObjectMap {
+        match value {
+            Value::Array(elements) => self.gathered(elements, Walk::value_of_pair, at),
+            Value::Object(fields) => self.loose_fields(fields.iter(), at),
+            other => match other.to_str().and_then(json::parsed) {
+                Some(parsed) => self.pairs(&parsed, at),
+                None => self.unnamed(other, at),
+            },
+        }
+    }
+
+    /// Names with values before and after. Each name has an object, even where there is but one value.
+    pub(super) fn changes(&mut self, value: &Value, at: &Path<'_>) -> ObjectMap {
+        match value {
+            Value::Array(elements) => self.gathered(elements, Walk::change_of, at),
+            Value::Object(fields) => {
+                let changes = fields.iter().filter_map(|(name, value)| {
+                    let name = one_field(name);
+                    let change = self.named_change(&name, value, &at.field(&name))?;
+                    Some((name, change))
+                });
+                changes.collect()
+            }
+            other => match other.to_str().and_then(json::parsed) {
+                Some(parsed) => self.changes(&parsed, at),
+                None => self.unnamed(other, at),
+            },
+        }
+    }
+
+    /// A change that is under its name already.
+    fn named_change(&mut self, name: &str, value: &Value, at: &Path<'_>) -> Option<Value> {
+        match value {
+            Value::Object(sides) => filled(self.loose_fields(sides.iter(), at)),
+            other if [UNNAMED, MORE].contains(&name) => self.loose(other, at),
+            Value::Array(changes) => {
+                let changes =
+                    changes.iter().filter_map(|change| self.named_change(name, change, at));
+                let changes: Vec<Value> = changes.collect();
+                (!changes.is_empty()).then_some(Value::Array(changes))
+            }
+            other => {
+                let value = self.loose(other, at)?;
+                Some(Value::Object(ObjectMap::from([("Value".into(), value)])))
+            }
+        }
+    }
+
+    fn gathered(&mut self, elements: &[Value], content: Content, at: &Path<'_>) -> ObjectMap {
+        let mut object = ObjectMap::new();
+        let mut unnamed = Vec::new();
+        let mut surplus = Vec::new();
+        for element in elements {
+            let named = element.as_object().and_then(|fields| Some((fields, name_of(fields)?)));
+            let Some((fields, (key, name))) = named else {
+                unnamed.extend(self.nameless(element, at));
+                continue;
+            };
+            let name = one_field(name);
+            let here = at.field(&name);
+            if !object.contains_key(&name) && !self.allowance.allows(&here, object.len()) {
+                surplus.push(element);
+                continue;
+            }
+            match content(self, fields, key, &here) {
+                Some(value) => merge(&mut object, name, value),
+                None => unnamed.push(Value::from(name.as_str())),
+            }
+        }
+        if !unnamed.is_empty() {
+            merge(&mut object, UNNAMED.into(), Value::Array(unnamed));
+        }
+        if !surplus.is_empty() {
+            merge(&mut object, MORE.into(), json::written(&surplus));
+        }
+        object
+    }
+
+    /// What has no name, as text.
+    fn nameless(&mut self, element: &Value, at: &Path<'_>) -> Option<Value> {
+        let at = at.field(UNNAMED);
+        match element {
+            Value::Object(_) | Value::Array(_) => self.loose(&json::written(element), &at),
+            scalar => self.loose(scalar, &at),
+        }
+    }
+
+    fn value_of_pair(&mut self, fields: &ObjectMap, key: &str, at: &Path<'_>) -> Option<Value> {
+        let mut others = fields.iter().filter(|(name, _)| name.as_str() != key);
+        let value = match (others.next(), others.next()) {
+            (None, _) => None,
+            (Some((name, value)), None) if name.as_str() == "Value" => self.loose(value, at),
+            _ => self.change_of(fields, key, at),
+        };
+        value.or_else(|| Some(Value::from("")))
+    }
+
+    fn change_of(&mut self, fields: &ObjectMap, key: &str, at: &Path<'_>) -> Option<Value> {
+        let others = fields.iter().filter(|(name, _)| name.as_str() != key);
+        filled(self.loose_fields(others, at))
+    }
+
+    /// The fields of an object whose values are text most often.
+    fn loose_fields<'v>(
+        &mut self,
+        from: impl Iterator<Item = (&'v KeyString, &'v Value)>,
+        at: &Path<'_>,
+    ) -> ObjectMap {
+        let mut object = ObjectMap::new();
+        let mut surplus = ObjectMap::new();
+        for (key, value) in from {
+            let name = one_field(key);
+            let here = at.field(&name);
+            if !self.allowance.allows(&here, object.len()) {
+                surplus.insert(key.clone(), value.clone());
+                continue;
+            }
+            if let Some(value) = self.loose(value, &here) {
+                merge(&mut object, name, value);
+            }
+        }
+        if !surplus.is_empty() {
+            merge(&mut object, MORE.into(), json::written(&surplus));
+        }
+        object
+    }
+}
