@@ -3,7 +3,11 @@
 //! The output kind is what VRL's compiler computes, with one correction: VRL does not follow the state of `.` along
 //! a `return`, so a program with one promises less (see [`Program::output`]).
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pipeline_core::Schema;
 use vrl::{
@@ -87,6 +91,11 @@ impl Program {
         let line = place.line(text, offset);
         let text = self.source.text().get(span.range()).and_then(|text| text.lines().next());
         format!("{line}: {}", text.unwrap_or_default())
+    }
+
+    /// The files that it was compiled from, its parts included.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.source.files()
     }
 
     /// The text that it was compiled from.

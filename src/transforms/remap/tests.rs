@@ -30,6 +30,32 @@ fn prepare(toml: &str) -> Result<Prepared, Vec<Problem>> {
     })
 }
 
+#[test]
+fn a_setting_that_no_program_reads_or_that_cannot_be_is_a_problem_at_its_key() {
+    let shown = |settings: &str| {
+        let source = "source = '.a = setting(\"mode\", \"copy\", choices: [\"copy\", \"rename\"])\n.b = setting(\"share\", 1.5)'";
+        let problems = problems(&format!("{}\nsettings = {settings}", source.replace("\\n", "; ")));
+        let shown = problems.iter().map(|it| {
+            format!("{}: {} ({})", it.key.join("."), it.message, it.fix.as_deref().unwrap_or("-"))
+        });
+        shown.collect::<Vec<_>>().join("\n")
+    };
+    expect![""].assert_eq(&shown("{ mode = \"renam\" }"));
+    expect![""].assert_eq(&shown("{ mode = 1, share = true }"));
+    expect![""].assert_eq(&shown("{ moed = \"copy\", other = 1 }"));
+}
+
+#[tokio::test]
+async fn settings_are_constants_of_the_type_that_their_default_has() {
+    let toml = |settings: &str| {
+        format!(
+            "source = '. = {{ \"mode\": setting(\"mode\", \"copy\"), \"share\": setting(\"share\", 1.5) + 1 }}'\nsettings = {settings}"
+        )
+    };
+    check(&toml("{}"), &["{}"], &expect![""]).await;
+    check(&toml("{ mode = \"other\", share = 2 }"), &["{}"], &expect![""]).await;
+}
+
 fn prepared(toml: &str) -> Prepared {
     prepare(toml).unwrap_or_else(|problems| panic!("{toml}: {problems:?}"))
 }
