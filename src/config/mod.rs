@@ -14,6 +14,7 @@ pub mod proxy;
 mod read;
 mod secrets;
 mod tables;
+mod test_case;
 mod tree;
 pub mod units;
 
@@ -32,6 +33,10 @@ pub use self::{
     permissions::too_open,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
+    test_case::{
+        ConditionKind, DeclaredTest, InputKind, OneOrMany, TestCase, TestCondition, TestInput,
+        TestOutput,
+    },
     tree::Node as ConfigNode,
 };
 use self::{
@@ -51,6 +56,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// The files that hold secrets or private keys, besides the configuration itself.
     pub private_files: Vec<PathBuf>,
+    /// What its transforms are to do, for the command that tries them.
+    pub tests: Vec<DeclaredTest>,
     /// What stands outside of any component, to find the line of a problem.
     node: Node,
 }
@@ -217,12 +224,16 @@ pub fn parse_asking(
     let answers = secrets.ask(wanted, variables);
     let lookup = |secret: &Secret| answers.of(secret);
     let mut components = Vec::new();
+    let mut tests = Vec::new();
     for mut table in tables {
         interpolate::interpolate(&mut table, variables, &lookup, &mut faults);
         for (section, kind) in SECTIONS {
             if let Some(entry) = table.remove(section) {
                 declare::declare(entry, kind, registry, &mut components, &mut faults);
             }
+        }
+        if let Some(entry) = table.remove("tests") {
+            tests.extend(test_case::read_tests(entry, &mut faults));
         }
         for entry in table.0 {
             let section = nearest(&entry.key, SECTIONS.map(|(section, _)| section));
@@ -240,7 +251,7 @@ pub fn parse_asking(
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files, node }, faults)
+    (Config { global, components, secrets, private_files, tests, node }, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {

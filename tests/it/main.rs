@@ -19,6 +19,7 @@ mod keystore;
 mod kill;
 mod language_page;
 mod lumberjack;
+mod mapping_tools;
 mod metrics;
 mod office365;
 mod options_table;
