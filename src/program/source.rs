@@ -252,7 +252,7 @@ mod tests {
                 Ok("\u{feff}.one = 1\r\ninclude \"more/two.vrl\"\r\n.after = 1\r\n".into())
             }
             Some("a/latin.vrl") => Err(io::ErrorKind::InvalidData.into()),
-            Some(deep) if deep.starts_with("a/d") => Ok(format!("include \"d{}\"", deep.len())),
+            Some(deep) if deep.starts_with("a/d") => Ok(format!("include \"{}d\"", &deep[2..])),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }

@@ -66,8 +66,8 @@ fn folder() -> tempfile::TempDir {
         ("places.mmdb", &places),
         (
             "a.ndjson",
-            br#"{"Id":"1","Operation":"AlertTriggered","RecordType":15,"UserId":"kim@contoso.example","ClientIP":"192.0.2.7"}
-{"Id":"2","Operation":"AlertTriggered","RecordType":15,"UserId":"nobody@contoso.example"}
+            br#"{"Id":"1","Operation":"AlertTriggered","RecordType":15,"CreationTime":"2024-01-01T00:00:00","UserId":"kim@contoso.example","ClientIP":"192.0.2.7"}
+{"Id":"2","Operation":"AlertTriggered","RecordType":15,"CreationTime":"2024-01-01T00:00:00","UserId":"nobody@contoso.example"}
 "#,
         ),
     ] {
@@ -116,7 +116,8 @@ fn validate_lists_what_it_has_read() {
           parts/staff.vrl
           operations.csv
           places.mmdb
-          staff.csv"#]].assert_eq(&o365flow(folder.path(), &arguments, RIGHT));
+          staff.csv"#]]
+    .assert_eq(&o365flow(folder.path(), &arguments, RIGHT));
     let config = RIGHT
         .replace("\"map.vrl\"", "\"vrl/flatten.vrl\"")
         .replace("settings = { team = \"upper\" }", "");
@@ -125,16 +126,21 @@ fn validate_lists_what_it_has_read() {
           vrl/flatten.vrl (built in)
           operations.csv
           places.mmdb
-          staff.csv"#]].assert_eq(&o365flow(folder.path(), &arguments, &config));
+          staff.csv"#]]
+    .assert_eq(&o365flow(folder.path(), &arguments, &config));
 }
 
 #[test]
 fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
     let folder = folder();
     let folder = folder.path();
-    check_validate(folder, ("\"places.mmdb\"", "\"staff.csv\""), expect![[r#"
+    check_validate(
+        folder,
+        ("\"places.mmdb\"", "\"staff.csv\""),
+        expect![[r#"
         error: o365flow.toml:12:1: cannot use `staff.csv`: it is no MaxMind database: invalid database: could not find MaxMind DB metadata in file
-        1 error in the configuration"#]]);
+        1 error in the configuration"#]],
+    );
     check_validate(
         folder,
         ("since = \"date\"", "sinc = \"date\", team = \"integer\""),
@@ -169,19 +175,34 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
                   = try your code in the VRL REPL, learn more at https://vrl.dev/examples
             4 errors in the configuration"#]],
     );
-    check_validate(folder, ("team = \"upper\"", "team = \"uper\""), expect![[r#"
+    check_validate(
+        folder,
+        ("team = \"upper\"", "team = \"uper\""),
+        expect![[r#"
         error: o365flow.toml:24:14: transform `map`: the setting `team` can't be `uper`
           fix: did you mean `upper`?
-        1 error in the configuration"#]]);
-    check_validate(folder, ("team = \"upper\"", "team = true, taem = 1"), expect![[r#"
+        1 error in the configuration"#]],
+    );
+    check_validate(
+        folder,
+        ("team = \"upper\"", "team = true, taem = 1"),
+        expect![[r#"
         error: o365flow.toml:24:14: transform `map`: the setting `team` has to be a string
         error: o365flow.toml:24:27: transform `map`: the program reads no setting `taem`
           fix: did you mean `team`?
-        2 errors in the configuration"#]]);
-    check_validate(folder, ("team = \"upper\"", "team = [1]"), expect![[r#"
+        2 errors in the configuration"#]],
+    );
+    check_validate(
+        folder,
+        ("team = \"upper\"", "team = [1]"),
+        expect![[r#"
         error: o365flow.toml:24:21: expected a string, a number, `true` or `false`, found array
-        1 error in the configuration"#]]);
-    check_validate(folder, ("records!(\"staff\"", "records!(\"stuff\""), expect![[r#"
+        1 error in the configuration"#]],
+    );
+    check_validate(
+        folder,
+        ("records!(\"staff\"", "records!(\"stuff\""),
+        expect![[r#"
         error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] there is no enrichment table "stuff" (E610)
             error[E610]: function compilation error: error[E404] there is no enrichment table "stuff"
               ┌─ condition:1:8
@@ -194,8 +215,12 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               │
               = see language documentation at https://vrl.dev
               = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        1 error in the configuration"#]]);
-    check_validate(folder, ("{ \"login\": .UserId }", "{ \"logon\": .UserId }"), expect![[r#"
+        1 error in the configuration"#]],
+    );
+    check_validate(
+        folder,
+        ("{ \"login\": .UserId }", "{ \"logon\": .UserId }"),
+        expect![[r#"
         error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] the enrichment table "staff" has no column "logon" (E610)
             error[E610]: function compilation error: error[E404] the enrichment table "staff" has no column "logon"
               ┌─ condition:1:8
@@ -208,8 +233,12 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               │
               = see language documentation at https://vrl.dev
               = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        1 error in the configuration"#]]);
-    check_validate(folder, ("type = \"geoip\"", "type = \"geo\""), expect![[r#"
+        1 error in the configuration"#]],
+    );
+    check_validate(
+        folder,
+        ("type = \"geoip\"", "type = \"geo\""),
+        expect![[r#"
         error: o365flow.toml:11:8: `geo` is not one of: file, geoip, mmdb
         error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] there is no enrichment table "staff" (E610)
             error[E610]: function compilation error: error[E404] there is no enrichment table "staff"
@@ -235,12 +264,17 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               │
               = see language documentation at https://vrl.dev
               = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        3 errors in the configuration"#]]);
+        3 errors in the configuration"#]],
+    );
     fs::remove_file(folder.join("parts/place.vrl")).expect("it is there");
-    check_validate(folder, ("data_dir", "data_dir"), expect![[r#"
+    check_validate(
+        folder,
+        ("data_dir", "data_dir"),
+        expect![[r#"
         error: o365flow.toml:23:1: transform `map`: map.vrl:2: cannot read the part `parts/place.vrl`: No such file or directory (os error 2)
               ┌─ map.vrl:2:1
               │
             2 │ include "parts/place.vrl"
-        1 error in the configuration"#]]);
+        1 error in the configuration"#]],
+    );
 }

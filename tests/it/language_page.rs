@@ -59,9 +59,7 @@ fn section(function: &dyn Function) -> String {
             Ok(result) => shown(result),
             Err(error) => format!("error: {error}"),
         };
-        for line in result.lines() {
-            writeln!(text, "# => {line}").expect("a String takes all");
-        }
+        writeln!(text, "# => {result}").expect("a String takes all");
     }
     text.push_str("```\n");
     text
@@ -78,6 +76,8 @@ fn kind(parameter: &Parameter) -> String {
 
 /// The result of an example: a text that stands for itself is shown as one.
 fn shown(result: &str) -> String {
+    let result = result.split_whitespace().collect::<Vec<_>>().join(" ");
+    let result = result.as_str();
     let plain = result.strip_prefix("s'").and_then(|rest| rest.strip_suffix('\''));
     let text = plain.unwrap_or(result);
     let is_value = text != result || serde_json::from_str::<Value>(result).is_ok();

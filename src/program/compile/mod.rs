@@ -259,7 +259,12 @@ fn draw(source: &Source, mut finding: Diagnostic) -> String {
 fn one_line(source: &Source, finding: &Diagnostic) -> String {
     let (place, text, offset) = source.locate(offset(finding));
     let line = place.line(text, offset);
-    format!("{line}: {} (E{:03})", finding.message(), finding.code)
+    // A function's own finding comes wrapped in one that says only that a function has found something.
+    let inner = finding.message().strip_prefix("function compilation error: error[E");
+    match inner.and_then(|inner| inner.split_once("] ")) {
+        Some((code, message)) => format!("{line}: {message} (E{code})"),
+        None => format!("{line}: {} (E{:03})", finding.message(), finding.code),
+    }
 }
 
 /// Where in the whole text a finding is.

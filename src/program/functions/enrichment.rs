@@ -242,6 +242,8 @@ enum Lookup {
         address: Expr,
         select: Option<Vec<String>>,
     },
+    /// In a table that could not be read: nothing with a call to it is ever run.
+    Unread,
 }
 
 /// Between which times a column has to be.
@@ -281,6 +283,7 @@ impl Lookup {
                 };
                 Ok(Lookup::Geo { database: Arc::clone(database), address, select })
             }
+            Some(Table::Unread) => Ok(Lookup::Unread),
             None => {
                 let instead = tables.instead_of(&name);
                 Err(Box::new(LookupError::NoTable { name, instead }))
@@ -348,6 +351,7 @@ impl Lookup {
                 }
                 Ok(record.into_iter().collect())
             }
+            Lookup::Unread => Ok(Vec::new()),
         }
     }
 
@@ -355,7 +359,7 @@ impl Lookup {
     fn kind(&self) -> Kind {
         match self {
             Lookup::Rows { table, select, .. } => Kind::object(table.kind(select)),
-            Lookup::Geo { .. } => Kind::object(Collection::any()),
+            Lookup::Geo { .. } | Lookup::Unread => Kind::object(Collection::any()),
         }
     }
 }

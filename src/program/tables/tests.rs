@@ -187,8 +187,8 @@ fn operations_that_ecs_does_not_allow_are_refused() {
     check_refused(
         "[operations]\ntype = \"file\"\npath = \"wrong-operations.csv\"",
         expect![[r#"
-        enrichment_tables.operations.path: row 1: `autentication` is no value of `event.category` (did you mean `authentication`?)
-        enrichment_tables.operations.path: row 2: `sucess` is no value of `event.outcome` (did you mean `success`?)"#]],
+            enrichment_tables.operations.path: line 2: `autentication` is no value of `event.category` (did you mean `authentication`?)
+            enrichment_tables.operations.path: line 3: `sucess` is no value of `event.outcome` (did you mean `success`?)"#]],
     );
     check_refused(
         "[operations]\ntype = \"file\"\npath = \"no-operations.csv\"",
