@@ -20,6 +20,19 @@ pub enum EnrichmentTable {
 }
 
 impl EnrichmentTable {
+    /// The table in the file at `path` with the usual options: by its name, a database of places or a CSV file.
+    pub fn of_file(path: PathBuf) -> EnrichmentTable {
+        if path.extension().is_some_and(|extension| extension == "mmdb") {
+            return EnrichmentTable::Geoip(GeoipTableConfig { path, locale: Locale::default() });
+        }
+        EnrichmentTable::File(FileTableConfig {
+            path,
+            delimiter: comma(),
+            include_headers: yes(),
+            schema: BTreeMap::new(),
+        })
+    }
+
     /// The file that it is read from.
     pub fn path(&self) -> &Path {
         match self {

@@ -102,7 +102,9 @@ fn tables_settings_and_parts_reach_the_events() {
     let folder = folder();
     let said = o365flow(folder.path(), &["run", "--once", "--config", "o365flow.toml"], RIGHT);
     let out = fs::read_to_string(folder.path().join("out")).unwrap_or_else(|_| panic!("{said}"));
-    expect![""].assert_eq(&out);
+    expect![[r#"
+        {"ClientIP":"192.0.2.7","CreationTime":"2024-01-01T00:00:00","Id":"1","Operation":"AlertTriggered","RecordType":15,"UserId":"kim@contoso.example","event":{"id":"1","kind":"alert"},"named":"AzureActiveDirectoryStsLogon","since":"2021-03-01T00:00:00Z","source":{"geo":{"country_iso_code":"NO","country_name":"Norway"}},"team":"FINANCE"}
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -149,31 +151,33 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               fix: did you mean `since`?
             error: o365flow.toml:5:1: `staff.csv`: line 2: the cell in the column `team` is no integer
               fix: mend the cell, or take its column out of `schema`
-            error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] there is no enrichment table "staff" (E610)
-                error[E610]: function compilation error: error[E404] there is no enrichment table "staff"
-                  ┌─ condition:1:8
+            error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:2: unhandled fallible assignment (E103)
+                error[E103]: unhandled fallible assignment
+                  ┌─ parts/staff.vrl:2:9
                   │
-                1 │ length(find_enrichment_table_records!("staff", { "login": .UserId })) > 0
-                  │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-                  │        │
-                  │        there is no enrichment table "staff"
-                  │        the tables are: operations, places
+                2 │ .team = if setting("team", "plain", choices: ["plain", "upper"]) == "upper" { upcase(row.team) } else { row.team }
+                  │ ------- ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  │ │       │
+                  │ │       this expression is fallible because at least one argument's type cannot be verified to be valid
+                  │ │       update the expression to be infallible by adding a `!`: `if setting("team", "plain", ["plain", "upper"]) == "upper" {
+                	upcase!(row.team)
+                } else{
+                	row.team
+                }`
+                  │ │       `row.team` argument type is `any` and this function expected a parameter `value` of type `string`
+                  │ or change this to an infallible assignment:
+                  │ .team, err = if setting("team", "plain", ["plain", "upper"]) == "upper" {
+                	upcase(row.team)
+                } else{
+                	row.team
+                }
                   │
+                  = see documentation about error handling at https://errors.vrl.dev/#handling
+                  = see functions characteristics documentation at https://vrl.dev/expressions/#function-call-characteristics
+                  = learn more about error code 103 at https://errors.vrl.dev/103
                   = see language documentation at https://vrl.dev
                   = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-            error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:1: function compilation error: error[E404] there is no enrichment table "staff" (E610)
-                error[E610]: function compilation error: error[E404] there is no enrichment table "staff"
-                  ┌─ parts/staff.vrl:1:7
-                  │
-                1 │ row = get_enrichment_table_record!("staff", { "login": .UserId })
-                  │       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-                  │       │
-                  │       there is no enrichment table "staff"
-                  │       the tables are: operations, places
-                  │
-                  = see language documentation at https://vrl.dev
-                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-            4 errors in the configuration"#]],
+            3 errors in the configuration"#]],
     );
     check_validate(
         folder,
@@ -203,68 +207,70 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
         folder,
         ("records!(\"staff\"", "records!(\"stuff\""),
         expect![[r#"
-        error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] there is no enrichment table "stuff" (E610)
-            error[E610]: function compilation error: error[E404] there is no enrichment table "stuff"
-              ┌─ condition:1:8
-              │
-            1 │ length(find_enrichment_table_records!("stuff", { "login": .UserId })) > 0
-              │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              │        │
-              │        there is no enrichment table "stuff"
-              │        did you mean "staff"?
-              │
-              = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        1 error in the configuration"#]],
+            error: o365flow.toml:19:1: transform `known`: condition line 1: there is no enrichment table "stuff" (E404)
+                error[E610]: function compilation error: error[E404] there is no enrichment table "stuff"
+                  ┌─ condition:1:8
+                  │
+                1 │ length(find_enrichment_table_records!("stuff", { "login": .UserId })) > 0
+                  │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  │        │
+                  │        there is no enrichment table "stuff"
+                  │        did you mean "staff"?
+                  │
+                  = see language documentation at https://vrl.dev
+                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
+            1 error in the configuration"#]],
     );
     check_validate(
         folder,
         ("{ \"login\": .UserId }", "{ \"logon\": .UserId }"),
         expect![[r#"
-        error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] the enrichment table "staff" has no column "logon" (E610)
-            error[E610]: function compilation error: error[E404] the enrichment table "staff" has no column "logon"
-              ┌─ condition:1:8
-              │
-            1 │ length(find_enrichment_table_records!("staff", { "logon": .UserId })) > 0
-              │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              │        │
-              │        the enrichment table "staff" has no column "logon"
-              │        did you mean `login`?
-              │
-              = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        1 error in the configuration"#]],
+            error: o365flow.toml:19:1: transform `known`: condition line 1: the enrichment table "staff" has no column "logon" (E404)
+                error[E610]: function compilation error: error[E404] the enrichment table "staff" has no column "logon"
+                  ┌─ condition:1:8
+                  │
+                1 │ length(find_enrichment_table_records!("staff", { "logon": .UserId })) > 0
+                  │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  │        │
+                  │        the enrichment table "staff" has no column "logon"
+                  │        did you mean `login`?
+                  │
+                  = see language documentation at https://vrl.dev
+                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
+            1 error in the configuration"#]],
     );
     check_validate(
         folder,
         ("type = \"geoip\"", "type = \"geo\""),
         expect![[r#"
-        error: o365flow.toml:11:8: `geo` is not one of: file, geoip, mmdb
-        error: o365flow.toml:19:1: transform `known`: condition line 1: function compilation error: error[E404] there is no enrichment table "staff" (E610)
-            error[E610]: function compilation error: error[E404] there is no enrichment table "staff"
-              ┌─ condition:1:8
-              │
-            1 │ length(find_enrichment_table_records!("staff", { "login": .UserId })) > 0
-              │        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              │        │
-              │        there is no enrichment table "staff"
-              │        declare it: `[enrichment_tables.staff]`
-              │
-              = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:1: function compilation error: error[E404] there is no enrichment table "staff" (E610)
-            error[E610]: function compilation error: error[E404] there is no enrichment table "staff"
-              ┌─ parts/staff.vrl:1:7
-              │
-            1 │ row = get_enrichment_table_record!("staff", { "login": .UserId })
-              │       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              │       │
-              │       there is no enrichment table "staff"
-              │       declare it: `[enrichment_tables.staff]`
-              │
-              = see language documentation at https://vrl.dev
-              = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-        3 errors in the configuration"#]],
+            error: o365flow.toml:11:8: `geo` is not one of: file, geoip, mmdb
+            error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:2: unhandled fallible assignment (E103)
+                error[E103]: unhandled fallible assignment
+                  ┌─ parts/staff.vrl:2:9
+                  │
+                2 │ .team = if setting("team", "plain", choices: ["plain", "upper"]) == "upper" { upcase(row.team) } else { row.team }
+                  │ ------- ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                  │ │       │
+                  │ │       this expression is fallible because at least one argument's type cannot be verified to be valid
+                  │ │       update the expression to be infallible by adding a `!`: `if setting("team", "plain", ["plain", "upper"]) == "upper" {
+                	upcase!(row.team)
+                } else{
+                	row.team
+                }`
+                  │ │       `row.team` argument type is `any` and this function expected a parameter `value` of type `string`
+                  │ or change this to an infallible assignment:
+                  │ .team, err = if setting("team", "plain", ["plain", "upper"]) == "upper" {
+                	upcase(row.team)
+                } else{
+                	row.team
+                }
+                  │
+                  = see documentation about error handling at https://errors.vrl.dev/#handling
+                  = see functions characteristics documentation at https://vrl.dev/expressions/#function-call-characteristics
+                  = learn more about error code 103 at https://errors.vrl.dev/103
+                  = see language documentation at https://vrl.dev
+                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
+            2 errors in the configuration"#]],
     );
     fs::remove_file(folder.join("parts/place.vrl")).expect("it is there");
     check_validate(

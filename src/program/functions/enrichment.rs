@@ -218,6 +218,8 @@ impl FunctionExpression for Call {
     fn type_def(&self, _state: &TypeState) -> TypeDef {
         let row = self.lookup.kind();
         let result = match self.wanted {
+            // What never comes fits everywhere, so that nothing else is found to be wrong for want of the table.
+            _ if row.is_never() => row,
             Wanted::One => row,
             Wanted::All => Kind::array(Collection::from_unknown(row)),
         };
@@ -359,7 +361,8 @@ impl Lookup {
     fn kind(&self) -> Kind {
         match self {
             Lookup::Rows { table, select, .. } => Kind::object(table.kind(select)),
-            Lookup::Geo { .. } | Lookup::Unread => Kind::object(Collection::any()),
+            Lookup::Geo { .. } => Kind::object(Collection::any()),
+            Lookup::Unread => Kind::never(),
         }
     }
 }

@@ -199,7 +199,7 @@ fn operations_that_ecs_does_not_allow_are_refused() {
     check_refused(
         "[record_types]\ntype = \"file\"\npath = \"wrong-record-types.csv\"",
         expect![
-            "enrichment_tables.record_types.path: row 1: `1.5` is no whole number (write the number that records have)"
+            "enrichment_tables.record_types.path: line 2: `1.5` is no whole number (write the number that records have)"
         ],
     );
 }
