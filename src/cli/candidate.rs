@@ -1,4 +1,4 @@
-//! The program that a command tries on records: a file, with settings.
+//! The program that a command tries on records: a file, with settings and tables.
 
 use std::{
     io,
@@ -7,13 +7,15 @@ use std::{
 };
 
 use clap::Args;
+use pipeline_core::Problem;
 use vrl::value::Value;
 
 use crate::{
     components::record_schema,
+    config::EnrichmentTable,
     program::{
         Place, Program, SettingMistake, Source, Surroundings, compile_observed, compile_source,
-        read_or_builtin, tables::Tables,
+        read_or_builtin, tables,
     },
 };
 
@@ -24,6 +26,10 @@ pub(super) struct ProgramSettings {
     /// `true` or `false`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
+    /// A table that the program looks values up in, as in `--table staff=staff.csv`; may be given several times. A file
+    /// `.mmdb` is one of type `geoip`, every other one a CSV file with a header, all of its columns text.
+    #[arg(long = "table", value_name = "NAME=FILE", value_parser = table)]
+    tables: Vec<(String, EnrichmentTable)>,
 }
 
 /// Whether it is of interest which statements run.
@@ -44,6 +50,18 @@ pub(super) enum CandidateError {
     Compile { diagnostic: String },
     #[error(transparent)]
     Setting(SettingMistake),
+    #[error("{}", .0.message)]
+    Table(Problem),
+}
+
+/// A text that names no table.
+#[derive(Debug, thiserror::Error)]
+#[error("expected NAME=FILE")]
+struct NoTable;
+
+fn table(text: &str) -> Result<(String, EnrichmentTable), NoTable> {
+    let (name, path) = text.split_once('=').ok_or(NoTable)?;
+    Ok((name.to_owned(), EnrichmentTable::of_file(path.into())))
 }
 
 /// A text that is no setting.
@@ -86,7 +104,12 @@ impl ProgramSettings {
         observe: Observe,
     ) -> Result<Arc<Program>, CandidateError> {
         let settings = self.settings.iter().cloned().collect();
-        let surroundings = Surroundings::new(settings, Tables::default());
+        let (tables, problems) =
+            tables::load(&self.tables.iter().cloned().collect(), &|path| std::fs::read(path));
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(CandidateError::Table(problem));
+        }
+        let surroundings = Surroundings::new(settings, tables);
         let compile = match observe {
             Observe::Statements => compile_observed,
             Observe::Nothing => compile_source,
