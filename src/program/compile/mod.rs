@@ -19,8 +19,8 @@ use vrl::{
 use super::{
     Source, Surroundings, functions,
     observe::{Mark, Observations, marked},
+    surroundings::ProgramText,
 };
-use super::{Source, Surroundings, functions, surroundings::ProgramText};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
