@@ -18,6 +18,7 @@ mod kafka;
 mod keystore;
 mod kill;
 mod lumberjack;
+mod mapping_tools;
 mod metrics;
 mod office365;
 mod options_table;

@@ -155,6 +155,7 @@ pub fn compile_observed(
     functions.push(Box::new(Mark(Arc::clone(&observations))));
     let mut config = CompileConfig::default();
     config.set_custom(surroundings.clone());
+    config.set_custom(ProgramText(program.source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let state = TypeState { local: LocalEnv::default(), external };
     let compiled = Compiler::compile(&functions, ast, &state, config)
