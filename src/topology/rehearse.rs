@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use pipeline_core::{
     Batch, Clock, ComponentId, ComponentKind, ComponentMetrics, DEFAULT_PORT, Event, Outputs,
-    Prepared, Problem, Schema, TransformContext,
+    Prepared, Problem, Schema, Transform, TransformContext,
 };
 
 use super::{Checked, Means, check::PortRef, graph::Graph};
@@ -62,6 +62,25 @@ impl Left {
     /// What left by `exit`.
     pub fn by(&self, exit: Exit) -> &[Event] {
         self.0.get(&exit.0).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// One transform alone.
+pub struct Single {
+    ports: Vec<String>,
+    transform: Box<dyn Transform>,
+}
+
+impl Single {
+    /// What becomes of an event: by which ports what leaves.
+    pub fn pass(&mut self, event: Event) -> Vec<(&str, Event)> {
+        let mut outputs = Outputs::new(self.ports.len());
+        self.transform.transform(Batch::from(vec![event]), &mut outputs);
+        let mut left = Vec::new();
+        for (port, batch) in self.ports.iter().zip(outputs.into_batches()) {
+            left.extend(batch.into_iter().map(|event| (port.as_str(), event)));
+        }
+        left
     }
 }
 
@@ -138,6 +157,23 @@ impl Checked {
             }
         }
         Ok(left)
+    }
+
+    /// One transform alone, which has seen nothing yet.
+    ///
+    /// # Errors
+    /// As [`Checked::rehearse`].
+    pub fn single(
+        &self,
+        Entrance(node): Entrance,
+        clock: &Arc<dyn Clock>,
+        means: &Means<'_>,
+    ) -> Result<Single, Vec<Problem>> {
+        let prepared = self.fresh(node, means)?.expect("an entrance is a transform's");
+        let declared = &self.nodes[node].declared;
+        let metrics = ComponentMetrics::new(declared.kind, &declared.component_type, &declared.id);
+        let ports = prepared.outputs.iter().map(|output| output.port.clone()).collect();
+        Ok(Single { ports, transform: prepared.factory.worker(&metrics, clock) })
     }
 
     /// A transform prepared anew, so that it has seen nothing yet; none for another component.
