@@ -29,6 +29,8 @@ pub use source::{ReadFile, Source};
 pub use surroundings::{SettingMistake, Surroundings};
 
 #[cfg(test)]
+mod mapping_tests;
+#[cfg(test)]
 mod ocsf;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,6 +7,7 @@ mod dashboards;
 mod field_reference;
 mod kibana;
 mod layout;
+mod mapped;
 mod panels;
 mod refusals;
 mod templates;

@@ -33,7 +33,8 @@ fn demo() -> Vec<Value> {
     events(&folder.path().join("o365.ndjson"))
 }
 
-fn events(path: &Path) -> Vec<Value> {
+/// The events in a file of lines.
+pub(super) fn events(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("it is there");
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines.map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()

@@ -200,6 +200,11 @@ fn mapping(field: &Field) -> Value {
     }
 }
 
+/// As what an index says that it has a field.
+pub(super) fn indexed_type(field: &Field) -> String {
+    mapping(field)["type"].as_str().expect("each has a type").to_owned()
+}
+
 fn keyword(chars_max: u32) -> Value {
     json!({ "type": "keyword", "ignore_above": chars_max })
 }
