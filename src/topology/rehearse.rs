@@ -17,7 +17,7 @@ use crate::config::{Settings, fault::nearest};
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// A name that is no transform's.
-    #[error("there is no transform `{name}`")]
+    #[error("there is no transform `{name}`; {fix}")]
     NoTransform {
         /// The name.
         name: String,
@@ -25,7 +25,7 @@ pub enum RehearsalError {
         fix: String,
     },
     /// A name that is no output's.
-    #[error("there is no output `{name}`")]
+    #[error("there is no output `{name}`; {fix}")]
     NoOutput {
         /// The name.
         name: String,
@@ -37,12 +37,13 @@ pub enum RehearsalError {
 impl RehearsalError {
     /// The same at the option `key`.
     pub fn problem(self, key: &str) -> Problem {
-        let message = self.to_string();
-        match self {
-            RehearsalError::NoTransform { fix, .. } | RehearsalError::NoOutput { fix, .. } => {
-                Problem::at(key, message).fix(fix)
+        let (message, fix) = match self {
+            RehearsalError::NoTransform { name, fix } => {
+                (format!("there is no transform `{name}`"), fix)
             }
-        }
+            RehearsalError::NoOutput { name, fix } => (format!("there is no output `{name}`"), fix),
+        };
+        Problem::at(key, message).fix(fix)
     }
 }
 

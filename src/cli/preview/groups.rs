@@ -99,7 +99,7 @@ impl Group {
         json!({
             "events": self.events, "kept": self.kept, "dropped": self.dropped(),
             "failed": self.failed, "bytes": self.bytes, "bytes_kept": self.bytes_kept,
-            "bytes_kept_percent": self.percent(),
+            "bytes_kept_percent": (self.percent() * 10.0).round() / 10.0,
         })
     }
 

@@ -16,8 +16,9 @@ pub(super) fn explain(topic: &str, functions: &[Box<dyn Function>]) {
     names.sort_unstable();
     if topic == "functions" {
         let rows = names.len().div_ceil(COLUMNS);
+        let width = names.iter().map(|name| name.len() + 2).max().unwrap_or_default();
         for row in 0..rows {
-            let cells = names.iter().skip(row).step_by(rows).map(|name| format!("{name:<28}"));
+            let cells = names.iter().skip(row).step_by(rows).map(|name| format!("{name:<width$}"));
             say(cells.collect::<String>().trim_end());
         }
         return;

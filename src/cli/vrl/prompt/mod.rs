@@ -25,15 +25,14 @@ const CONTINUED: &str = ". ";
 const WELCOME: &str =
     "VRL, statement by statement. `.` shows the event, `help` says more, `exit` or Ctrl-D ends.";
 
-const HELP: &str = "\
-  .                     show the event; any expression shows its value
-  .a = 1                change the event; variables stay as well
-  include \"vrl/ecs.vrl\"  run a program on the event
-  next, prev            go to the next or the previous record of --input
-  reset                 the record as it came
-  help functions        list the functions
-  help NAME             what a function does, takes and gives, with examples
-  exit                  end; so does Ctrl-D. Ctrl-C throws away what is typed";
+const HELP: &str = r#".                      show the event; any expression shows its value
+.a = 1                 change the event; variables stay as well
+include "vrl/ecs.vrl"  run a program on the event
+next, prev             go to the next or the previous record of --input
+reset                  the record as it came
+help functions         list the functions
+help NAME              what a function does, takes and gives, with examples
+exit                   end; so does Ctrl-D. Ctrl-C throws away what is typed"#;
 
 /// Why there is no prompt.
 #[derive(Debug, thiserror::Error)]
