@@ -2,38 +2,39 @@
 //!
 //! The events are made and freed outside of what is measured.
 
+#[path = "programs/mod.rs"]
+mod programs;
+
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use o365flow::program::{Place, Runner, builtin, compile};
-use pipeline_core::{Event, EventAck, Origin, Schema};
-use vrl::value::{ObjectMap, Value};
+use o365flow::program::{Place, Program, Runner, compile};
+use pipeline_core::{Event, Schema};
+
+use programs::{RECORDS, events, program};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Six records of the common shapes, some 1.2 KB each.
-const RECORDS: &str = include_str!("records.ndjson");
-
-fn events() -> Vec<Event> {
-    let origin = Origin::new("bench", Value::Object(ObjectMap::new()));
-    let event = |record: &str| {
-        let value = serde_json::from_str(record).expect("JSON");
-        Event::new(value, record.len(), Arc::clone(&origin), EventAck::unattended())
-    };
-    RECORDS.lines().map(event).collect()
+fn programs() -> Vec<(&'static str, Program)> {
+    let nothing = compile("true", &Place::Inline, &Schema::any()).expect("it compiles");
+    vec![
+        ("nothing", nothing),
+        ("o365beat", program("vrl/o365beat.vrl", &[])),
+        ("flatten", program("vrl/flatten.vrl", &[])),
+        ("ecs", program("vrl/ecs.vrl", &[])),
+        ("ecs, mode = rename", program("vrl/ecs.vrl", &[("mode", "rename")])),
+        ("ocsf", program("vrl/ocsf.vrl", &[])),
+        ("redact, mask", program("vrl/redact.vrl", &[])),
+        ("redact, hash", program("vrl/redact.vrl", &[("redact", "hash"), ("redact_key", "k")])),
+    ]
 }
 
 fn remap(criterion: &mut Criterion) {
-    let programs = [
-        ("nothing", "true"),
-        ("o365beat", builtin("vrl/o365beat.vrl".as_ref()).expect("a built-in program")),
-        ("flatten", builtin("vrl/flatten.vrl".as_ref()).expect("a built-in program")),
-    ];
+    let records: Vec<&str> = RECORDS.lines().collect();
     let mut group = criterion.benchmark_group("remap");
-    group.throughput(Throughput::Elements(RECORDS.lines().count() as u64));
-    for (name, source) in programs {
-        let program = compile(source, &Place::Inline, &Schema::any()).expect("it compiles");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    for (name, program) in programs() {
         let mut runner = Runner::new(Arc::new(program), Duration::from_secs(1));
         group.bench_function(name, |bencher| {
             let run = |mut events: Vec<Event>| {
@@ -42,7 +43,7 @@ fn remap(criterion: &mut Criterion) {
                 }
                 events
             };
-            bencher.iter_batched(events, run, BatchSize::SmallInput);
+            bencher.iter_batched(|| events(&records), run, BatchSize::SmallInput);
         });
     }
     group.finish();

@@ -12,6 +12,7 @@ pub use crate::sinks::elasticsearch;
 pub use crate::sources::office365;
 use crate::{
     config::{Registry, RegistryEntry, Settings, TableReader, fault::Fault, read_settings},
+    program::Observer,
     sinks::{blackhole, console, file, kafka, lumberjack},
     sources,
     transforms::{dedupe, filter, remap, route, sample, throttle},
@@ -79,6 +80,15 @@ pub fn read_table_files(
     match source.downcast_mut::<office365::Config>() {
         Some(config) => config.read_tenants_dir(reader),
         None => Ok(Vec::new()),
+    }
+}
+
+/// Lets `observer` see the program that `settings` name, if they do.
+pub fn observe_program(settings: &mut Settings, observer: &Observer) {
+    let Settings::Transform(transform) = settings else { return };
+    let transform: &mut dyn Any = &mut **transform;
+    if let Some(config) = transform.downcast_mut::<remap::Config>() {
+        config.observer = Some(observer.clone());
     }
 }
 

@@ -12,8 +12,8 @@ use vrl::value::Value;
 use crate::{
     components::record_schema,
     program::{
-        Place, Program, Source, Surroundings, compile_observed, compile_source, read_or_builtin,
-        tables::Tables,
+        Place, Program, SettingMistake, Source, Surroundings, compile_observed, compile_source,
+        read_or_builtin, tables::Tables,
     },
 };
 
@@ -42,6 +42,8 @@ pub(super) enum CandidateError {
     Read { path: PathBuf, source: io::Error },
     #[error("the program does not compile\n{diagnostic}")]
     Compile { diagnostic: String },
+    #[error(transparent)]
+    Setting(SettingMistake),
 }
 
 /// A text that is no setting.
@@ -89,9 +91,12 @@ impl ProgramSettings {
             Observe::Statements => compile_observed,
             Observe::Nothing => compile_source,
         };
-        Source::new(text, place, &read_file)
+        let program = Source::new(text, place, &read_file)
             .and_then(|source| compile(source, &record_schema(), &surroundings))
-            .map(Arc::new)
-            .map_err(|error| CandidateError::Compile { diagnostic: error.diagnostic })
+            .map_err(|error| CandidateError::Compile { diagnostic: error.diagnostic })?;
+        match surroundings.mistakes().into_iter().next() {
+            Some(mistake) => Err(CandidateError::Setting(mistake)),
+            None => Ok(Arc::new(program)),
+        }
     }
 }

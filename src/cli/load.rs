@@ -12,15 +12,18 @@ use pipeline_core::ComponentId;
 use super::Failure;
 use crate::{
     components::{
-        REGISTRY,
+        REGISTRY, observe_program,
         office365::{self, Tenant},
         office365_config, read_table_files,
     },
     config::{
-        self, Ask, Config, Global, Privacy, Settings, TableReader,
+        self, Ask, Config, DeclaredTest, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
-    program::tables,
+    program::{
+        Observer,
+        tables::{self, Tables},
+    },
     topology::{self, Checked, Means, state_dir},
 };
 
@@ -59,6 +62,10 @@ pub(super) struct Loaded {
     pub(super) file_faults: Vec<Fault>,
     /// Variables that are not set, where that is no fault: see [`Ask::Files`].
     pub(super) unset_variables: Vec<Fault>,
+    /// The tables in which programs look values up.
+    pub(super) tables: Tables,
+    /// What the transforms are to do.
+    pub(super) tests: Vec<DeclaredTest>,
     /// Files with secrets or private keys, besides the configuration itself.
     private_files: Vec<PathBuf>,
 }
@@ -73,7 +80,8 @@ impl ConfigFiles {
         }
         let privacy = if is_strict { Privacy::Strict } else { Privacy::Any };
         let files = config::read_files(&self.paths)?;
-        let loaded = load_private(&files, environment, Ask::All, privacy)?;
+        let manner = Manner { ask: Ask::All, privacy, observer: None };
+        let loaded = load_private(&files, environment, manner)?;
         if is_strict {
             refuse(loaded.too_open())?;
         }
@@ -139,24 +147,45 @@ pub(super) fn load_asking(
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ask: Ask,
 ) -> Result<Loaded, Failure> {
-    load_private(files, variables, ask, Privacy::Any)
+    load_private(files, variables, Manner { ask, privacy: Privacy::Any, observer: None })
 }
 
-/// As [`load_asking`]; `privacy` is that of the files that are read again while the topology runs.
+/// As [`load_asking`], with no command run for a secret; `observer` sees the programs of all transforms.
+pub(super) fn load_observed(
+    files: &[Arc<SourceFile>],
+    observer: &Observer,
+) -> Result<Loaded, Failure> {
+    let manner =
+        Manner { ask: Ask::Files, privacy: Privacy::Any, observer: Some(observer.clone()) };
+    load_private(files, environment, manner)
+}
+
+/// How a configuration is read.
+struct Manner {
+    ask: Ask,
+    /// Of the files that are read again while the topology runs.
+    privacy: Privacy,
+    /// Whoever wants to see the programs.
+    observer: Option<Observer>,
+}
+
 fn load_private(
     files: &[Arc<SourceFile>],
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ask: Ask,
-    privacy: Privacy,
+    manner: Manner,
 ) -> Result<Loaded, Failure> {
+    let Manner { ask, privacy, observer } = manner;
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
     let (tables, table_problems) =
         tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
     faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
-    let Config { global, mut components, secrets, mut private_files, .. } = config;
+    let Config { global, mut components, secrets, mut private_files, tests, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();
     for component in &mut components {
+        if let (Some(settings), Some(observer)) = (&mut component.settings, &observer) {
+            observe_program(settings, observer);
+        }
         let read = component.settings.as_mut().map(|settings| read_table_files(settings, &reader));
         match read {
             Some(Ok(more)) => file_faults.extend(more),
@@ -186,6 +215,8 @@ fn load_private(
                 letters_dir,
                 file_faults,
                 unset_variables,
+                tests,
+                tables,
                 private_files,
             })
         }

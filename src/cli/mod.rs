@@ -128,7 +128,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Validate(command) => command.execute(),
         Command::Report(command) => command.execute(&clock),
         Command::State(command) => command.execute(&*clock),
-        Command::Test(command) => command.execute(),
+        Command::Test(command) => command.execute(&clock),
         Command::Vrl(command) => command.execute(),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),

@@ -8,8 +8,9 @@ fn check(rows: &str, expected: &Expect) {
     let shown = match read(&format!("{COLUMNS}{rows}")) {
         Ok(fields) => fields
             .iter()
-            .map(|field| format!("{} {} {}\n", field.name, field.field_type, field.shape))
-            .collect(),
+            .map(|field| format!("{} {} {}", field.name, field.field_type, field.shape))
+            .collect::<Vec<_>>()
+            .join("\n"),
         Err(error) => error.to_string(),
     };
     expected.assert_eq(&shown);
@@ -32,8 +33,7 @@ fn rows_become_fields() {
         "a,keyword,scalar,A.\na.b,code,array,\"A, b.\"\n",
         &expect![[r"
             a keyword scalar
-            a.b code array
-        "]],
+            a.b code array"]],
     );
 }
 

@@ -21,11 +21,13 @@ pub use builtin::{builtin, read_or_builtin};
 pub use compile::{CompileError, Place, Program, compile, compile_observed, compile_source};
 pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
-pub use observe::{Cost, Coverage, FileCoverage, NotRun, profile};
+pub use observe::{Cost, Coverage, FileCoverage, NotRun, Observer, profile};
 pub use run::{Failure, FailureKind, Root, Runner};
 pub use source::{ReadFile, Source};
 pub use surroundings::{SettingMistake, Surroundings};
 
+#[cfg(test)]
+mod mapping_tests;
 #[cfg(test)]
 mod ocsf;
 #[cfg(test)]

@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "topology",
         ],
     ),
-    ("components", &["config", "sinks", "sources", "transforms"]),
+    ("components", &["config", "program", "sinks", "sources", "transforms"]),
     ("config", &["keystore"]),
     ("convert", &[]),
     ("delivery", &["config"]),

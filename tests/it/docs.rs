@@ -31,6 +31,9 @@ const TAGGED: [(&str, &str, &[&str]); 1] = [("auth", "strategy", &["basic", "api
 /// What keeps secrets: the values of `type` in `[secret.NAME]`.
 const SECRET_BACKENDS: [&str; 4] = ["file", "directory", "exec", "keystore"];
 
+/// The values of `type` in `[enrichment_tables.NAME]`.
+const ENRICHMENT_TABLES: [&str; 3] = ["file", "geoip", "mmdb"];
+
 fn parse(text: &str) -> (Config, Vec<Fault>) {
     let file = Arc::new(SourceFile { path: "it.toml".into(), text: text.to_owned() });
     config::parse(&[file], REGISTRY, &|_| Some(VARIABLE.to_owned()))
@@ -83,9 +86,12 @@ fn options_of_the_program() -> BTreeSet<String> {
         options_below("", &name, &mut found);
         found.insert(name);
     }
-    for backend in SECRET_BACKENDS {
-        let table = format!("secret.{backend}");
-        let before = format!("[{table}]\ntype = {backend:?}\n\"?\" = 1\n");
+    let backends = SECRET_BACKENDS.map(|of_type| ("secret", of_type));
+    for (section, of_type) in
+        backends.into_iter().chain(ENRICHMENT_TABLES.map(|it| ("enrichment_tables", it)))
+    {
+        let table = format!("{section}.{of_type}");
+        let before = format!("[{table}]\ntype = {of_type:?}\n\"?\" = 1\n");
         let own = expected(&before).expect("an unknown option is refused");
         found.extend(own.iter().map(|name| join(&table, name)));
     }

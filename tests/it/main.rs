@@ -17,6 +17,7 @@ mod kafka;
 mod keystore;
 mod kill;
 mod lumberjack;
+mod mapping_tools;
 mod metrics;
 mod office365;
 mod options_table;

@@ -10,10 +10,12 @@ use std::{
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Options that are tables with keys of the user's own.
-const MAPS: [&str; 4] = [
+const MAPS: [&str; 6] = [
+    "enrichment_tables.file.schema",
     "sinks.kafka.headers",
     "sinks.kafka.librdkafka_options",
     "sources.kafka.librdkafka_options",
+    "transforms.remap.settings",
     "transforms.route.route",
 ];
 

@@ -110,10 +110,10 @@ fn map_one(
     record: &[u8],
     origin: &Arc<Origin>,
 ) -> Result<Option<Vec<Value>>, String> {
-    let value: Value =
-        serde_json::from_slice(record).map_err(|error| format!("not JSON: {error}"))?;
+    let value: Value = serde_json::from_slice(record.trim_ascii_end())
+        .map_err(|error| format!("not JSON: {error}"))?;
     if !value.is_object() {
-        return Err(format!("a {}, not an object", value.kind_str()));
+        return Err("not a JSON object".to_owned());
     }
     let ack = EventAck::unattended();
     let mut event = Event::new(value, record.len(), Arc::clone(origin), ack);

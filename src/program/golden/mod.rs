@@ -12,6 +12,7 @@
 mod diff;
 
 use std::{
+    collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,7 +22,10 @@ use std::{
 use pipeline_core::{Event, EventAck, Origin, Schema};
 use vrl::value::{ObjectMap, Value};
 
-use super::{Failure, FailureKind, Place, Root, Runner, Source, Surroundings, compile_source};
+use super::{
+    CompileError, Coverage, Failure, FailureKind, Place, Program, Root, Runner, Source,
+    Surroundings, compile_observed, compile_source,
+};
 
 /// How long a program may work on one record.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -132,41 +136,112 @@ pub enum GoldenFailure {
 /// Runs the golden pairs of `paths`: programs, or folders with programs in them. Each program is compiled against
 /// `input`.
 pub fn run(paths: &[PathBuf], input: &Schema, expect: Expect) -> Report {
-    let mut report = Report::default();
-    for path in paths {
-        let outcome = if path.is_dir() {
-            run_folder(path, input, expect, &mut report)
-        } else {
-            run_program(path, input, expect, &mut report)
-        };
-        report.failures.extend(outcome.err());
-    }
-    report
+    Golden::new(input, expect, compile_source).run(paths).report
 }
 
-fn run_folder(
-    folder: &Path,
-    input: &Schema,
-    expect: Expect,
-    report: &mut Report,
-) -> Result<(), GoldenFailure> {
-    let entries = access(folder, fs::read_dir(folder))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(access(folder, entry)?.path());
+/// Runs the golden pairs as [`run`] does, and tells what of the programs they ran.
+pub fn run_observed(paths: &[PathBuf], input: &Schema, expect: Expect) -> (Report, Coverage) {
+    let golden = Golden::new(input, expect, compile_observed).run(paths);
+    let mut coverage = Coverage::default();
+    for (path, program) in golden.compiled {
+        coverage.add(&program, path.parent().unwrap_or(Path::new("")), "");
     }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            run_folder(&path, input, expect, report)?;
-        } else if path.extension().is_some_and(|extension| extension == "vrl") {
-            match run_program(&path, input, expect, report) {
-                Err(GoldenFailure::NoInput { program, .. }) => report.untested.push(program),
-                outcome => report.failures.extend(outcome.err()),
+    (golden.report, coverage)
+}
+
+type Compile = fn(Source, &Schema, &Surroundings) -> Result<Program, CompileError>;
+
+/// A run over golden pairs.
+struct Golden<'a> {
+    input: &'a Schema,
+    expect: Expect,
+    compile: Compile,
+    /// The programs so far, by their files: the parts of one are compiled once.
+    compiled: BTreeMap<PathBuf, Arc<Program>>,
+    report: Report,
+}
+
+impl<'a> Golden<'a> {
+    fn new(input: &'a Schema, expect: Expect, compile: Compile) -> Golden<'a> {
+        Golden { input, expect, compile, compiled: BTreeMap::new(), report: Report::default() }
+    }
+
+    fn run(mut self, paths: &[PathBuf]) -> Golden<'a> {
+        for path in paths {
+            let outcome =
+                if path.is_dir() { self.run_folder(path) } else { self.run_program(path) };
+            self.report.failures.extend(outcome.err());
+        }
+        self
+    }
+
+    fn run_folder(&mut self, folder: &Path) -> Result<(), GoldenFailure> {
+        let entries = access(folder, fs::read_dir(folder))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(access(folder, entry)?.path());
+        }
+        paths.sort();
+        for path in paths {
+            if path.is_dir() {
+                self.run_folder(&path)?;
+            } else if path.extension().is_some_and(|extension| extension == "vrl") {
+                match self.run_program(&path) {
+                    Err(GoldenFailure::NoInput { program, .. }) => {
+                        self.report.untested.push(program);
+                    }
+                    outcome => self.report.failures.extend(outcome.err()),
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn run_program(&mut self, program: &Path) -> Result<(), GoldenFailure> {
+        let input_file = program.with_extension("input.ndjson");
+        if !input_file.exists() {
+            return Err(GoldenFailure::NoInput { program: program.to_owned(), input: input_file });
+        }
+        let records = access(&input_file, fs::read_to_string(&input_file))?;
+        let mut runner = Runner::new(self.compiled(program)?, TIMEOUT);
+        let origin = Origin::new("golden", Value::Object(ObjectMap::new()));
+        let mut outputs = Vec::new();
+        for (line, record) in numbered(&records) {
+            let value: Value = serde_json::from_str(record)
+                .map_err(|error| not_json(&input_file, line, &error))?;
+            let ack = EventAck::unattended();
+            let mut event = Event::new(value, record.len(), Arc::clone(&origin), ack);
+            let ended = runner.run(&mut event);
+            outputs.push((line, outcome(&event, ended)));
+        }
+        let output = program.with_extension("output.ndjson");
+        let pair = Pair { program, input: input_file, output };
+        match self.expect {
+            Expect::Same => pair.compare(&outputs, &mut self.report),
+            Expect::Update => pair.update(&outputs, &mut self.report),
+        }
+    }
+
+    /// The whole that `program` is a part of, or itself, compiled.
+    fn compiled(&mut self, program: &Path) -> Result<Arc<Program>, GoldenFailure> {
+        let whole = whole(program);
+        if let Some(compiled) = self.compiled.get(&whole) {
+            return Ok(Arc::clone(compiled));
+        }
+        let text = access(&whole, fs::read_to_string(&whole))?;
+        // The messages of failed runs are golden too: they name the file, not the way to it from here.
+        let place = Place::File(whole.file_name().unwrap_or_default().into());
+        let folder = whole.parent().unwrap_or(Path::new(""));
+        let compiled = Source::new(&text, &place, &|path| fs::read_to_string(folder.join(path)))
+            .and_then(|source| (self.compile)(source, self.input, &Surroundings::default()))
+            .map_err(|error| GoldenFailure::Compile {
+                program: program.to_owned(),
+                diagnostic: error.diagnostic,
+            })?;
+        let compiled = Arc::new(compiled);
+        self.compiled.insert(whole, Arc::clone(&compiled));
+        Ok(compiled)
+    }
 }
 
 /// The program that `program` is a part of: where `NAME.vrl` stands beside the folder `NAME`, the programs in that
@@ -174,46 +249,6 @@ fn run_folder(
 fn whole(program: &Path) -> PathBuf {
     let whole = program.parent().map(|folder| folder.with_extension("vrl"));
     whole.filter(|whole| whole.is_file()).unwrap_or_else(|| program.to_owned())
-}
-
-fn run_program(
-    program: &Path,
-    input: &Schema,
-    expect: Expect,
-    report: &mut Report,
-) -> Result<(), GoldenFailure> {
-    let input_file = program.with_extension("input.ndjson");
-    if !input_file.exists() {
-        return Err(GoldenFailure::NoInput { program: program.to_owned(), input: input_file });
-    }
-    let whole = whole(program);
-    let source = access(&whole, fs::read_to_string(&whole))?;
-    let records = access(&input_file, fs::read_to_string(&input_file))?;
-    // The messages of failed runs are golden too: they name the file, not the way to it from here.
-    let place = Place::File(whole.file_name().unwrap_or_default().into());
-    let folder = whole.parent().unwrap_or(Path::new(""));
-    let compiled = Source::new(&source, &place, &|path| fs::read_to_string(folder.join(path)))
-        .and_then(|source| compile_source(source, input, &Surroundings::default()))
-        .map_err(|error| GoldenFailure::Compile {
-            program: program.to_owned(),
-            diagnostic: error.diagnostic,
-        })?;
-    let mut runner = Runner::new(Arc::new(compiled), TIMEOUT);
-    let origin = Origin::new("golden", Value::Object(ObjectMap::new()));
-    let mut outputs = Vec::new();
-    for (line, record) in numbered(&records) {
-        let value: Value =
-            serde_json::from_str(record).map_err(|error| not_json(&input_file, line, &error))?;
-        let ack = EventAck::unattended();
-        let mut event = Event::new(value, record.len(), Arc::clone(&origin), ack);
-        let ended = runner.run(&mut event);
-        outputs.push((line, outcome(&event, ended)));
-    }
-    let pair = Pair { program, input: input_file, output: program.with_extension("output.ndjson") };
-    match expect {
-        Expect::Same => pair.compare(&outputs, report),
-        Expect::Update => pair.update(&outputs, report),
-    }
 }
 
 /// What became of a record, as a line of the output file has it.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
+    path::Path,
 };
 
 use super::Observed;
@@ -46,12 +47,13 @@ pub struct NotRun {
 }
 
 impl Coverage {
-    /// Adds what was observed of `program`; nothing if it was not compiled to be observed. A program that stands in no
-    /// file is listed as `name`.
-    pub fn add(&mut self, program: &Program, name: &str) {
+    /// Adds what was observed of `program`; nothing if it was not compiled to be observed. Its files are named relative
+    /// to `folder`; a program that stands in no file is listed as `name`.
+    pub fn add(&mut self, program: &Program, folder: &Path, name: &str) {
         let Some(observations) = program.observations() else { return };
         for observed in &observations.statements {
-            let (file, key, statement) = statement(program.source(), observed, name);
+            let (file, key, statement) = statement(program.source(), observed);
+            let file = file.map_or(name.to_owned(), |file| folder.join(file).display().to_string());
             match self.0.entry(file).or_default().entry(key) {
                 Entry::Vacant(entry) => drop(entry.insert(statement)),
                 Entry::Occupied(mut entry) => entry.get_mut().has_run |= statement.has_run,
@@ -83,32 +85,25 @@ fn percent(part: usize, whole: usize) -> f64 {
     ratio * 100.0
 }
 
-/// A statement's file, its place there, and what is known of it.
-fn statement(
-    source: &Source,
+/// A statement's file, if it stands in one, its place there, and what is known of it.
+fn statement<'a>(
+    source: &'a Source,
     observed: &Observed,
-    name: &str,
-) -> (String, (usize, usize), Statement) {
+) -> (Option<&'a Path>, (usize, usize), Statement) {
     let (place, text, start) = source.locate(observed.span.start());
     let (last_place, _, last) = source.locate(observed.span.end().saturating_sub(1));
     // Of what goes on in a part that it includes, only the start is told.
     let last = if last_place == place { last } else { start };
     let file = match place {
-        Place::File(path) => path.display().to_string(),
-        Place::Inline | Place::Option(_) => name.to_owned(),
+        Place::File(path) => Some(path.as_path()),
+        Place::Inline | Place::Option(_) => None,
     };
     let line = |offset: usize| text[..offset].matches('\n').count() + 1;
-    let first_line = line(start);
+    let own = text.get(start..=last).unwrap_or_default().trim_start();
     let statement = Statement {
-        first_line,
+        first_line: line(last + 1 - own.len()),
         last_line: line(last),
-        text: text[start..]
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .get(..=last - start)
-            .unwrap_or_default()
-            .to_owned(),
+        text: own.lines().next().unwrap_or_default().to_owned(),
         has_run: observed.runs() > 0,
     };
     // The longer of two that begin together comes first: what it holds comes after it.

@@ -9,6 +9,7 @@
 
 mod coverage;
 mod mark;
+mod observer;
 mod profile;
 mod statements;
 
@@ -25,6 +26,7 @@ use vrl::diagnostic::Span;
 
 pub use coverage::{Coverage, FileCoverage, NotRun};
 pub(super) use mark::Mark;
+pub use observer::Observer;
 pub use profile::{Cost, profile};
 pub(super) use statements::marked;
 

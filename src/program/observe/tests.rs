@@ -47,7 +47,7 @@ fn check(text: &str, records: &[&str], expected: &Expect) {
         assert_eq!(result(&program, record), result(&plain, record), "{record}");
     }
     let mut coverage = Coverage::default();
-    coverage.add(&program, "inline");
+    coverage.add(&program, Path::new(""), "inline");
     let files = coverage.files();
     let files: Vec<String> = files.iter().map(ToString::to_string).collect();
     expected.assert_eq(&files.join("\n"));

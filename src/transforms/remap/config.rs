@@ -14,8 +14,8 @@ use super::{
 use crate::{
     config::units,
     program::{
-        Place, Program, ReadFile, Source, Surroundings, compile_source, read_or_builtin,
-        tables::Tables,
+        Observer, Place, Program, ReadFile, Source, Surroundings, compile_observed, compile_source,
+        read_or_builtin, tables::Tables,
     },
     transforms::dropping::{dropped_output, problem},
 };
@@ -47,6 +47,9 @@ pub struct Config {
     /// How long the program may work on one event; then it fails on that event.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
+    /// Whoever wants to see the program. No option: a command that tries programs sets it.
+    #[serde(skip)]
+    pub observer: Option<Observer>,
 }
 
 impl Default for Config {
@@ -58,6 +61,7 @@ impl Default for Config {
             drop_on_error: true,
             drop_on_abort: true,
             timeout: Duration::from_secs(1),
+            observer: None,
         }
     }
 }
@@ -69,11 +73,15 @@ impl TransformConfig for Config {
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let (key, place, text) = self.text(context.read_file).map_err(|problem| vec![problem])?;
+        let compile = match &self.observer {
+            Some(observer) if observer.wants_statements() => compile_observed,
+            Some(_) | None => compile_source,
+        };
         let settings = self.settings.iter().map(|(name, set)| (name.clone(), set.0.clone()));
         let tables = Tables::shared_by(context.tables);
         let surroundings = Surroundings::new(settings.collect(), tables);
         let program = Source::new(&text, &place, context.read_file)
-            .and_then(|source| compile_source(source, &context.input, &surroundings))
+            .and_then(|source| compile(source, &context.input, &surroundings))
             .map_err(|error| vec![problem(key, error)])?;
         let mistakes = surroundings.mistakes();
         if !mistakes.is_empty() {
@@ -83,9 +91,13 @@ impl TransformConfig for Config {
         let warnings = program.warnings().cloned().map(|warning| problem(key, warning));
         let warnings = warnings.into_iter().collect();
         let fate = |drop| if drop { Fate::Drop } else { Fate::Pass };
+        let program = Arc::new(program);
+        if let Some(observer) = &self.observer {
+            observer.see(&context.id, &program);
+        }
         let factory = Remap {
             id: Arc::clone(&context.id),
-            program: Arc::new(program),
+            program,
             timeout: self.timeout,
             policy: Policy {
                 on_error: fate(self.drop_on_error),

@@ -36,6 +36,9 @@ impl Default for Allowance {
 impl Allowance {
     /// Whether a field may be at `path`, of which `siblings` were allowed before.
     pub(super) fn allows(&mut self, path: &Path<'_>, siblings: usize) -> bool {
+        if path.is_ours() {
+            return true;
+        }
         if path.in_array() && self.repeated.contains(&path.fingerprint()) {
             return true;
         }

@@ -21,7 +21,7 @@ impl Walk {
     pub(super) fn pairs(&mut self, value: &Value, at: &Path<'_>) -> ObjectMap {
         match value {
             Value::Array(elements) => self.gathered(elements, Walk::value_of_pair, at),
-            Value::Object(fields) => self.loose_fields(fields.iter(), at),
+            Value::Object(fields) => self.renamed(fields.iter(), Walk::loose, at),
             other => match other.to_str().and_then(json::parsed) {
                 Some(parsed) => self.pairs(&parsed, at),
                 None => self.unnamed(other, at),
@@ -33,14 +33,7 @@ impl Walk {
     pub(super) fn changes(&mut self, value: &Value, at: &Path<'_>) -> ObjectMap {
         match value {
             Value::Array(elements) => self.gathered(elements, Walk::change_of, at),
-            Value::Object(fields) => {
-                let changes = fields.iter().filter_map(|(name, value)| {
-                    let name = one_field(name);
-                    let change = self.named_change(&name, value, &at.field(&name))?;
-                    Some((name, change))
-                });
-                changes.collect()
-            }
+            Value::Object(fields) => self.renamed(fields.iter(), Walk::named_change, at),
             other => match other.to_str().and_then(json::parsed) {
                 Some(parsed) => self.changes(&parsed, at),
                 None => self.unnamed(other, at),
@@ -49,13 +42,12 @@ impl Walk {
     }
 
     /// A change that is under its name already.
-    fn named_change(&mut self, name: &str, value: &Value, at: &Path<'_>) -> Option<Value> {
+    fn named_change(&mut self, value: &Value, at: &Path<'_>) -> Option<Value> {
         match value {
-            Value::Object(sides) => filled(self.loose_fields(sides.iter(), at)),
-            other if [UNNAMED, MORE].contains(&name) => self.loose(other, at),
+            Value::Object(sides) => filled(self.renamed(sides.iter(), Walk::loose, at)),
+            other if at.is_ours() => self.loose(other, at),
             Value::Array(changes) => {
-                let changes =
-                    changes.iter().filter_map(|change| self.named_change(name, change, at));
+                let changes = changes.iter().filter_map(|change| self.named_change(change, at));
                 let changes: Vec<Value> = changes.collect();
                 (!changes.is_empty()).then_some(Value::Array(changes))
             }
@@ -78,7 +70,7 @@ impl Walk {
             };
             let name = one_field(name);
             let here = at.field(&name);
-            if !object.contains_key(&name) && !self.allowance.allows(&here, object.len()) {
+            if !object.contains_key(&name) && !self.allowance.allows(&here, names_in(&object)) {
                 surplus.push(element);
                 continue;
             }
@@ -117,13 +109,14 @@ impl Walk {
 
     fn change_of(&mut self, fields: &ObjectMap, key: &str, at: &Path<'_>) -> Option<Value> {
         let others = fields.iter().filter(|(name, _)| name.as_str() != key);
-        filled(self.loose_fields(others, at))
+        filled(self.renamed(others, Walk::loose, at))
     }
 
-    /// The fields of an object whose values are text most often.
-    fn loose_fields<'v>(
+    /// The fields of an object under names that are safe, each made by `content`.
+    fn renamed<'v>(
         &mut self,
         from: impl Iterator<Item = (&'v KeyString, &'v Value)>,
+        content: fn(&mut Walk, &Value, &Path<'_>) -> Option<Value>,
         at: &Path<'_>,
     ) -> ObjectMap {
         let mut object = ObjectMap::new();
@@ -131,11 +124,11 @@ impl Walk {
         for (key, value) in from {
             let name = one_field(key);
             let here = at.field(&name);
-            if !self.allowance.allows(&here, object.len()) {
+            if !self.allowance.allows(&here, names_in(&object)) {
                 surplus.insert(key.clone(), value.clone());
                 continue;
             }
-            if let Some(value) = self.loose(value, &here) {
+            if let Some(value) = content(self, value, &here) {
                 merge(&mut object, name, value);
             }
         }
@@ -144,4 +137,9 @@ impl Walk {
         }
         object
     }
+}
+
+/// How many names an object has that are not ours.
+fn names_in(object: &ObjectMap) -> usize {
+    object.len() - [MORE, UNNAMED].iter().filter(|ours| object.contains_key(**ours)).count()
 }

@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::{super::pairs::UNNAMED, walk::MORE};
+
 /// A place in a record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path<'p> {
@@ -37,6 +39,16 @@ impl<'p> Path<'p> {
     /// Whether other places can have the same name.
     pub(super) fn in_array(&self) -> bool {
         self.in_array
+    }
+
+    /// Whether the name is one that we give: it takes up no room that a record's own name could have.
+    pub(super) fn is_ours(&self) -> bool {
+        self.name.is_some_and(|name| [MORE, UNNAMED].contains(&name))
+    }
+
+    /// Whether this is where names are kept that are too many.
+    pub(super) fn is_more(&self) -> bool {
+        self.name == Some(MORE)
     }
 
     /// The names from the record down to here.

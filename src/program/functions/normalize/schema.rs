@@ -99,25 +99,25 @@ const SHARED: [&str; 12] = [
 /// make that take seconds.
 pub(super) fn kinds(program: &str) -> Collection<KindField> {
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut named: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
-    named.extend(SHARED);
-    kinds_of(record(), &named)
+    let mut words: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
+    words.extend(SHARED);
+    kinds_of(record(), &words)
 }
 
-fn kinds_of(names: &Names, named: &HashSet<&str>) -> Collection<KindField> {
-    let asked = names.iter().filter(|(name, _)| named.contains(*name));
-    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, named)));
+fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
+    let asked = names.iter().filter(|(name, _)| words.contains(*name));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, words)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-fn kind_of(rule: &Rule, named: &HashSet<&str>) -> Kind {
+fn kind_of(rule: &Rule, words: &HashSet<&str>) -> Kind {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names, named)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names, named))),
+        Rule::Object(names) => Kind::object(kinds_of(names, words)),
+        Rule::Objects(names) => array(Kind::object(kinds_of(names, words))),
         Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
         Rule::Changes => Kind::object(changes()),
     };

@@ -42,7 +42,9 @@ impl Walk {
             let unparsed = std::mem::take(&mut self.unparsed);
             match record.get_mut(UNPARSED) {
                 Some(Value::Object(before)) => {
-                    unparsed.into_iter().for_each(|(name, value)| merge(before, name, value));
+                    for (name, value) in unparsed {
+                        merge(before, name, value);
+                    }
                 }
                 _ => {
                     record.insert(UNPARSED.into(), Value::Object(unparsed));
@@ -78,7 +80,7 @@ impl Walk {
                 surplus.insert(key.clone(), value.clone());
                 continue;
             }
-            others += 1;
+            others += usize::from(!here.is_ours());
             let Some(normal) = self.other(value, &here) else { continue };
             if name == key.as_str() {
                 made.push((key.clone(), normal));
@@ -90,7 +92,9 @@ impl Walk {
         }
         // Made in order, and so cheaper than field by field.
         let mut object: ObjectMap = made.into_iter().collect();
-        renamed.into_iter().for_each(|(name, value)| merge(&mut object, name, value));
+        for (name, value) in renamed {
+            merge(&mut object, name, value);
+        }
         if !surplus.is_empty() {
             if let Some(before) = object.remove(MORE) {
                 surplus.insert(MORE.into(), before);
@@ -106,10 +110,9 @@ impl Walk {
             return None;
         }
         match rule {
-            Rule::One(leaf) => self.one(value, *leaf, at),
-            Rule::Many(leaf) => self.many(value, *leaf, at),
             Rule::OneOrMany(leaf) if value.is_array() => self.many(value, *leaf, at),
-            Rule::OneOrMany(leaf) => self.one(value, *leaf, at),
+            Rule::One(leaf) | Rule::OneOrMany(leaf) => self.one(value, *leaf, at),
+            Rule::Many(leaf) => self.many(value, *leaf, at),
             Rule::Object(names) => filled(self.object(value, names, at)),
             Rule::Objects(names) => self.objects(value, names, at),
             Rule::Pairs => filled(self.pairs(value, at)),
@@ -216,7 +219,8 @@ impl Walk {
 
     /// A text as long as an index takes it.
     fn cut(&mut self, text: Bytes, at: &Path<'_>) -> Bytes {
-        if text.len() <= TEXT_BYTES_MAX {
+        // What is under `_more` is many values in one, and is never cut.
+        if text.len() <= TEXT_BYTES_MAX || at.is_more() {
             return text;
         }
         let is_inside_letter = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
