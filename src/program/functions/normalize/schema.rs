@@ -93,51 +93,31 @@ const SHARED: [&str; 12] = [
     "Workload",
 ];
 
-/// The kinds of a normal record: of the fields that `program` names, and of those that all records share.
+/// The kinds of a normal record: of the fields that `program` reads below `audit`, and of those that all records share.
 ///
-/// VRL copies what it knows of an event with every expression that it compiles. To tell it of a thousand fields would
-/// make that take seconds.
+/// VRL copies what it knows of an event several times with every expression that it compiles. To tell it of a thousand
+/// fields, or of what lies within some, would make that take many seconds.
 pub(super) fn kinds(program: &str) -> Collection<KindField> {
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
-    words.extend(SHARED);
-    kinds_of(record(), &words)
-}
-
-fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
-    let asked = names.iter().filter(|(name, _)| words.contains(*name));
-    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, words)));
+    let read = program.split(".audit.").skip(1);
+    let mut named: HashSet<&str> = read.filter_map(|rest| rest.split(|letter| !is_word(letter)).next()).collect();
+    named.extend(SHARED);
+    let asked = record().iter().filter(|(name, _)| named.contains(*name));
+    let known = asked.filter_map(|(name, rule)| Some((KindField::from(*name), kind_of(rule)?)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-fn kind_of(rule: &Rule, words: &HashSet<&str>) -> Kind {
+/// The kind of a field that holds values; nothing of one that holds other fields.
+fn kind_of(rule: &Rule) -> Option<Kind> {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names, words)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names, words))),
-        Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
-        Rule::Changes => Kind::object(changes()),
+        Rule::Object(_) | Rule::Objects(_) | Rule::Pairs | Rule::Changes => return None,
     };
     // A field that is not there reads as null, and `.x || ""` works with null alone.
-    kind.or_null()
-}
-
-/// The kind of values by name: text most often.
-fn loose() -> Kind {
-    Kind::bytes().or_array(Collection::any()).or_object(Collection::any())
-}
-
-fn changes() -> Collection<KindField> {
-    let change = Collection::any()
-        .with_known("NewValue", loose().or_null())
-        .with_known("OldValue", loose().or_null());
-    let once_or_more = Kind::object(change).or_array(Collection::any());
-    Collection::from_unknown(once_or_more)
-        .with_known("_raw", loose().or_null())
-        .with_known("_more", loose().or_null())
+    Some(kind.or_null())
 }
 
 impl Leaf {
