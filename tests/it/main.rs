@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod dead_letters;
 mod demo;
+mod detections;
 mod docs;
 mod doctor;
 mod elasticsearch;

@@ -235,7 +235,8 @@ fn loosened(kind: &Kind) -> Kind {
     Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
-fn describe(source: &Source, findings: DiagnosticList) -> CompileError {
+/// What the compiler has found, with the places in the parts.
+pub(super) fn describe(source: &Source, findings: DiagnosticList) -> CompileError {
     let first = findings.iter().find(|finding| finding.is_problem()).or(findings.iter().next());
     let message =
         first.map_or_else(|| source.place().to_string(), |finding| one_line(source, finding));

@@ -119,6 +119,14 @@ impl Tables {
         self.operations.as_ref()
     }
 
+    /// The name of the record type with this number; the number itself where it has none.
+    pub fn record_type_name(&self, number: i64) -> String {
+        let builtin = builtin_record_types();
+        let name = self.record_types().and_then(|table| table.name(number));
+        let name = name.or_else(|| builtin.name(number));
+        name.map_or_else(|| number.to_string(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// The user's own record types.
     pub(super) fn record_types(&self) -> Option<&Arc<RecordTypes>> {
         self.record_types.as_ref()
