@@ -7,15 +7,16 @@ use std::{
 };
 
 use clap::Args;
+use pipeline_core::Problem;
 use vrl::value::Value;
 
 use super::{Failure, load};
 use crate::{
     components::record_schema,
-    config,
+    config::{self, EnrichmentTable},
     program::{
         Observer, Place, Program, SettingMistake, Source, Surroundings, compile_observed,
-        compile_source, read_or_builtin, tables::Tables,
+        compile_source, read_or_builtin, tables,
     },
 };
 
@@ -26,6 +27,10 @@ pub(super) struct Candidate {
     /// `true` or `false`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, conflicts_with = "config")]
     settings: Vec<(String, Value)>,
+    /// A table that the program looks values up in, as in `--table staff=staff.csv`; may be given several times. A file
+    /// `.mmdb` is one of type `geoip`, every other one a CSV file with a header, all of its columns text.
+    #[arg(long = "table", value_name = "NAME=FILE", value_parser = table, conflicts_with = "config")]
+    tables: Vec<(String, EnrichmentTable)>,
     /// Take the program of a transform in this configuration, with its settings and tables. Given several times, the
     /// files are taken together as one.
     #[arg(short, long, value_name = "FILE")]
@@ -53,12 +58,24 @@ pub(super) enum CandidateError {
     Compile { diagnostic: String },
     #[error(transparent)]
     Setting(SettingMistake),
+    #[error("{}", .0.message)]
+    Table(Problem),
     #[error("no transform `{id}` has a program, but {known}")]
     NoProgram { id: String, known: String },
     #[error("name one by --transform: {known} have programs")]
     Several { known: String },
     #[error("no transform of the configuration has a program")]
     None,
+}
+
+/// A text that names no table.
+#[derive(Debug, thiserror::Error)]
+#[error("expected NAME=FILE")]
+struct NoTable;
+
+fn table(text: &str) -> Result<(String, EnrichmentTable), NoTable> {
+    let (name, path) = text.split_once('=').ok_or(NoTable)?;
+    Ok((name.to_owned(), EnrichmentTable::of_file(path.into())))
 }
 
 /// A text that is no setting.
@@ -96,14 +113,20 @@ impl Candidate {
     }
 
     /// The surroundings of a program in a file.
-    pub(super) fn surroundings(&self) -> Surroundings {
-        Surroundings::new(self.settings.iter().cloned().collect(), Tables::default())
+    pub(super) fn surroundings(&self) -> Result<Surroundings, CandidateError> {
+        let settings = self.settings.iter().cloned().collect();
+        let (tables, problems) =
+            tables::load(&self.tables.iter().cloned().collect(), &|path| std::fs::read(path));
+        match problems.into_iter().next() {
+            Some(problem) => Err(CandidateError::Table(problem)),
+            None => Ok(Surroundings::new(settings, tables)),
+        }
     }
 
     fn in_file(&self, path: &Path, observe: Observe) -> Result<Arc<Program>, CandidateError> {
         let text = read_or_builtin(path, &read_file)
             .map_err(|source| CandidateError::Read { path: path.to_owned(), source })?;
-        let surroundings = self.surroundings();
+        let surroundings = self.surroundings()?;
         let compile = match observe {
             Observe::Statements => compile_observed,
             Observe::Nothing => compile_source,

@@ -45,7 +45,7 @@ impl Vrl {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let Vrl { program, input, output, candidate, profile, quiet } = self;
         if program.is_none() && candidate.config.is_empty() {
-            return prompt::run(input.as_deref(), candidate.surroundings(), quiet);
+            return prompt::run(input.as_deref(), candidate.surroundings()?, quiet);
         }
         let observe = if profile { Observe::Statements } else { Observe::Nothing };
         let program = candidate.program(program.as_deref(), observe)?;
