@@ -25,8 +25,8 @@ const TYPES_BY_CATEGORY: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "access", "admin", "allowed", "change", "creation", "deletion", "denied", "end", "info",
-            "start", "user",
+            "access", "admin", "allowed", "change", "creation", "deletion", "denied", "end",
+            "info", "start", "user",
         ],
     ),
     ("authentication", &["start", "end", "info"]),
@@ -38,10 +38,7 @@ const TYPES_BY_CATEGORY: &[(&str, &[&str])] = &[
     ("iam", &["admin", "change", "creation", "deletion", "group", "info", "user"]),
     ("intrusion_detection", &["allowed", "denied", "info"]),
     ("malware", &["info"]),
-    (
-        "network",
-        &["access", "allowed", "connection", "denied", "end", "info", "protocol", "start"],
-    ),
+    ("network", &["access", "allowed", "connection", "denied", "end", "info", "protocol", "start"]),
     ("package", &["access", "change", "deletion", "info", "installation", "start"]),
     ("process", &["access", "change", "end", "info", "start"]),
     ("session", &["start", "end", "info"]),

@@ -182,7 +182,10 @@ source = ".a = "
 extract_from = "level.low"
 conditions = [{ source = ".a" }]
 "#;
-    check("[[tests]]\nnme = 1\n", &[], &expect![[r#"
+    check(
+        "[[tests]]\nnme = 1\n",
+        &[],
+        &expect![[r#"
         78
 
         --
@@ -190,7 +193,8 @@ conditions = [{ source = ".a" }]
           fix: did you mean `name`?
         error: it.toml:26:1: `name` is missing
           fix: add `name = …`
-        2 errors in the configuration"#]]);
+        2 errors in the configuration"#]],
+    );
     check(
         tests,
         &[],
