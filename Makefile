@@ -29,9 +29,9 @@ lint: ## Check formatting and lints only
 fmt: ## Format the code
 	cargo fmt --all
 
-readme: ## Make README's tables of options from config/reference.toml
+readme: ## Make README's tables of options and the functions in docs/vrl.md
 	@tests/services/packages.sh build
-	UPDATE_EXPECT=1 cargo test --release --locked --test it the_readme_lists
+	UPDATE_EXPECT=1 cargo test --release --locked --test it -- the_readme_lists the_language_page_lists
 
 clean: ## Delete what was built; the downloaded servers stay
 	cargo clean

@@ -178,6 +178,7 @@ fn load_private(
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
     let (tables, table_problems) =
         tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
+    let tables = tables.and_unread(config.table_names());
     faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
     let Config { global, mut components, secrets, mut private_files, tests, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);

@@ -11,6 +11,7 @@ mod fake_tenant;
 mod graph;
 mod keystore;
 mod load;
+mod preview;
 mod progress;
 mod record_input;
 mod replay;
@@ -82,6 +83,7 @@ enum Command {
     State(state::State),
     Test(test::Test),
     Vrl(vrl::Vrl),
+    Preview(preview::Preview),
     Graph(graph::Graph),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
@@ -130,6 +132,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::State(command) => command.execute(&*clock),
         Command::Test(command) => command.execute(&clock),
         Command::Vrl(command) => command.execute(),
+        Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),

@@ -6,10 +6,13 @@ use clap::Args;
 
 use super::{
     Failure, complain,
-    load::{self, Permissions},
+    load::{self, Loaded, Permissions},
     say,
 };
-use crate::config::{self, Ask};
+use crate::{
+    config::{self, Ask, EnrichmentTable},
+    program::builtin,
+};
 
 /// Check a configuration, without starting anything.
 ///
@@ -29,6 +32,9 @@ pub(super) struct Validate {
     /// Run the commands of secret backends as well. Without this, stand-ins take the place of what they would give.
     #[arg(long)]
     resolve_secrets: bool,
+    /// List the files that a right configuration reads: programs with their parts, and tables.
+    #[arg(long)]
+    files_read: bool,
     #[command(flatten)]
     permissions: Permissions,
 }
@@ -63,11 +69,23 @@ impl Validate {
                         complain(format_args!("warning: {warning}"));
                     }
                     say(format_args!("{name}: ok"));
+                    if self.files_read {
+                        list(&loaded);
+                    }
                 }
                 Err(Failure::Config(more)) => faults.extend(more),
                 Err(failure) => return Err(failure),
             }
         }
         if faults.is_empty() { Ok(()) } else { Err(Failure::Config(faults)) }
+    }
+}
+
+/// Lists what the configuration reads, and what is built in because there is no such file.
+fn list(loaded: &Loaded) {
+    let tables = loaded.global.enrichment_tables.values().map(EnrichmentTable::path);
+    for path in loaded.topology.files().into_iter().chain(tables) {
+        let is_builtin = !path.exists() && builtin(path).is_some();
+        say(format_args!("  {}{}", path.display(), if is_builtin { " (built in)" } else { "" }));
     }
 }

@@ -1,6 +1,9 @@
 //! What a user writes under `[enrichment_tables.NAME]`: which files programs look values up in, and how to read them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -14,6 +17,30 @@ pub enum EnrichmentTable {
     Geoip(GeoipTableConfig),
     /// Any MaxMind database, whose records are given as they stand in it.
     Mmdb(MmdbTableConfig),
+}
+
+impl EnrichmentTable {
+    /// The table in the file at `path` with the usual options: by its name, a database of places or a CSV file.
+    pub fn of_file(path: PathBuf) -> EnrichmentTable {
+        if path.extension().is_some_and(|extension| extension == "mmdb") {
+            return EnrichmentTable::Geoip(GeoipTableConfig { path, locale: Locale::default() });
+        }
+        EnrichmentTable::File(FileTableConfig {
+            path,
+            delimiter: comma(),
+            include_headers: yes(),
+            schema: BTreeMap::new(),
+        })
+    }
+
+    /// The file that it is read from.
+    pub fn path(&self) -> &Path {
+        match self {
+            EnrichmentTable::File(config) => &config.path,
+            EnrichmentTable::Geoip(config) => &config.path,
+            EnrichmentTable::Mmdb(config) => &config.path,
+        }
+    }
 }
 
 /// `type = "file"`.

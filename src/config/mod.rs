@@ -67,6 +67,13 @@ impl Config {
     pub fn fault(&self, problem: Problem) -> Fault {
         self.node.fault(problem)
     }
+
+    /// The names of all enrichment tables, those included whose options could not be read.
+    pub fn table_names(&self) -> impl Iterator<Item = &str> {
+        let tables = self.node.as_table().and_then(|root| root.entry("enrichment_tables"));
+        let entries = tables.and_then(|tables| tables.node.as_table()).map(|tables| &tables.0);
+        entries.into_iter().flatten().map(|entry| entry.key.as_str())
+    }
 }
 
 /// The options outside of any component.

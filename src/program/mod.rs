@@ -12,6 +12,7 @@ mod functions;
 pub mod golden;
 mod observe;
 mod run;
+mod session;
 mod source;
 mod surroundings;
 pub mod tables;
@@ -23,6 +24,7 @@ pub use condition::{Condition, Judge, compile_condition};
 pub use functions::functions;
 pub use observe::{Cost, Coverage, FileCoverage, NotRun, Observer, profile};
 pub use run::{Failure, FailureKind, Root, Runner};
+pub use session::{Session, SessionError};
 pub use source::{ReadFile, Source};
 pub use surroundings::{SettingMistake, Surroundings};
 

@@ -5,13 +5,13 @@
 //! share variables, and one compilation checks them all. Every byte of the whole remembers its file, so messages name
 //! the part and the line that its author sees.
 //!
-//! What it does not do: look inside strings. A string over several lines must not have a line that reads like an
-//! `include`.
+//! A line that reads so inside a string or a comment is part of that. What this does not do: look through symbolic
+//! links, so that a part which includes itself by one is found to be too deep, and not to be itself.
 
 use std::{
     io,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::{CompileError, Place, builtin::read_or_builtin};
@@ -61,7 +61,11 @@ impl Source {
     /// A part that cannot be read, or includes itself.
     pub fn new(text: &str, place: &Place, read_file: ReadFile<'_>) -> Result<Source, CompileError> {
         let mut source = Source { text: String::new(), parts: Vec::new(), pieces: Vec::new() };
-        source.append(text, place, read_file, &mut Vec::new())?;
+        let mut open = Vec::new();
+        if let Place::File(path) = place {
+            open.push(plain(path));
+        }
+        source.append(text, place, read_file, &mut open)?;
         Ok(source)
     }
 
@@ -99,25 +103,22 @@ impl Source {
         read_file: ReadFile<'_>,
         open: &mut Vec<PathBuf>,
     ) -> Result<(), CompileError> {
+        // Some editors put a mark at the start, which is no part of the language.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let part = self.parts.len();
         self.parts.push(Part { place: place.clone(), text: text.to_owned() });
-        let mut start = 0;
+        let (mut start, mut inside) = (0, Inside::Code);
         for line in text.split_inclusive('\n') {
             let end = start + line.len();
-            match included(line) {
-                None => self.append_piece(part, &text[start..end], start),
+            match included(line).filter(|_| inside == Inside::Code) {
+                None => {
+                    self.append_piece(part, line, start);
+                    inside = inside.after(line);
+                }
                 Some(path) => {
-                    let refuse = |what: String| {
-                        let message = format!("{}: {what}", place.line(text, start));
-                        CompileError { diagnostic: message.clone(), message }
-                    };
                     let path = beside(place, path);
-                    if open.contains(&path) || open.len() == DEPTH_MAX {
-                        return Err(refuse(format!("`{}` includes itself", path.display())));
-                    }
-                    let text = read_or_builtin(&path, read_file).map_err(|error| {
-                        refuse(format!("cannot read the part `{}`: {error}", path.display()))
-                    })?;
+                    let text = read_part(&path, read_file, open)
+                        .map_err(|message| refusal(place, text, start, &message))?;
                     open.push(path.clone());
                     self.append(&text, &Place::File(path), read_file, open)?;
                     open.pop();
@@ -143,6 +144,66 @@ impl Source {
     }
 }
 
+/// The text of the part at `path`, which the last of the files `open` includes.
+fn read_part(path: &Path, read_file: ReadFile<'_>, open: &[PathBuf]) -> Result<String, String> {
+    let shown = path.display();
+    if let Some(first) = open.iter().position(|open| open == path) {
+        let way = open[first..].iter().map(|open| open.display().to_string());
+        let way: Vec<String> = way.chain([shown.to_string()]).collect();
+        return Err(format!("`{shown}` includes itself: {}", way.join(" → ")));
+    }
+    if open.len() > DEPTH_MAX {
+        return Err(format!("`{shown}` is too deep: {DEPTH_MAX} parts include one another"));
+    }
+    read_or_builtin(path, read_file)
+        .map_err(|error| format!("cannot read the part `{shown}`: {error}"))
+}
+
+/// What is wrong with the line of `text` that begins at `start`, drawn as the compiler draws its findings.
+fn refusal(place: &Place, text: &str, start: usize, message: &str) -> CompileError {
+    let line = text[..start].matches('\n').count() + 1;
+    let shown = text[start..].lines().next().unwrap_or_default().trim_end();
+    let (number, gap) = (line.to_string(), " ".repeat(line.to_string().len()));
+    CompileError {
+        message: format!("{}: {message}", place.line(text, start)),
+        diagnostic: format!("{gap} ┌─ {place}:{line}:1\n{gap} │\n{number} │ {shown}"),
+    }
+}
+
+/// What a line begins in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inside {
+    Code,
+    /// `"…"`.
+    String,
+    /// `s'…'`, `r'…'` or `t'…'`.
+    RawString,
+}
+
+impl Inside {
+    /// What the line after `line` begins in.
+    fn after(mut self, line: &str) -> Inside {
+        let mut before = None;
+        let mut letters = line.chars();
+        while let Some(letter) = letters.next() {
+            match (self, letter) {
+                (Inside::Code, '#') => return self,
+                (Inside::Code, '"') => self = Inside::String,
+                (Inside::Code, '\'') if matches!(before, Some('s' | 'r' | 't')) => {
+                    self = Inside::RawString;
+                }
+                (Inside::String, '"') | (Inside::RawString, '\'') => self = Inside::Code,
+                (Inside::String | Inside::RawString, '\\') => {
+                    letters.next();
+                }
+                (Inside::Code | Inside::String | Inside::RawString, _) => {}
+            }
+            before = Some(letter);
+        }
+        self
+    }
+}
+
 /// The path that a line includes, where it does so.
 fn included(line: &str) -> Option<&str> {
     let rest = line.trim().strip_prefix("include")?;
@@ -155,9 +216,24 @@ fn included(line: &str) -> Option<&str> {
 /// `path` relative to the file at `place`.
 fn beside(place: &Place, path: &str) -> PathBuf {
     match place {
-        Place::File(file) => file.parent().unwrap_or(Path::new("")).join(path),
-        Place::Inline | Place::Option(_) => PathBuf::from(path),
+        Place::File(file) => plain(&file.parent().unwrap_or(Path::new("")).join(path)),
+        Place::Inline | Place::Option(_) => plain(Path::new(path)),
     }
+}
+
+/// The path without the steps that lead nowhere, so that a file has one name.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for step in path.components() {
+        match step {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            step => plain.push(step),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -170,7 +246,13 @@ mod tests {
                 Ok(".one = 1\n  include \"more/two.vrl\" # more\n.after = 1".into())
             }
             Some("a/more/two.vrl") => Ok(".two = 2".into()),
-            Some("a/../loop.vrl") => Ok("include \"loop.vrl\"\n".into()),
+            Some("loop.vrl") => Ok(".x = 1\ninclude \"a/../loop.vrl\"\n".into()),
+            Some("a/back.vrl") => Ok("include \"./main.vrl\"".into()),
+            Some("a/windows.vrl") => {
+                Ok("\u{feff}.one = 1\r\ninclude \"more/two.vrl\"\r\n.after = 1\r\n".into())
+            }
+            Some("a/latin.vrl") => Err(io::ErrorKind::InvalidData.into()),
+            Some(deep) if deep.starts_with("a/d") => Ok(format!("include \"{}d\"", &deep[2..])),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -211,9 +293,53 @@ mod tests {
             "a/main.vrl:2: cannot read the part `a/three.vrl`: entity not found"
         );
         assert_eq!(
-            message("include \"../loop.vrl\""),
-            "a/../loop.vrl:1: `a/../loop.vrl` includes itself"
+            message("include \"latin.vrl\""),
+            "a/main.vrl:1: cannot read the part `a/latin.vrl`: invalid data"
         );
+        assert_eq!(
+            message("include \"../loop.vrl\""),
+            "loop.vrl:2: `loop.vrl` includes itself: loop.vrl → loop.vrl"
+        );
+        assert_eq!(
+            message("include \"back.vrl\""),
+            "a/back.vrl:1: `a/main.vrl` includes itself: a/main.vrl → a/back.vrl → a/main.vrl"
+        );
+        assert!(message("include \"d\"").ends_with("is too deep: 16 parts include one another"));
+    }
+
+    #[test]
+    fn the_line_that_includes_is_drawn() {
+        let error = source(".a = 1\n\n  include \"three.vrl\"\r\n.b = 1").expect_err("it is wrong");
+        assert_eq!(error.diagnostic, "  ┌─ a/main.vrl:3:1\n  │\n3 │   include \"three.vrl\"");
+    }
+
+    #[test]
+    fn files_of_windows_are_read_alike() {
+        let source =
+            source("include \"windows.vrl\"\r\n.last = 1\r\n").expect("the parts are there");
+        assert_eq!(source.text(), ".one = 1\r\n.two = 2\n.after = 1\r\n\n.last = 1\r\n");
+        let offset = source.text().find(".after").expect("it is in the text");
+        let (place, text, offset) = source.locate(offset);
+        assert_eq!(place.line(text, offset), "a/windows.vrl:3");
+    }
+
+    #[test]
+    fn what_stands_in_a_string_or_a_comment_is_left_alone() {
+        for text in [
+            "x = \"one\ninclude \\\"one.vrl\\\"\n\"",
+            "x = s'one \" \\' \ninclude \"one.vrl\"\n'",
+            "x = r'\\'\ninclude \"one.vrl\"\n'",
+        ] {
+            assert_eq!(source(text).expect("no part is read").text(), text);
+        }
+        for text in [
+            "# it's \" a comment\ninclude \"one.vrl\"",
+            "x = \"a # b\" # \"\ninclude \"one.vrl\"",
+            "x = s'\"'\ninclude \"one.vrl\"",
+        ] {
+            let source = source(text).expect("the parts are there");
+            assert!(source.text().contains(".two = 2"), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use build::{Environment, Topology, create_private_dir, state_dir};
 pub use check::{Checked, Means, check};
 pub use draw::{DrawFormat, draw};
 pub use narrow::NarrowError;
-pub use rehearse::{Entrance, Exit, Left, RehearsalError};
+pub use rehearse::{Entrance, Exit, Left, RehearsalError, Single};
 pub use resume::{Intake, ResumeError};
 pub use run::run;
 

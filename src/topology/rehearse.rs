@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use pipeline_core::{
     Batch, Clock, ComponentId, ComponentKind, ComponentMetrics, DEFAULT_PORT, Event, Outputs,
-    Prepared, Problem, Schema, TransformContext,
+    Prepared, Problem, Schema, Transform, TransformContext,
 };
 
 use super::{Checked, Means, check::PortRef, graph::Graph};
@@ -17,7 +17,7 @@ use crate::config::{Settings, fault::nearest};
 #[derive(Debug, thiserror::Error)]
 pub enum RehearsalError {
     /// A name that is no transform's.
-    #[error("there is no transform `{name}`")]
+    #[error("there is no transform `{name}`; {fix}")]
     NoTransform {
         /// The name.
         name: String,
@@ -25,7 +25,7 @@ pub enum RehearsalError {
         fix: String,
     },
     /// A name that is no output's.
-    #[error("there is no output `{name}`")]
+    #[error("there is no output `{name}`; {fix}")]
     NoOutput {
         /// The name.
         name: String,
@@ -37,12 +37,13 @@ pub enum RehearsalError {
 impl RehearsalError {
     /// The same at the option `key`.
     pub fn problem(self, key: &str) -> Problem {
-        let message = self.to_string();
-        match self {
-            RehearsalError::NoTransform { fix, .. } | RehearsalError::NoOutput { fix, .. } => {
-                Problem::at(key, message).fix(fix)
+        let (message, fix) = match self {
+            RehearsalError::NoTransform { name, fix } => {
+                (format!("there is no transform `{name}`"), fix)
             }
-        }
+            RehearsalError::NoOutput { name, fix } => (format!("there is no output `{name}`"), fix),
+        };
+        Problem::at(key, message).fix(fix)
     }
 }
 
@@ -62,6 +63,25 @@ impl Left {
     /// What left by `exit`.
     pub fn by(&self, exit: Exit) -> &[Event] {
         self.0.get(&exit.0).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// One transform alone.
+pub struct Single {
+    ports: Vec<String>,
+    transform: Box<dyn Transform>,
+}
+
+impl Single {
+    /// What becomes of an event: by which ports what leaves.
+    pub fn pass(&mut self, event: Event) -> Vec<(&str, Event)> {
+        let mut outputs = Outputs::new(self.ports.len());
+        self.transform.transform(Batch::from(vec![event]), &mut outputs);
+        let mut left = Vec::new();
+        for (port, batch) in self.ports.iter().zip(outputs.into_batches()) {
+            left.extend(batch.into_iter().map(|event| (port.as_str(), event)));
+        }
+        left
     }
 }
 
@@ -138,6 +158,23 @@ impl Checked {
             }
         }
         Ok(left)
+    }
+
+    /// One transform alone, which has seen nothing yet.
+    ///
+    /// # Errors
+    /// As [`Checked::rehearse`].
+    pub fn single(
+        &self,
+        Entrance(node): Entrance,
+        clock: &Arc<dyn Clock>,
+        means: &Means<'_>,
+    ) -> Result<Single, Vec<Problem>> {
+        let prepared = self.fresh(node, means)?.expect("an entrance is a transform's");
+        let declared = &self.nodes[node].declared;
+        let metrics = ComponentMetrics::new(declared.kind, &declared.component_type, &declared.id);
+        let ports = prepared.outputs.iter().map(|output| output.port.clone()).collect();
+        Ok(Single { ports, transform: prepared.factory.worker(&metrics, clock) })
     }
 
     /// A transform prepared anew, so that it has seen nothing yet; none for another component.

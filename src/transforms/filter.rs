@@ -40,7 +40,7 @@ impl TransformConfig for Config {
             .map_err(|problem| vec![problem])?;
         let factory = Filter { id: Arc::clone(&context.id), condition };
         let outputs = vec![Output::main(input.clone()), dropped_output(input)];
-        Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+        Ok(Prepared { outputs, factory: Arc::new(factory), warnings, files: Vec::new() })
     }
 }
 

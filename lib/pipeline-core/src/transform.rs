@@ -1,7 +1,12 @@
 //! A transform takes batches and lets events out by its ports. Several copies of it work side by side, and neighbours
 //! are fused; so what a transform keeps between two batches, its copies share.
 
-use std::{any::Any, io, path::Path, sync::Arc};
+use std::{
+    any::Any,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{Batch, Clock, ComponentId, ComponentMetrics, Event, Output, Problem, Schema};
 
@@ -40,6 +45,8 @@ pub struct Prepared {
     pub factory: Arc<dyn TransformFactory>,
     /// What is not wrong, yet deserves a look: shown, never fatal.
     pub warnings: Vec<Problem>,
+    /// The files that it was made from, besides the configuration.
+    pub files: Vec<PathBuf>,
 }
 
 /// Makes as many workers of a prepared transform as there are batches at work side by side.

@@ -3,7 +3,11 @@
 //! The output kind is what VRL's compiler computes, with one correction: VRL does not follow the state of `.` along
 //! a `return`, so a program with one promises less (see [`Program::output`]).
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pipeline_core::Schema;
 use vrl::{
@@ -87,6 +91,11 @@ impl Program {
         let line = place.line(text, offset);
         let text = self.source.text().get(span.range()).and_then(|text| text.lines().next());
         format!("{line}: {}", text.unwrap_or_default())
+    }
+
+    /// The files that it was compiled from, its parts included.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.source.files()
     }
 
     /// The text that it was compiled from.
@@ -226,7 +235,8 @@ fn loosened(kind: &Kind) -> Kind {
     Kind::object(Collection::from_parts(known, Kind::any()))
 }
 
-fn describe(source: &Source, findings: DiagnosticList) -> CompileError {
+/// What the compiler has found, with the places in the parts.
+pub(super) fn describe(source: &Source, findings: DiagnosticList) -> CompileError {
     let first = findings.iter().find(|finding| finding.is_problem()).or(findings.iter().next());
     let message =
         first.map_or_else(|| source.place().to_string(), |finding| one_line(source, finding));
@@ -250,7 +260,12 @@ fn draw(source: &Source, mut finding: Diagnostic) -> String {
 fn one_line(source: &Source, finding: &Diagnostic) -> String {
     let (place, text, offset) = source.locate(offset(finding));
     let line = place.line(text, offset);
-    format!("{line}: {} (E{:03})", finding.message(), finding.code)
+    // A function's own finding comes wrapped in one that says only that a function has found something.
+    let inner = finding.message().strip_prefix("function compilation error: error[E");
+    match inner.and_then(|inner| inner.split_once("] ")) {
+        Some((code, message)) => format!("{line}: {message} (E{code})"),
+        None => format!("{line}: {} (E{:03})", finding.message(), finding.code),
+    }
 }
 
 /// Where in the whole text a finding is.

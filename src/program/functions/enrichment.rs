@@ -218,6 +218,8 @@ impl FunctionExpression for Call {
     fn type_def(&self, _state: &TypeState) -> TypeDef {
         let row = self.lookup.kind();
         let result = match self.wanted {
+            // What never comes fits everywhere, so that nothing else is found to be wrong for want of the table.
+            _ if row.is_never() => row,
             Wanted::One => row,
             Wanted::All => Kind::array(Collection::from_unknown(row)),
         };
@@ -242,6 +244,8 @@ enum Lookup {
         address: Expr,
         select: Option<Vec<String>>,
     },
+    /// In a table that could not be read: nothing with a call to it is ever run.
+    Unread,
 }
 
 /// Between which times a column has to be.
@@ -281,6 +285,7 @@ impl Lookup {
                 };
                 Ok(Lookup::Geo { database: Arc::clone(database), address, select })
             }
+            Some(Table::Unread) => Ok(Lookup::Unread),
             None => {
                 let instead = tables.instead_of(&name);
                 Err(Box::new(LookupError::NoTable { name, instead }))
@@ -348,6 +353,7 @@ impl Lookup {
                 }
                 Ok(record.into_iter().collect())
             }
+            Lookup::Unread => Ok(Vec::new()),
         }
     }
 
@@ -356,6 +362,7 @@ impl Lookup {
         match self {
             Lookup::Rows { table, select, .. } => Kind::object(table.kind(select)),
             Lookup::Geo { .. } => Kind::object(Collection::any()),
+            Lookup::Unread => Kind::never(),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Function for ParseLink {
             example! {
                 title: "With a port and a query",
                 source: r#"parse_link("http://contoso.example:8080/?q=1#top").query"#,
-                result: Ok("q=1"),
+                result: Ok("s'q=1'"),
             },
             example! { title: "No address", source: r#"parse_link("plan.docx")"#, result: Ok("null") },
         ]

@@ -92,8 +92,7 @@ impl Runner {
 
     /// Runs the program on `target`, and gives the value of its last expression.
     pub(super) fn resolve(&mut self, target: &mut dyn Target) -> Result<Value, Failure> {
-        let mut deadline =
-            Deadline { timeout: self.timeout, started: None, steps_left: STEPS_PER_LOOK };
+        let mut deadline = Deadline::new(self.timeout);
         let ended = self.runtime.resolve_with_control(
             target,
             &self.program.compiled,
@@ -157,10 +156,16 @@ fn root(event: &mut Event) -> Result<Root, Failure> {
 }
 
 /// Ends a run that takes too long. The time begins with the first look.
-struct Deadline {
+pub(super) struct Deadline {
     timeout: Duration,
     started: Option<Instant>,
     steps_left: u32,
+}
+
+impl Deadline {
+    pub(super) fn new(timeout: Duration) -> Deadline {
+        Deadline { timeout, started: None, steps_left: STEPS_PER_LOOK }
+    }
 }
 
 impl ExecutionControl for Deadline {

@@ -87,6 +87,8 @@ pub enum RowMistake {
 pub struct FileTable {
     columns: Vec<Column>,
     rows: Vec<Vec<Value>>,
+    /// Where each row begins in the file.
+    lines: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -195,17 +197,21 @@ impl FileTable {
         let mut mistakes = Vec::new();
         let columns = columns(&names, settings.schema, &mut mistakes);
         let first_row = (!settings.has_header).then_some(Ok(first));
-        let mut rows = Vec::new();
+        let (mut rows, mut lines) = (Vec::new(), Vec::new());
         for record in first_row.into_iter().chain(records) {
-            match record.map(|record| row(&columns, &record)) {
-                Ok(Ok(row)) => rows.push(row),
-                Ok(Err(mistake)) | Err(mistake) => mistakes.push(mistake),
+            match record.map(|record| (line(&record), row(&columns, &record))) {
+                Ok((line, Ok(row))) => {
+                    rows.push(row);
+                    lines.push(line);
+                }
+                Ok((_, Err(mistake))) => mistakes.push(mistake),
+                Err(mistake) => mistakes.push(mistake),
             }
             if mistakes.len() >= MISTAKES_MAX {
                 break;
             }
         }
-        if mistakes.is_empty() { Ok(FileTable { columns, rows }) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok(FileTable { columns, rows, lines }) } else { Err(mistakes) }
     }
 
     /// The number of the column `name`.
@@ -230,6 +236,11 @@ impl FileTable {
     /// The rows, each with a value for each column.
     pub fn rows(&self) -> &[Vec<Value>] {
         &self.rows
+    }
+
+    /// The line of the file in which a row begins.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or_default()
     }
 
     /// A row as an object with these columns.
@@ -278,7 +289,7 @@ fn columns(
 }
 
 fn row(columns: &[Column], record: &csv::StringRecord) -> Result<Vec<Value>, RowMistake> {
-    let line = record.position().map_or(0, csv::Position::line);
+    let line = line(record);
     if record.len() != columns.len() {
         let (found, wanted) = (record.len(), columns.len());
         return Err(RowMistake::Ragged { line, found, wanted });
@@ -291,6 +302,11 @@ fn row(columns: &[Column], record: &csv::StringRecord) -> Result<Vec<Value>, Row
         })
     };
     columns.iter().zip(record).map(cell).collect()
+}
+
+/// The line in which a record begins.
+fn line(record: &csv::StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::line)
 }
 
 fn unreadable(error: &csv::Error) -> String {

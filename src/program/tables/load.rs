@@ -13,7 +13,7 @@ use crate::config::{EnrichmentTable, FileTableConfig};
 /// Reads a file that the configuration names.
 pub type ReadBytes<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
-/// Loads the tables. Those with a mistake are left out, and reported at their keys.
+/// Loads the tables. Those with a mistake are [`Table::Unread`], and reported at their keys.
 pub fn load(
     declared: &BTreeMap<String, EnrichmentTable>,
     read_bytes: ReadBytes<'_>,
@@ -31,6 +31,7 @@ pub fn load(
                 by_name.insert(name.clone(), table);
             }
             Err(found) => {
+                by_name.insert(name.clone(), Table::Unread);
                 problems.extend(found.into_iter().map(|(key, message, fix)| {
                     let problem = Problem::at(&below(&key), message);
                     fix.into_iter().fold(problem, Problem::fix)

@@ -22,7 +22,7 @@ enum Child {
 }
 
 /// A database called `kind` of these networks, each with its record.
-pub(in crate::program) fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
+pub(crate) fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
     let (mut nodes, mut records) = (vec![[Child::Nothing; 2]], Vec::new());
     for (network, record) in networks {
         let (address, prefix) = network.split_once('/').expect("a network has a length");

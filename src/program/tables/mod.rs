@@ -39,6 +39,8 @@ pub enum Table {
     Rows(Arc<FileTable>),
     /// A database of networks.
     Geo(Arc<GeoDatabase>),
+    /// One that could not be read, which has been reported: programs that name it are right.
+    Unread,
 }
 
 /// All tables of a configuration, by name. A clone shares them.
@@ -85,6 +87,16 @@ impl Tables {
         tables.downcast_ref::<Tables>().cloned().unwrap_or_default()
     }
 
+    /// The same tables, and those of these names that are not among them as [`Table::Unread`].
+    #[must_use]
+    pub fn and_unread<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Tables {
+        let by_name = Arc::make_mut(&mut self.by_name);
+        for name in names {
+            by_name.entry(name.to_owned()).or_insert(Table::Unread);
+        }
+        self
+    }
+
     /// The table `name`.
     pub fn find(&self, name: &str) -> Option<&Table> {
         self.by_name.get(name)
@@ -107,6 +119,14 @@ impl Tables {
         self.operations.as_ref()
     }
 
+    /// The name of the record type with this number; the number itself where it has none.
+    pub fn record_type_name(&self, number: i64) -> String {
+        let builtin = builtin_record_types();
+        let name = self.record_types().and_then(|table| table.name(number));
+        let name = name.or_else(|| builtin.name(number));
+        name.map_or_else(|| number.to_string(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// The user's own record types.
     pub(super) fn record_types(&self) -> Option<&Arc<RecordTypes>> {
         self.record_types.as_ref()
@@ -116,7 +136,7 @@ impl Tables {
     pub(super) fn of_places(&self) -> Vec<Arc<GeoDatabase>> {
         let places = self.by_name.values().filter_map(|table| match table {
             Table::Geo(database) if database.has_places() => Some(Arc::clone(database)),
-            Table::Geo(_) | Table::Rows(_) => None,
+            Table::Geo(_) | Table::Rows(_) | Table::Unread => None,
         });
         places.collect()
     }

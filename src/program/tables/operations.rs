@@ -74,10 +74,10 @@ pub enum WrongRow {
     #[error("there is no column `{0}`")]
     NoColumn(&'static str),
     /// A value that ECS does not allow.
-    #[error("row {row}: `{value}` is no value of `event.{column}`")]
+    #[error("line {line}: `{value}` is no value of `event.{column}`")]
     NotAllowed {
-        /// Which row, from 1, the header aside.
-        row: usize,
+        /// Where.
+        line: u64,
         /// In which column.
         column: &'static str,
         /// The value.
@@ -86,10 +86,10 @@ pub enum WrongRow {
         meant: Option<&'static str>,
     },
     /// A number that is none.
-    #[error("row {row}: `{value}` is no whole number")]
+    #[error("line {line}: `{value}` is no whole number")]
     NoNumber {
-        /// Which row, from 1, the header aside.
-        row: usize,
+        /// Where.
+        line: u64,
         /// What stands there.
         value: String,
     },
@@ -137,7 +137,7 @@ impl Operations {
         // Later rows first, so that of two that are equally specific the later is found.
         for row in (0..table.rows().len()).rev() {
             let cell = |column: &str| text(table, row, column);
-            let answer = answer(row, cell, &mut mistakes);
+            let answer = answer(table.line(row), cell, &mut mistakes);
             let own = Row { record_type: cell("record_type"), workload: cell("workload"), answer };
             operations.add(&cell("operation"), own);
         }
@@ -195,7 +195,7 @@ impl Operations {
 }
 
 /// What a row says, with what is usual where it says nothing.
-fn answer(row: usize, cell: impl Fn(&str) -> String, mistakes: &mut Vec<WrongRow>) -> Value {
+fn answer(line: u64, cell: impl Fn(&str) -> String, mistakes: &mut Vec<WrongRow>) -> Value {
     let mut list = |column: &'static str, allowed: &'static [&'static str], usual: &str| {
         let written = cell(column);
         let written = if written.is_empty() { usual } else { &written };
@@ -204,8 +204,8 @@ fn answer(row: usize, cell: impl Fn(&str) -> String, mistakes: &mut Vec<WrongRow
             if !allowed.contains(&value) {
                 let meant = nearest(value, allowed.iter().copied());
                 let meant = allowed.iter().copied().find(|known| Some(*known) == meant);
-                let (row, value) = (row + 1, value.to_owned());
-                mistakes.push(WrongRow::NotAllowed { row, column, value, meant });
+                let value = value.to_owned();
+                mistakes.push(WrongRow::NotAllowed { line, column, value, meant });
             } else if !values.contains(&Value::from(value)) {
                 values.push(Value::from(value));
             }

@@ -32,7 +32,9 @@ impl RecordTypes {
                     names.insert(number, Value::from(name));
                 }
                 Ok(_) => {}
-                Err(_) => mistakes.push(WrongRow::NoNumber { row: row + 1, value: number }),
+                Err(_) => {
+                    mistakes.push(WrongRow::NoNumber { line: table.line(row), value: number })
+                }
             }
         }
         if mistakes.is_empty() { Ok(RecordTypes(names)) } else { Err(mistakes) }

@@ -187,8 +187,8 @@ fn operations_that_ecs_does_not_allow_are_refused() {
     check_refused(
         "[operations]\ntype = \"file\"\npath = \"wrong-operations.csv\"",
         expect![[r#"
-        enrichment_tables.operations.path: row 1: `autentication` is no value of `event.category` (did you mean `authentication`?)
-        enrichment_tables.operations.path: row 2: `sucess` is no value of `event.outcome` (did you mean `success`?)"#]],
+            enrichment_tables.operations.path: line 2: `autentication` is no value of `event.category` (did you mean `authentication`?)
+            enrichment_tables.operations.path: line 3: `sucess` is no value of `event.outcome` (did you mean `success`?)"#]],
     );
     check_refused(
         "[operations]\ntype = \"file\"\npath = \"no-operations.csv\"",
@@ -199,7 +199,7 @@ fn operations_that_ecs_does_not_allow_are_refused() {
     check_refused(
         "[record_types]\ntype = \"file\"\npath = \"wrong-record-types.csv\"",
         expect![
-            "enrichment_tables.record_types.path: row 1: `1.5` is no whole number (write the number that records have)"
+            "enrichment_tables.record_types.path: line 2: `1.5` is no whole number (write the number that records have)"
         ],
     );
 }

@@ -1,13 +1,19 @@
 //! Is this a topology that can run? Finds all that is wrong at once, each at its line, and carries the kinds of
 //! events from the sources through every program to the sinks.
 
-use std::{any::Any, collections::HashSet, io, path::Path};
+mod needs;
+
+use std::{
+    any::Any,
+    collections::{BTreeSet, HashSet},
+    io,
+    path::{Path, PathBuf},
+};
 
 use pipeline_core::{
-    ComponentId, ComponentKind, DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Prepared, Problem,
-    Schema, SinkConfig, SourceConfig, TransformConfig, TransformContext, UNMATCHED_PORT,
+    ComponentId, ComponentKind, DEFAULT_PORT, DROPPED_PORT, Output, Prepared, Problem, Schema,
+    SinkConfig, SourceConfig, TransformConfig, TransformContext, UNMATCHED_PORT,
 };
-use vrl::value::Kind;
 
 use super::graph::Graph;
 use crate::config::{
@@ -40,6 +46,12 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// The files that the transforms were made from, each once.
+    pub fn files(&self) -> BTreeSet<&Path> {
+        let prepared = self.nodes.iter().filter_map(|node| node.prepared.as_ref());
+        prepared.flat_map(|prepared| &prepared.files).map(PathBuf::as_path).collect()
+    }
+
     /// The sources, for commands that concern one type of them.
     pub fn sources(&self) -> impl Iterator<Item = (&ComponentId, &dyn SourceConfig)> {
         self.nodes.iter().filter_map(|node| match &node.declared.settings {
@@ -340,76 +352,6 @@ impl Checker<'_> {
             }
         }
     }
-
-    /// Warns of fields that a sink should have and need not.
-    fn check_hopes(&mut self, node: usize, sink: &dyn SinkConfig, schemas: &[(PortRef, Schema)]) {
-        for hope in sink.hopes() {
-            for (input, schema) in schemas {
-                if hope.fit(&schema.event) == Fit::Always {
-                    continue;
-                }
-                let (feeder, path) = (&self.components[input.node].id, &hope.path);
-                let message = format!(
-                    "not every event of `{feeder}` has `{path}` as {}, which whoever receives them makes up then",
-                    wanted(&hope)
-                );
-                let warning =
-                    Problem::at(hope.option, message).fix(format!("set `.{path}` in a remap"));
-                self.warnings.push(self.components[node].fault(warning));
-            }
-        }
-    }
-
-    fn check_needs(&mut self, node: usize, sink: &dyn SinkConfig, schemas: &[(PortRef, Schema)]) {
-        for need in sink.needs() {
-            for (input, schema) in schemas {
-                let feeder = &self.components[input.node].id;
-                let path = &need.path;
-                match need.fit(&schema.event) {
-                    Fit::Always => {}
-                    Fit::Sometimes => {
-                        let message = format!(
-                            "not every event of `{feeder}` has `{path}` as {}",
-                            wanted(&need)
-                        );
-                        let warning = Problem::at(need.option, message);
-                        let warning = warning.fix(
-                            "events without it will go to the dead letters; set it in a remap",
-                        );
-                        self.warnings.push(self.components[node].fault(warning));
-                    }
-                    Fit::Never => {
-                        let message = format!(
-                            "needs `{path}`, and nothing on the way through `{feeder}` sets it"
-                        );
-                        let problem = Problem::at(need.option, message);
-                        self.report(
-                            node,
-                            problem.fix(format!(
-                                "set `.{path}` in a remap, or set another `{}`",
-                                need.option
-                            )),
-                        );
-                    }
-                    Fit::WrongKind => {
-                        let message = format!(
-                            "needs `{path}` as {}, and `{feeder}` sets it as something else",
-                            wanted(&need)
-                        );
-                        let problem = Problem::at(need.option, message);
-                        self.report(
-                            node,
-                            problem.fix("convert it in a remap, as with `to_string`"),
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn wanted(need: &Need) -> String {
-    if need.kind == Kind::bytes() { "a string".to_owned() } else { need.kind.to_string() }
 }
 
 #[cfg(test)]

@@ -6,9 +6,12 @@ use std::{
 
 use expect_test::{Expect, expect};
 use pipeline_core::{
-    BuildError, Output, Schema, SinkConfig, SinkContext, Source, SourceConfig, SourceContext,
+    BuildError, Need, Output, Schema, SinkConfig, SinkContext, Source, SourceConfig, SourceContext,
 };
-use vrl::{path::parse_value_path, value::kind::Collection};
+use vrl::{
+    path::parse_value_path,
+    value::{Kind, kind::Collection},
+};
 
 use super::*;
 use crate::{

@@ -56,6 +56,7 @@ impl TransformConfig for Act {
             outputs: vec![Output::main(Schema::any()), Output::named("dropped", Schema::any())],
             factory: Arc::new(*self),
             warnings: Vec::new(),
+            files: Vec::new(),
         })
     }
 }

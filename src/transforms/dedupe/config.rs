@@ -68,7 +68,12 @@ impl TransformConfig for Config {
             seen: Arc::new(Seen::new(self.cache.num_events, max_age)),
         };
         let outputs = vec![Output::main(context.input.clone())];
-        Ok(Prepared { outputs, factory: Arc::new(factory), warnings: Vec::new() })
+        Ok(Prepared {
+            outputs,
+            factory: Arc::new(factory),
+            warnings: Vec::new(),
+            files: Vec::new(),
+        })
     }
 }
 

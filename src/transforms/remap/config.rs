@@ -1,6 +1,11 @@
 //! What a user writes under `[transforms.<id>]` with `type = "remap"`, and its check.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
@@ -87,6 +92,7 @@ impl TransformConfig for Config {
         if !mistakes.is_empty() {
             return Err(mistakes.into_iter().map(setting::problem).collect());
         }
+        let files = program.files().map(Path::to_owned).collect();
         let outputs = self.outputs(&program, &context.input);
         let warnings = program.warnings().cloned().map(|warning| problem(key, warning));
         let warnings = warnings.into_iter().collect();
@@ -104,7 +110,7 @@ impl TransformConfig for Config {
                 on_abort: fate(self.drop_on_abort),
             },
         };
-        Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+        Ok(Prepared { outputs, factory: Arc::new(factory), warnings, files })
     }
 }
 

@@ -30,6 +30,56 @@ fn prepare(toml: &str) -> Result<Prepared, Vec<Problem>> {
     })
 }
 
+#[test]
+fn a_setting_that_no_program_reads_or_that_cannot_be_is_a_problem_at_its_key() {
+    let shown = |settings: &str| {
+        let source = "source = '''
+.mode = setting(\"mode\", \"copy\", choices: [\"copy\", \"rename\"])
+.share = setting(\"share\", 1.5)
+'''";
+        let problems = problems(&format!("{source}\nsettings = {settings}"));
+        let shown = problems.iter().map(|it| {
+            format!("{}: {} ({})", it.key.join("."), it.message, it.fix.as_deref().unwrap_or("-"))
+        });
+        shown.collect::<Vec<_>>().join("\n")
+    };
+    expect!["settings.mode: the setting `mode` can't be `renam` (did you mean `rename`?)"]
+        .assert_eq(&shown("{ mode = \"renam\" }"));
+    expect![[r#"
+        settings.mode: the setting `mode` has to be a string (-)
+        settings.share: the setting `share` has to be a number (-)"#]]
+    .assert_eq(&shown("{ mode = 1, share = true }"));
+    expect![[r#"
+        settings.moed: the program reads no setting `moed` (did you mean `mode`?)
+        settings.other: the program reads no setting `other` (there are: mode, share)"#]]
+    .assert_eq(&shown("{ moed = \"copy\", other = 1 }"));
+}
+
+#[tokio::test]
+async fn settings_are_constants_of_the_type_that_their_default_has() {
+    let toml = |settings: &str| {
+        format!(
+            "source = '. = {{ \"mode\": setting(\"mode\", \"copy\"), \"share\": setting(\"share\", 1.5) + 1 }}'\nsettings = {settings}"
+        )
+    };
+    check(
+        &toml("{}"),
+        &["{}"],
+        &expect![[r#"
+        > { "mode": "copy", "share": 2.5 } null
+        [Delivered]"#]],
+    )
+    .await;
+    check(
+        &toml("{ mode = \"other\", share = 2 }"),
+        &["{}"],
+        &expect![[r#"
+        > { "mode": "other", "share": 3 } null
+        [Delivered]"#]],
+    )
+    .await;
+}
+
 fn prepared(toml: &str) -> Prepared {
     prepare(toml).unwrap_or_else(|problems| panic!("{toml}: {problems:?}"))
 }

@@ -131,7 +131,7 @@ fn prepare(
     outputs.extend(has_unmatched.then(|| Output::named(UNMATCHED_PORT, input.clone())));
     outputs.push(dropped_output(input));
     let factory = Routes { id: Arc::clone(&context.id), conditions, takers, has_unmatched };
-    Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+    Ok(Prepared { outputs, factory: Arc::new(factory), warnings, files: Vec::new() })
 }
 
 /// What is wrong with the ports' names.

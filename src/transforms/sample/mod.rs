@@ -63,7 +63,7 @@ impl TransformConfig for Config {
         let outputs = vec![Output::main(input.clone()), dropped_output(input)];
         let factory =
             Sample { id: Arc::clone(&context.id), share, key: self.key_field.clone(), exclude };
-        Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+        Ok(Prepared { outputs, factory: Arc::new(factory), warnings, files: Vec::new() })
     }
 }
 

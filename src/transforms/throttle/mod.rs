@@ -84,7 +84,7 @@ impl TransformConfig for Config {
             key: self.key_field.clone(),
             exclude,
         };
-        Ok(Prepared { outputs, factory: Arc::new(factory), warnings })
+        Ok(Prepared { outputs, factory: Arc::new(factory), warnings, files: Vec::new() })
     }
 }
 

@@ -128,3 +128,63 @@ fn a_profile_names_the_statements() {
     }
     assert!(!said.contains(".b = 1 }\n") || !said.contains("p.vrl:2: .b = 1"), "{said}");
 }
+
+#[test]
+fn the_program_of_a_transform_runs_with_its_settings() {
+    const SOURCE: &str =
+        "[sources.records]\ntype = \"file\"\ninclude = [\"x\"]\nschema = \"any\"\n";
+    const MAP: &str = "[transforms.map]\ntype = \"remap\"\ninputs = [\"records\"]\n\
+                       file = \"p.vrl\"\nsettings.mode = \"rename\"\n";
+    const FILTER: &str =
+        "[transforms.map]\ntype = \"filter\"\ninputs = [\"records\"]\ncondition = \"true\"\n";
+    const OTHER: &str =
+        "[transforms.other]\ntype = \"remap\"\ninputs = [\"records\"]\nsource = \".\"\n";
+    let topology = |transforms: &[&str], inputs: &str| {
+        let sink = format!("[sinks.out]\ntype = \"blackhole\"\ninputs = [{inputs}]\n");
+        [SOURCE, &transforms.concat(), &sink].concat()
+    };
+    let files = [
+        ("p.vrl", ".mode = setting(\"mode\", \"copy\")\n"),
+        ("one.toml", &*topology(&[MAP], "\"map\"")),
+        ("two.toml", &*topology(&[MAP, OTHER], "\"map\", \"other\"")),
+        ("none.toml", &*topology(&[FILTER], "\"map\"")),
+    ];
+    let folder = folder(&files);
+    let run = |arguments: &[&str]| {
+        said(&o365flow(&folder, &[&["vrl", "--quiet"], arguments].concat(), b"{}\n"))
+    };
+    expect![[r#"
+        0
+        {"mode":"rename"}
+        --
+    "#]]
+    .assert_eq(&run(&["--config", "one.toml"]));
+    expect![[r#"
+        2
+
+        --
+        error: name one by --transform: `map`, `other` have programs"#]]
+    .assert_eq(&run(&["--config", "two.toml"]));
+    expect![[r#"
+        0
+        {}"#]]
+    .assert_eq(
+        &run(&["--config", "two.toml", "--transform", "other", "--profile"])
+            .lines()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
+    expect![[r#"
+        2
+
+        --
+        error: no transform `mapp` has a program, but `map`, `other`"#]]
+    .assert_eq(&run(&["--config", "two.toml", "--transform", "mapp"]));
+    expect![[r#"
+        2
+
+        --
+        error: no transform of the configuration has a program"#]]
+    .assert_eq(&run(&["--config", "none.toml"]));
+}

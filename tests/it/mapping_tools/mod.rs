@@ -1,6 +1,8 @@
 //! The commands that mappings are made with, as their users see them.
 
 mod map;
+mod preview;
+mod prompt;
 mod unit_tests;
 
 use std::{
@@ -28,6 +30,7 @@ pub(crate) fn o365flow(folder: &TempDir, arguments: &[&str], stdin: &[u8]) -> Ou
         .args(arguments)
         .current_dir(folder.path())
         .env_remove("UPDATE_EXPECT")
+        .env("XDG_STATE_HOME", folder.path().join("state"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,18 +1,24 @@
 //! Two values in one place.
 
+use std::collections::btree_map::Entry;
+
 use vrl::prelude::*;
 
 /// Sets a field; where it is set, it becomes an array of both, unless they are the same.
 pub(super) fn merge(object: &mut ObjectMap, name: KeyString, value: Value) {
-    match object.get_mut(&name) {
-        None => {
-            object.insert(name, value);
+    let mut before = match object.entry(name) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+            return;
         }
-        Some(before) if *before == value => {}
-        Some(Value::Array(values)) => values.push(value),
-        Some(before) => {
-            let first = std::mem::replace(before, Value::Null);
-            *before = Value::Array(vec![first, value]);
+        Entry::Occupied(place) => place,
+    };
+    match before.get_mut() {
+        same if *same == value => {}
+        Value::Array(values) => values.push(value),
+        once => {
+            let first = std::mem::replace(once, Value::Null);
+            *once = Value::Array(vec![first, value]);
         }
     }
 }

@@ -60,6 +60,7 @@ impl Walk {
 
     fn gathered(&mut self, elements: &[Value], content: Content, at: &Path<'_>) -> ObjectMap {
         let mut object = ObjectMap::new();
+        let mut names = 0;
         let mut unnamed = Vec::new();
         let mut surplus = Vec::new();
         for element in elements {
@@ -70,10 +71,12 @@ impl Walk {
             };
             let name = one_field(name);
             let here = at.field(&name);
-            if !object.contains_key(&name) && !self.allowance.allows(&here, names_in(&object)) {
+            let is_new = !object.contains_key(&name);
+            if is_new && !self.allowance.allows(&here, names) {
                 surplus.push(element);
                 continue;
             }
+            names += usize::from(is_new && !here.is_ours());
             match content(self, fields, key, &here) {
                 Some(value) => merge(&mut object, name, value),
                 None => unnamed.push(Value::from(name.as_str())),
@@ -120,14 +123,16 @@ impl Walk {
         at: &Path<'_>,
     ) -> ObjectMap {
         let mut object = ObjectMap::new();
+        let mut names = 0;
         let mut surplus = ObjectMap::new();
         for (key, value) in from {
             let name = one_field(key);
             let here = at.field(&name);
-            if !self.allowance.allows(&here, names_in(&object)) {
+            if !self.allowance.allows(&here, names) {
                 surplus.insert(key.clone(), value.clone());
                 continue;
             }
+            names += usize::from(!here.is_ours());
             if let Some(value) = content(self, value, &here) {
                 merge(&mut object, name, value);
             }
@@ -137,9 +142,4 @@ impl Walk {
         }
         object
     }
-}
-
-/// How many names an object has that are not ours.
-fn names_in(object: &ObjectMap) -> usize {
-    object.len() - [MORE, UNNAMED].iter().filter(|ours| object.contains_key(**ours)).count()
 }
