@@ -10,7 +10,10 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::codes::{Codes, codes_of};
+use super::{
+    asked::asked,
+    codes::{Codes, codes_of},
+};
 use crate::fields::{Field, Shape, Type, fields};
 
 /// Below which field of an event the record lies.
@@ -93,31 +96,47 @@ const SHARED: [&str; 12] = [
     "Workload",
 ];
 
-/// The kinds of a normal record: of the fields that `program` reads below `audit`, and of those that all records share.
-///
-/// VRL copies what it knows of an event several times with every expression that it compiles. To tell it of a thousand
-/// fields, or of what lies within some, would make that take many seconds.
+/// The kinds of a normal record: of the fields that all records share, and of those that `program` asks for.
 pub(super) fn kinds(program: &str) -> Collection<KindField> {
-    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let read = program.split(".audit.").skip(1);
-    let mut named: HashSet<&str> = read.filter_map(|rest| rest.split(|letter| !is_word(letter)).next()).collect();
-    named.extend(SHARED);
-    let asked = record().iter().filter(|(name, _)| named.contains(*name));
-    let known = asked.filter_map(|(name, rule)| Some((KindField::from(*name), kind_of(rule)?)));
+    let mut words = asked(program);
+    words.extend(SHARED);
+    kinds_of(record(), &words)
+}
+
+fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
+    let asked = names.iter().filter(|(name, _)| words.contains(*name));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-/// The kind of a field that holds values; nothing of one that holds other fields.
-fn kind_of(rule: &Rule) -> Option<Kind> {
+fn kind_of(rule: &Rule) -> Kind {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(_) | Rule::Objects(_) | Rule::Pairs | Rule::Changes => return None,
+        Rule::Object(_) => Kind::object(Collection::any()),
+        Rule::Objects(_) => array(Kind::object(Collection::any())),
+        Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
+        Rule::Changes => Kind::object(changes()),
     };
     // A field that is not there reads as null, and `.x || ""` works with null alone.
-    Some(kind.or_null())
+    kind.or_null()
+}
+
+/// The kind of values by name: text most often.
+fn loose() -> Kind {
+    Kind::bytes().or_array(Collection::any()).or_object(Collection::any())
+}
+
+fn changes() -> Collection<KindField> {
+    let change = Collection::any()
+        .with_known("NewValue", loose().or_null())
+        .with_known("OldValue", loose().or_null());
+    let once_or_more = Kind::object(change).or_array(Collection::any());
+    Collection::from_unknown(once_or_more)
+        .with_known("_raw", loose().or_null())
+        .with_known("_more", loose().or_null())
 }
 
 impl Leaf {
