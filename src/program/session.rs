@@ -15,10 +15,7 @@ use vrl::{
     value::{Kind, ObjectMap, Secrets, Value},
 };
 
-use super::{
-    Place, Source, Surroundings, functions, run::Deadline, source::ReadFile,
-    surroundings::ProgramText,
-};
+use super::{Place, Source, Surroundings, functions, run::Deadline, source::ReadFile};
 
 /// How long a statement may run.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +89,6 @@ impl Session {
         let mut config = CompileConfig::default();
         config.disable_unused_expression_check();
         config.set_custom(self.surroundings.clone());
-        config.set_custom(ProgramText(source.text().into()));
         let compiled = compile_with_state(source.text(), &self.functions, &self.types, config);
         let compiled = compiled.map_err(|findings| {
             SessionError(super::compile::describe(&source, findings).diagnostic)

@@ -23,7 +23,6 @@ use vrl::{
 use super::{
     Source, Surroundings, functions,
     observe::{Mark, Observations, marked},
-    surroundings::ProgramText,
 };
 
 /// Where a program's text stands, for messages.
@@ -164,7 +163,6 @@ pub fn compile_observed(
     functions.push(Box::new(Mark(Arc::clone(&observations))));
     let mut config = CompileConfig::default();
     config.set_custom(surroundings.clone());
-    config.set_custom(ProgramText(program.source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let state = TypeState { local: LocalEnv::default(), external };
     let compiled = Compiler::compile(&functions, ast, &state, config)
@@ -178,9 +176,8 @@ pub fn compile_observed(
 pub(super) fn compile_configured(
     source: Source,
     input: &Schema,
-    mut config: CompileConfig,
+    config: CompileConfig,
 ) -> Result<Program, CompileError> {
-    config.set_custom(ProgramText(source.text().into()));
     let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
     let compiled = compile_with_external(source.text(), &functions(), &external, config);
     let CompilationResult { program, warnings, .. } =

@@ -18,7 +18,6 @@ use vrl::prelude::*;
 
 use self::walk::Walk;
 use super::call::call;
-use crate::program::surroundings::ProgramText;
 
 /// `normalize_record(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -86,12 +85,10 @@ impl Function for NormalizeRecord {
     fn compile(
         &self,
         _state: &TypeState,
-        context: &mut FunctionCompileContext,
+        _context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        let program = context.get_external_context::<ProgramText>();
-        let kinds = schema::kinds(program.map_or("", |text| &text.0));
-        Ok(call(&arguments, normalize_record, TypeDef::object(kinds)))
+        Ok(call(&arguments, normalize_record, TypeDef::object(schema::kinds())))
     }
 }
 

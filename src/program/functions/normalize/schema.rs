@@ -1,9 +1,6 @@
 //! What the description of fields says of each field of a record, as a tree to walk beside the record.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::{collections::HashMap, sync::LazyLock};
 
 use vrl::{
     prelude::Field as KindField,
@@ -77,67 +74,21 @@ fn rule(field: &'static Field, fields: &'static [Field]) -> Rule {
     }
 }
 
-/// The fields that all records share, which sinks and other programs can ask for.
-const SHARED: [&str; 12] = [
-    "ClientIP",
-    "CreationTime",
-    "Id",
-    "ObjectId",
-    "Operation",
-    "OrganizationId",
-    "RecordType",
-    "ResultStatus",
-    "UserId",
-    "UserKey",
-    "UserType",
-    "Workload",
-];
+/// The fields whose kinds programs are told of.
+const TOLD: [&str; 5] = ["CreationTime", "Id", "Operation", "RecordType", "Workload"];
 
-/// The kinds of a normal record: of the fields that `program` names, and of those that all records share.
+/// The kinds of a normal record, of a few of its fields.
 ///
-/// VRL copies what it knows of an event with every expression that it compiles. To tell it of a thousand fields would
-/// make that take seconds.
-pub(super) fn kinds(program: &str) -> Collection<KindField> {
-    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
-    words.extend(SHARED);
-    kinds_of(record(), &words)
-}
-
-fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
-    let asked = names.iter().filter(|(name, _)| words.contains(*name));
-    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, words)));
-    Collection::from_parts(known.collect(), Kind::any())
-}
-
-fn kind_of(rule: &Rule, words: &HashSet<&str>) -> Kind {
-    let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
-    let kind = match rule {
-        Rule::One(leaf) => leaf.kind(),
-        Rule::Many(leaf) => array(leaf.kind()),
-        Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names, words)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names, words))),
-        Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
-        Rule::Changes => Kind::object(changes()),
-    };
-    // A field that is not there reads as null, and `.x || ""` works with null alone.
-    kind.or_null()
-}
-
-/// The kind of values by name: text most often.
-fn loose() -> Kind {
-    Kind::bytes().or_array(Collection::any()).or_object(Collection::any())
-}
-
-fn changes() -> Collection<KindField> {
-    let change = Collection::any()
-        .with_known("NewValue", loose().or_null())
-        .with_known("OldValue", loose().or_null());
-    let once_or_more = Kind::object(change).or_array(Collection::any());
-    Collection::from_unknown(once_or_more)
-        .with_known("_raw", loose().or_null())
-        .with_known("_more", loose().or_null())
+/// For every argument of every call that it compiles, VRL compares all it knows of an event with what it knew before:
+/// to tell it of a hundred fields takes ten seconds, and programs read most of them through functions of ours, which
+/// take anything.
+pub(super) fn kinds() -> Collection<KindField> {
+    let told = TOLD.iter().filter_map(|name| match record().get(name) {
+        // A field that is not there reads as null, and `.x || ""` works with null alone.
+        Some(Rule::One(leaf)) => Some((KindField::from(*name), leaf.kind().or_null())),
+        _ => None,
+    });
+    Collection::from_parts(told.collect(), Kind::any())
 }
 
 impl Leaf {
