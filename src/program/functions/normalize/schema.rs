@@ -105,18 +105,18 @@ pub(super) fn kinds(program: &str) -> Collection<KindField> {
 
 fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
     let asked = names.iter().filter(|(name, _)| words.contains(*name));
-    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, words)));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-fn kind_of(rule: &Rule, words: &HashSet<&str>) -> Kind {
+fn kind_of(rule: &Rule) -> Kind {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names, words)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names, words))),
+        Rule::Object(_) => Kind::object(Collection::any()),
+        Rule::Objects(_) => array(Kind::object(Collection::any())),
         Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
         Rule::Changes => Kind::object(changes()),
     };
