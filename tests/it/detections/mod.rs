@@ -119,8 +119,7 @@ async fn found(
         "fields": ["event.id", field],
         "sort": ["event.id"],
     });
-    let answer =
-        server.done("POST", &format!("/{stream}/_search"), &body.to_string()).await;
+    let answer = server.done("POST", &format!("/{stream}/_search"), &body.to_string()).await;
     let hits = answer["hits"]["hits"].as_array().expect("hits");
     let texts = |hit: &Value, field: &str| -> BTreeSet<String> {
         let values = hit["fields"][field].as_array().cloned().unwrap_or_default();

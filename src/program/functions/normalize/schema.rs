@@ -10,7 +10,10 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::codes::{Codes, codes_of};
+use super::{
+    asked::asked,
+    codes::{Codes, codes_of},
+};
 use crate::fields::{Field, Shape, Type, fields};
 
 /// Below which field of an event the record lies.
@@ -93,13 +96,9 @@ const SHARED: [&str; 12] = [
     "Workload",
 ];
 
-/// The kinds of a normal record: of the fields that `program` names, and of those that all records share.
-///
-/// VRL copies what it knows of an event with every expression that it compiles. To tell it of a thousand fields would
-/// make that take seconds.
+/// The kinds of a normal record: of the fields that all records share, and of those that `program` asks for.
 pub(super) fn kinds(program: &str) -> Collection<KindField> {
-    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
+    let mut words = asked(program);
     words.extend(SHARED);
     kinds_of(record(), &words)
 }
