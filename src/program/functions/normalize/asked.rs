@@ -16,7 +16,9 @@ const INDIFFERENT: [&str; 2] = ["del", "exists"];
 pub(super) fn asked(program: &str) -> HashSet<&str> {
     let indifferent: HashSet<&str> = own()
         .iter()
-        .filter(|function| function.parameters().iter().all(|parameter| parameter.kind == kind::ANY))
+        .filter(|function| {
+            function.parameters().iter().all(|parameter| parameter.kind == kind::ANY)
+        })
         .map(|function| function.identifier())
         .chain(INDIFFERENT)
         .collect();
