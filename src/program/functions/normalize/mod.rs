@@ -4,6 +4,7 @@
 //! fails; nothing that the record says is lost without a mark; two normal records never differ in what a field is; a
 //! normal record stays as it is. It gives no value a meaning: that is what the programs do.
 
+mod asked;
 mod codes;
 mod json;
 mod leaf;

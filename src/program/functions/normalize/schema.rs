@@ -10,7 +10,10 @@ use vrl::{
     value::{Kind, kind::Collection},
 };
 
-use super::codes::{Codes, codes_of};
+use super::{
+    asked::asked,
+    codes::{Codes, codes_of},
+};
 use crate::fields::{Field, Shape, Type, fields};
 
 /// Below which field of an event the record lies.
@@ -93,31 +96,27 @@ const SHARED: [&str; 12] = [
     "Workload",
 ];
 
-/// The kinds of a normal record: of the fields that `program` names, and of those that all records share.
-///
-/// VRL copies what it knows of an event with every expression that it compiles. To tell it of a thousand fields would
-/// make that take seconds.
+/// The kinds of a normal record: of the fields that all records share, and of those that `program` asks for.
 pub(super) fn kinds(program: &str) -> Collection<KindField> {
-    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let mut words: HashSet<&str> = program.split(|letter| !is_word(letter)).collect();
+    let mut words = asked(program);
     words.extend(SHARED);
     kinds_of(record(), &words)
 }
 
 fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
     let asked = names.iter().filter(|(name, _)| words.contains(*name));
-    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule, words)));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule)));
     Collection::from_parts(known.collect(), Kind::any())
 }
 
-fn kind_of(rule: &Rule, words: &HashSet<&str>) -> Kind {
+fn kind_of(rule: &Rule) -> Kind {
     let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
     let kind = match rule {
         Rule::One(leaf) => leaf.kind(),
         Rule::Many(leaf) => array(leaf.kind()),
         Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
-        Rule::Object(names) => Kind::object(kinds_of(names, words)),
-        Rule::Objects(names) => array(Kind::object(kinds_of(names, words))),
+        Rule::Object(_) => Kind::object(Collection::any()),
+        Rule::Objects(_) => array(Kind::object(Collection::any())),
         Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
         Rule::Changes => Kind::object(changes()),
     };
