@@ -33,10 +33,20 @@ fn aborting(path: &str) -> Program {
 
 /// The built-in program `path` with `more` at its end, behind what leaves events of `input`.
 fn compiled_with(path: &str, more: &str, input: &Schema) -> Program {
+    compile_source(source(path, more), input, &Surroundings::default())
+        .unwrap_or_else(|error| panic!("{}", error.diagnostic))
+}
+
+/// The built-in program `path` with these settings and tables.
+pub(super) fn compiled_in(path: &str, surroundings: &Surroundings) -> Program {
+    compile_source(source(path, ""), &record_schema(), surroundings)
+        .unwrap_or_else(|error| panic!("{}", error.diagnostic))
+}
+
+fn source(path: &str, more: &str) -> Source {
     let text = builtin(path.as_ref()).expect("a built-in program");
     let nothing = |_: &Path| Err(io::ErrorKind::NotFound.into());
     Source::new(&format!("{text}{more}"), &Place::File(path.into()), &nothing)
-        .and_then(|source| compile_source(source, input, &Surroundings::default()))
         .unwrap_or_else(|error| panic!("{}", error.diagnostic))
 }
 
