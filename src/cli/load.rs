@@ -216,8 +216,8 @@ fn load_private(
                 letters_dir,
                 file_faults,
                 unset_variables,
-                tests,
                 tables,
+                tests,
                 private_files,
             })
         }

@@ -2,7 +2,13 @@
 //! `vrl/ecs/fields.csv`, its values are of the types given there, and those of `event.kind`, `event.category`,
 //! `event.type` and `event.outcome` are ones that ECS allows together.
 
-use std::{fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use pipeline_core::{Event, EventAck, Fit, Need, Origin};
 use proptest::{prelude::*, sample::Index};
@@ -208,13 +214,13 @@ proptest! {
         which in any::<Index>(),
         changes in prop::collection::vec((any::<Index>(), json()), 1..4),
     ) {
-        let program = Arc::new(compiled(ECS));
+        static PROGRAM: LazyLock<Arc<Program>> = LazyLock::new(|| Arc::new(compiled(ECS)));
         let mut record = which.get(&records()).clone();
         let fields = record.as_object_mut().expect("an object");
         let names = fields.keys().cloned().collect::<Vec<_>>();
         for (at, value) in changes {
             fields.insert(at.get(&names).clone(), value);
         }
-        check(&mapped(&program, &record), &record);
+        check(&mapped(&PROGRAM, &record), &record);
     }
 }

@@ -166,11 +166,12 @@ impl fmt::Display for Groups {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
                 // Names to the left, figures to the right.
-                line += &if column < 2 {
+                let cell = if column < 2 {
                     format!("{cell:<width$}  ")
                 } else {
                     format!("{cell:>width$}  ")
                 };
+                line.push_str(&cell);
             }
             let end = if number + 1 < rows.len() { "\n" } else { "" };
             write!(formatter, "{}{end}", line.trim_end())?;

@@ -1,6 +1,6 @@
 //! The way that records take in a preview.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use pipeline_core::{Clock, DROPPED_PORT, Event, UNMATCHED_PORT};
 use vrl::{owned_value_path, value::Value};
@@ -129,5 +129,5 @@ fn why(event: &Event) -> String {
     let message = event.metadata().get(&owned_value_path!("dropped", "message"));
     message
         .and_then(Value::to_str_lossy)
-        .map_or_else(|| "it was dropped".to_owned(), |message| message.into_owned())
+        .map_or_else(|| "it was dropped".to_owned(), Cow::into_owned)
 }

@@ -134,9 +134,10 @@ impl fmt::Display for FileCoverage {
         let percent = percent(*covered, *total);
         write!(formatter, "{file}: {covered} of {total} statements ran ({percent:.1} %)")?;
         for NotRun { first_line, last_line, text } in not_run {
-            let lines = match first_line == last_line {
-                true => first_line.to_string(),
-                false => format!("{first_line}-{last_line}"),
+            let lines = if first_line == last_line {
+                first_line.to_string()
+            } else {
+                format!("{first_line}-{last_line}")
             };
             write!(formatter, "\n  {lines:>9}  {text}")?;
         }

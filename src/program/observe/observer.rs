@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::program::Program;
 
+/// A transform's id, and its program.
+type Seen = (String, Arc<Program>);
+
 /// Gets to see each program that is compiled for a transform. Clones see the same.
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
-    /// Which transform's, and the program.
-    programs: Arc<Mutex<Vec<(String, Arc<Program>)>>>,
+    programs: Arc<Mutex<Vec<Seen>>>,
     statements: bool,
 }
 
@@ -35,7 +37,7 @@ impl Observer {
     }
 
     /// What was seen so far, in order: transforms with their programs. One can be there several times.
-    pub fn programs(&self) -> Vec<(String, Arc<Program>)> {
+    pub fn programs(&self) -> Vec<Seen> {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -52,16 +52,13 @@ fn request(panel: &Panel) -> Value {
             "aggs": { "values": terms(field) },
         }),
         Kind::Share { field } | Kind::Top { field } => terms(field),
-        Kind::Table { fields } => {
-            let nested = fields.iter().rev().fold(Value::Null, |inner, field| {
-                let mut outer = terms(field);
-                if !inner.is_null() {
-                    outer["aggs"] = json!({ "values": inner });
-                }
-                outer
-            });
-            nested
-        }
+        Kind::Table { fields } => fields.iter().rev().fold(Value::Null, |inner, field| {
+            let mut outer = terms(field);
+            if !inner.is_null() {
+                outer["aggs"] = json!({ "values": inner });
+            }
+            outer
+        }),
     };
     json!({ "size": 0, "query": query(&panel.query), "aggs": { "values": aggregation } })
 }
@@ -141,7 +138,7 @@ fn panels_and_searches_use_fields_that_are_described() {
         // `field:value`, and `_exists_:field`.
         for word in query.split([' ', '(', ')']) {
             match word.split_once(':') {
-                Some(("_exists_", field)) | Some((field, _)) => used.insert(field),
+                Some(("_exists_", field) | (field, _)) => used.insert(field),
                 None => true,
             };
         }

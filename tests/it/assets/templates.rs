@@ -3,7 +3,7 @@
 //! No document of any record is refused with them. All of Microsoft's fields lie below `o365`, where objects make no
 //! objects in the index (`subobjects`), so that a field can be a text in one record and an object in the next. What has
 //! another type than its field is kept and not searched (`ignore_malformed`), and so is what comes in more fields than
-//! an index may have. OpenSearch has neither; there all of `o365` is one field that takes any object.
+//! an index may have. `OpenSearch` has neither; there all of `o365` is one field that takes any object.
 //!
 //! Only types that every distribution has are used: `keyword` for ECS's `wildcard` and `constant_keyword`, `text` for
 //! its `match_only_text`. These are of one family, so a data view over both has no conflicts.

@@ -3,7 +3,8 @@
 //! which a rule would know them. Beside each lie records that look alike and must not be found.
 //!
 //! `cases.json` holds them. A case's `steps` are queries; with one step it finds all that `fires`, and with several,
-//! each finds one, and what they find has a value of the field `joined_by` in common.
+//! each finds one, and what they find has a value of the field `joined_by` in common. `countries.mmdb` is a database of
+//! our own in MaxMind's format, which puts 198.51.100.0/24 into a country and knows no other address.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -75,6 +76,9 @@ async fn ship(server: &Elasticsearch, namespace: &str, records: &[Value]) {
     let config = format!(
         r#"
 data_dir = "{root}/state"
+[enrichment_tables.places]
+type = "geoip"
+path = "tests/it/detections/countries.mmdb"
 [sources.records]
 type = "file"
 include = ["{root}/records.ndjson"]

@@ -183,19 +183,6 @@ extract_from = "level.low"
 conditions = [{ source = ".a" }]
 "#;
     check(
-        "[[tests]]\nnme = 1\n",
-        &[],
-        &expect![[r#"
-        78
-
-        --
-        error: it.toml:27:1: unknown option `nme`
-          fix: did you mean `name`?
-        error: it.toml:26:1: `name` is missing
-          fix: add `name = …`
-        2 errors in the configuration"#]],
-    );
-    check(
         tests,
         &[],
         &expect![[r#"
@@ -227,6 +214,23 @@ conditions = [{ source = ".a" }]
             error: it.toml:31:20: test `odd`: there is no output `level`
               fix: its outputs are: level.high, level._unmatched, level.dropped
             7 errors in the configuration"#]],
+    );
+}
+
+#[test]
+fn what_is_no_test_is_refused() {
+    check(
+        "[[tests]]\nnme = 1\n",
+        &[],
+        &expect![[r#"
+        78
+
+        --
+        error: it.toml:27:1: unknown option `nme`
+          fix: did you mean `name`?
+        error: it.toml:26:1: `name` is missing
+          fix: add `name = …`
+        2 errors in the configuration"#]],
     );
     check(
         "",

@@ -23,24 +23,21 @@ pub(super) fn explain(topic: &str, functions: &[Box<dyn Function>]) {
         }
         return;
     }
-    match functions.iter().find(|function| function.identifier() == topic) {
-        Some(function) => describe(&**function),
-        None => match nearest(topic, names) {
-            Some(meant) => {
-                complain(format_args!("there is no function `{topic}`; did you mean `{meant}`?"))
-            }
-            None => complain(format_args!("there is no function `{topic}`; see `help functions`")),
-        },
-    }
+    let Some(function) = functions.iter().find(|function| function.identifier() == topic) else {
+        let hint = nearest(topic, names).map(|meant| format!("did you mean `{meant}`?"));
+        let hint = hint.unwrap_or_else(|| "see `help functions`".to_owned());
+        return complain(format_args!("there is no function `{topic}`; {hint}"));
+    };
+    describe(&**function);
 }
 
 fn describe(function: &dyn Function) {
     let parameters = function.parameters();
     let names: Vec<String> = parameters
         .iter()
-        .map(|parameter| match parameter.required {
-            true => parameter.keyword.to_owned(),
-            false => format!("[{}]", parameter.keyword),
+        .map(|parameter| {
+            let keyword = parameter.keyword;
+            if parameter.required { keyword.to_owned() } else { format!("[{keyword}]") }
         })
         .collect();
     let kind = Parameter::required("", function.return_kind(), "").kind();

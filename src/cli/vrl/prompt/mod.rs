@@ -98,7 +98,7 @@ fn obey(text: &str, session: &mut Session, records: &mut Records) -> bool {
         "help" => say(HELP),
         "next" => load(session, records.next()),
         "prev" => load(session, records.previous()),
-        "reset" => load(session, records.current()),
+        "reset" => load(session, Ok(records.current())),
         _ => match text.strip_prefix("help ") {
             Some(topic) => explain(topic.trim(), session.functions()),
             None => match session.run(text, &read_file) {

@@ -29,7 +29,7 @@ impl Records {
     pub(super) fn next(&mut self) -> Record {
         if self.at < self.seen.len() {
             self.at += 1;
-            return self.current();
+            return Ok(self.current());
         }
         let input = self.input.as_mut().ok_or("there are no records: give some by --input")?;
         let found = input.next().map_err(|error| error.to_string())?;
@@ -43,7 +43,7 @@ impl Records {
         }
         self.seen.push((place, Value::Object(event)));
         self.at = self.seen.len();
-        self.current()
+        Ok(self.current())
     }
 
     /// The one before, with its place.
@@ -52,12 +52,12 @@ impl Records {
             return Err("there is no record before this one".to_owned());
         }
         self.at -= 1;
-        self.current()
+        Ok(self.current())
     }
 
-    /// The current one as it came; an event without fields where there is none.
-    pub(super) fn current(&self) -> Record {
+    /// The current one as it came, with its place; an event without fields where there is none.
+    pub(super) fn current(&self) -> (String, Value) {
         let record = self.at.checked_sub(1).and_then(|index| self.seen.get(index)).cloned();
-        Ok(record.unwrap_or_else(|| ("no record".to_owned(), Value::Object(ObjectMap::new()))))
+        record.unwrap_or_else(|| ("no record".to_owned(), Value::Object(ObjectMap::new())))
     }
 }
