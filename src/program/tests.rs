@@ -1,6 +1,11 @@
 //! What holds for every program in the binary, whatever the records are.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use pipeline_core::{Event, EventAck, Fit, Need, Origin, Schema};
 use proptest::{collection::vec, prelude::*};
@@ -25,6 +30,12 @@ pub(crate) fn record_schema() -> Schema {
 pub(super) fn compiled(path: &str) -> Program {
     compiled_with(path, "", &record_schema())
 }
+
+/// Each program, and the same with an `abort` at its end, compiled once for all cases.
+static COMPILED: LazyLock<Vec<(&str, Arc<Program>, Arc<Program>)>> = LazyLock::new(|| {
+    let both = |path| (path, Arc::new(compiled(path)), Arc::new(aborting(path)));
+    PROGRAMS.into_iter().map(both).collect()
+});
 
 /// The same program with an `abort` at its end.
 fn aborting(path: &str) -> Program {
@@ -57,9 +68,9 @@ pub(super) fn event(record: &Json) -> Event {
 }
 
 /// What is at the root after a run: an error where the run failed.
-fn run(program: Program, record: &Json) -> Result<Value, Value> {
+fn run(program: &Arc<Program>, record: &Json) -> Result<Value, Value> {
     let mut event = event(record);
-    let ended = Runner::new(Arc::new(program), Duration::from_mins(1)).run(&mut event);
+    let ended = Runner::new(Arc::clone(program), Duration::from_mins(1)).run(&mut event);
     match ended {
         Ok(_) => Ok(event.value().clone()),
         Err(_) => Err(event.value().clone()),
@@ -101,7 +112,8 @@ fn the_programs_can_follow_each_other() {
 #[test]
 fn a_time_that_cannot_be_read_is_tagged() {
     let record = serde_json::json!({ "Id": "1", "CreationTime": "yesterday" });
-    let event = run(compiled("vrl/o365beat.vrl"), &record).expect("the program cannot fail");
+    let event =
+        run(&Arc::new(compiled("vrl/o365beat.vrl")), &record).expect("the program cannot fail");
     assert_eq!(
         event.get(&owned_value_path!("tags")),
         Some(&Value::from(vec!["creation_time_invalid"]))
@@ -184,12 +196,11 @@ proptest! {
         record.insert("Id".to_owned(), id.into());
         record.insert("CreationTime".to_owned(), time.into());
         let record = Json::Object(record);
-        for path in PROGRAMS {
-            let program = compiled(path);
-            let promised = program.output().event.clone();
+        for (path, program, aborting) in COMPILED.iter() {
+            let promised = &program.output().event;
             let made = run(program, &record).expect("the program cannot fail");
             prop_assert!(promised.is_superset(&Kind::from(&made)).is_ok(), "{path}: {made}");
-            prop_assert_eq!(run(aborting(path), &record), Err(event(&record).value().clone()));
+            prop_assert_eq!(run(aborting, &record), Err(event(&record).value().clone()));
         }
     }
 }
