@@ -205,7 +205,7 @@ pub(super) fn compile_limited(
     };
     let Compiled { pieces, end, warnings } =
         PieceCompiler { source: &source, functions: &functions(), config: &config }
-            .compile(state(input))
+            .compile(&state(input))
             .map_err(|findings| describe(&source, findings))?;
     let Some(output) = output(&end, input) else {
         let message = format!("{}: the program never leaves an object at the root", source.place());

@@ -47,10 +47,10 @@ pub(super) struct PieceCompiler<'a> {
 
 impl PieceCompiler<'_> {
     /// Compiles the source's text, which will run in `state`.
-    pub(super) fn compile(&self, state: TypeState) -> Result<Compiled, DiagnosticList> {
+    pub(super) fn compile(&self, state: &TypeState) -> Result<Compiled, DiagnosticList> {
         let ast = parse(self.source.text())
             .map_err(|error| DiagnosticList::from(Box::new(error) as Box<dyn DiagnosticMessage>))?;
-        self.compile_parsed(ast, &state)
+        self.compile_parsed(ast, state)
     }
 
     /// Compiles `ast`, which is the source's text or was made of it.
