@@ -31,8 +31,11 @@ pub(super) fn compiled(path: &str) -> Program {
     compiled_with(path, "", &record_schema())
 }
 
+/// Its path, a program, and the same with an `abort` at its end.
+type Compiled = (&'static str, Arc<Program>, Arc<Program>);
+
 /// Each program, and the same with an `abort` at its end, compiled once for all cases.
-static COMPILED: LazyLock<Vec<(&str, Arc<Program>, Arc<Program>)>> = LazyLock::new(|| {
+static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
     let both = |path| (path, Arc::new(compiled(path)), Arc::new(aborting(path)));
     PROGRAMS.into_iter().map(both).collect()
 });
