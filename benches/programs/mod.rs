@@ -9,10 +9,10 @@ use pipeline_core::{Event, EventAck, Origin, Schema};
 use vrl::value::{ObjectMap, Value};
 
 /// Six records of the common shapes, some 1.2 KB each.
-pub const RECORDS: &str = include_str!("../records.ndjson");
+pub(crate) const RECORDS: &str = include_str!("../records.ndjson");
 
 /// The built-in program `path` with these settings.
-pub fn program(path: &str, settings: &[(&str, &str)]) -> Program {
+pub(crate) fn program(path: &str, settings: &[(&str, &str)]) -> Program {
     let text = builtin(path.as_ref()).expect("a built-in program");
     let nothing = |_: &Path| Err(io::ErrorKind::NotFound.into());
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value)));
@@ -24,7 +24,7 @@ pub fn program(path: &str, settings: &[(&str, &str)]) -> Program {
 }
 
 /// The records of a text, a line each, read as the source reads them.
-pub fn events(records: &[&str]) -> Vec<Event> {
+pub(crate) fn events(records: &[&str]) -> Vec<Event> {
     let origin = Origin::new("bench", Value::Object(ObjectMap::new()));
     let event = |record: &&str| {
         let text = simdutf8::basic::from_utf8(record.as_bytes()).expect("UTF-8");

@@ -19,6 +19,7 @@ use crate::{
 /// Each file is one configuration. Nothing is read but the files that they name. A variable that is not set here is a
 /// warning, as it may be set where o365flow runs: there it is an error.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Validate {
     /// The configurations.
     #[arg(value_name = "FILE", required = true)]

@@ -13,7 +13,7 @@ use vrl::{
 
 use super::{
     CompileError, Failure, FailureKind, Place, Program, Runner, Source, Surroundings,
-    compile::compile_configured, tables::Tables,
+    compile::compile_limited, tables::Tables,
 };
 
 /// How long a condition may work on one event. It has no endless loops to make; this ends one over a huge array.
@@ -34,11 +34,10 @@ pub fn compile_condition(
     input: &Schema,
     tables: &Tables,
 ) -> Result<Condition, CompileError> {
-    let mut config = CompileConfig::default();
-    config.set_custom(Surroundings::new(BTreeMap::new(), tables.clone()));
-    config.set_read_only();
+    let surroundings = Surroundings::new(BTreeMap::new(), tables.clone());
     let place = Place::Option(option.to_owned());
-    let program = compile_configured(Source::plain(source, &place), input, config)?;
+    let source = Source::plain(source, &place);
+    let program = compile_limited(source, input, &surroundings, CompileConfig::set_read_only)?;
     let refuse = |message: String, detail: &str| {
         Err(CompileError { message, diagnostic: detail.to_owned() })
     };
@@ -46,7 +45,7 @@ pub fn compile_condition(
         let message = format!("{place}: the condition calls `abort`");
         return refuse(message, "end it with `false` where it shall say no");
     }
-    let end = program.compiled.final_type_info().result;
+    let end = &program.result;
     let result = end.kind().union(end.returns().clone());
     if result.is_never() || Kind::boolean().is_superset(&result).is_err() {
         let message = format!("{place}: the condition gives {result}, not true or false");

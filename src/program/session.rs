@@ -15,7 +15,10 @@ use vrl::{
     value::{Kind, ObjectMap, Secrets, Value},
 };
 
-use super::{Place, Source, Surroundings, functions, run::Deadline, source::ReadFile};
+use super::{
+    Place, Source, Surroundings, functions, run::Deadline, source::ReadFile,
+    surroundings::ProgramText,
+};
 
 /// How long a statement may run.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,6 +92,7 @@ impl Session {
         let mut config = CompileConfig::default();
         config.disable_unused_expression_check();
         config.set_custom(self.surroundings.clone());
+        config.set_custom(ProgramText(source.text().into()));
         let compiled = compile_with_state(source.text(), &self.functions, &self.types, config);
         let compiled = compiled.map_err(|findings| {
             SessionError(super::compile::describe(&source, findings).diagnostic)
@@ -156,12 +160,29 @@ mod tests {
 
     #[test]
     fn the_event_and_variables_stay() {
-        check(&["x = 1", ".a = x + 1", "include \"part.vrl\"", ".part + x ?? 0"], &expect![[""]]);
+        check(
+            &["x = 1", ".a = x + 1", "include \"part.vrl\"", ".part + x ?? 0"],
+            &expect![[r#"
+            1
+            2
+            1
+            error[E651]: unnecessary error coalescing operation
+            { "a": 2, "part": 1 }"#]],
+        );
     }
 
     #[test]
     fn what_fails_changes_nothing() {
-        check(&[".a = 1", ".b = 2; .c = to_int!(\"x\")", ".a = ", "nosuch()", "."], &expect![[""]]);
+        check(
+            &[".a = 1", ".b = 2; .c = to_int!(\"x\")", ".a = ", "nosuch()", "."],
+            &expect![[r#"
+            1
+            function call error for "to_int" at (13:25): Invalid integer "x": invalid digit found in string
+            error[E204]: syntax error
+            error[E105]: call to undefined function
+            { "a": 1 }
+            { "a": 1 }"#]],
+        );
     }
 
     #[test]

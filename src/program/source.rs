@@ -89,11 +89,20 @@ impl Source {
 
     /// The part that the byte at `offset` of the whole comes from, with its text and the byte's offset there.
     pub fn locate(&self, offset: usize) -> (&Place, &str, usize) {
-        let following = self.pieces.partition_point(|piece| piece.whole.start <= offset);
-        let piece = &self.pieces[following.saturating_sub(1)];
+        let piece = self.piece_at(offset);
         let part = &self.parts[piece.part];
         let within = offset.min(piece.whole.end) - piece.whole.start;
         (&part.place, &part.text, piece.start + within)
+    }
+
+    /// The number of the part that the byte at `offset` of the whole comes from.
+    pub(super) fn part_at(&self, offset: usize) -> usize {
+        self.piece_at(offset).part
+    }
+
+    fn piece_at(&self, offset: usize) -> &Piece {
+        let following = self.pieces.partition_point(|piece| piece.whole.start <= offset);
+        &self.pieces[following.saturating_sub(1)]
     }
 
     fn append(

@@ -129,3 +129,7 @@ fn fit(
     let given = format!("`{}`", value.to_string_lossy());
     Err(SettingMistake::NoChoice { name: name.to_owned(), given, choices })
 }
+
+/// The text of the program that is compiled, for functions whose kind depends on what the program asks of it.
+#[derive(Clone, Debug)]
+pub(super) struct ProgramText(pub(super) Rc<str>);

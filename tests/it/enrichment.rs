@@ -151,33 +151,7 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               fix: did you mean `since`?
             error: o365flow.toml:5:1: `staff.csv`: line 2: the cell in the column `team` is no integer
               fix: mend the cell, or take its column out of `schema`
-            error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:2: unhandled fallible assignment (E103)
-                error[E103]: unhandled fallible assignment
-                  ┌─ parts/staff.vrl:2:9
-                  │
-                2 │ .team = if setting("team", "plain", choices: ["plain", "upper"]) == "upper" { upcase(row.team) } else { row.team }
-                  │ ------- ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-                  │ │       │
-                  │ │       this expression is fallible because at least one argument's type cannot be verified to be valid
-                  │ │       update the expression to be infallible by adding a `!`: `if setting("team", "plain", ["plain", "upper"]) == "upper" {
-                	upcase!(row.team)
-                } else{
-                	row.team
-                }`
-                  │ │       `row.team` argument type is `any` and this function expected a parameter `value` of type `string`
-                  │ or change this to an infallible assignment:
-                  │ .team, err = if setting("team", "plain", ["plain", "upper"]) == "upper" {
-                	upcase(row.team)
-                } else{
-                	row.team
-                }
-                  │
-                  = see documentation about error handling at https://errors.vrl.dev/#handling
-                  = see functions characteristics documentation at https://vrl.dev/expressions/#function-call-characteristics
-                  = learn more about error code 103 at https://errors.vrl.dev/103
-                  = see language documentation at https://vrl.dev
-                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-            3 errors in the configuration"#]],
+            2 errors in the configuration"#]],
     );
     check_validate(
         folder,
@@ -244,33 +218,7 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
         ("type = \"geoip\"", "type = \"geo\""),
         expect![[r#"
             error: o365flow.toml:11:8: `geo` is not one of: file, geoip, mmdb
-            error: o365flow.toml:23:1: transform `map`: parts/staff.vrl:2: unhandled fallible assignment (E103)
-                error[E103]: unhandled fallible assignment
-                  ┌─ parts/staff.vrl:2:9
-                  │
-                2 │ .team = if setting("team", "plain", choices: ["plain", "upper"]) == "upper" { upcase(row.team) } else { row.team }
-                  │ ------- ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-                  │ │       │
-                  │ │       this expression is fallible because at least one argument's type cannot be verified to be valid
-                  │ │       update the expression to be infallible by adding a `!`: `if setting("team", "plain", ["plain", "upper"]) == "upper" {
-                	upcase!(row.team)
-                } else{
-                	row.team
-                }`
-                  │ │       `row.team` argument type is `any` and this function expected a parameter `value` of type `string`
-                  │ or change this to an infallible assignment:
-                  │ .team, err = if setting("team", "plain", ["plain", "upper"]) == "upper" {
-                	upcase(row.team)
-                } else{
-                	row.team
-                }
-                  │
-                  = see documentation about error handling at https://errors.vrl.dev/#handling
-                  = see functions characteristics documentation at https://vrl.dev/expressions/#function-call-characteristics
-                  = learn more about error code 103 at https://errors.vrl.dev/103
-                  = see language documentation at https://vrl.dev
-                  = try your code in the VRL REPL, learn more at https://vrl.dev/examples
-            2 errors in the configuration"#]],
+            1 error in the configuration"#]],
     );
     fs::remove_file(folder.join("parts/place.vrl")).expect("it is there");
     check_validate(

@@ -12,7 +12,7 @@ use std::{
 use pipeline_core::Schema;
 use vrl::{
     compiler::{
-        CompilationResult, CompileConfig, Compiler, TypeState, compile_with_external,
+        CompileConfig, TypeDef, TypeInfo, TypeState,
         state::{ExternalEnv, LocalEnv},
     },
     diagnostic::{Diagnostic, DiagnosticList, Formatter, Span},
@@ -23,7 +23,12 @@ use vrl::{
 use super::{
     Source, Surroundings, functions,
     observe::{Mark, Observations, marked},
+    surroundings::ProgramText,
 };
+
+mod pieces;
+
+use pieces::{Compiled, PieceCompiler};
 
 /// Where a program's text stands, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +65,10 @@ impl Place {
 /// A program ready to run.
 #[derive(Debug)]
 pub struct Program {
-    pub(super) compiled: vrl::compiler::Program,
+    /// They run one after the other, and share variables.
+    pub(super) pieces: Vec<vrl::compiler::Program>,
+    /// The type of the last expression's value.
+    pub(super) result: TypeDef,
     source: Source,
     output: Schema,
     warnings: Option<CompileError>,
@@ -76,12 +84,12 @@ impl Program {
 
     /// Whether a run can end in an error that the program itself raises.
     pub fn is_fallible(&self) -> bool {
-        self.compiled.info().fallible
+        self.pieces.iter().any(|piece| piece.info().fallible)
     }
 
     /// Whether a run can end in an `abort`.
     pub fn is_abortable(&self) -> bool {
-        self.compiled.info().abortable
+        self.pieces.iter().any(|piece| piece.info().abortable)
     }
 
     /// Says where `span` lies and what stands there, up to the end of its first line.
@@ -141,9 +149,7 @@ pub fn compile_source(
     input: &Schema,
     surroundings: &Surroundings,
 ) -> Result<Program, CompileError> {
-    let mut config = CompileConfig::default();
-    config.set_custom(surroundings.clone());
-    compile_configured(source, input, config)
+    compile_limited(source, input, surroundings, |_| ())
 }
 
 /// Compiles as [`compile_source`] does, so that [`Coverage`](super::Coverage) and [`profile`](super::profile) can tell
@@ -161,28 +167,47 @@ pub fn compile_observed(
     let (ast, observations) = marked(ast);
     let mut functions = functions();
     functions.push(Box::new(Mark(Arc::clone(&observations))));
-    let mut config = CompileConfig::default();
-    config.set_custom(surroundings.clone());
-    let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
-    let state = TypeState { local: LocalEnv::default(), external };
-    let compiled = Compiler::compile(&functions, ast, &state, config)
-        .map_err(|findings| describe(&program.source, findings))?;
-    program.compiled = compiled.program;
+    let source = &program.source;
+    let config = || configuration(source, surroundings);
+    let compiled = PieceCompiler { source, functions: &functions, config: &config }
+        .compile_parsed(ast, state(input))
+        .map_err(|findings| describe(source, findings))?;
+    program.pieces = compiled.pieces;
     program.observations = Some(observations);
     Ok(program)
 }
 
-/// Compiles as [`compile_source`] does, with limits on what the program may do.
-pub(super) fn compile_configured(
+/// What functions find when they are compiled.
+fn configuration(source: &Source, surroundings: &Surroundings) -> CompileConfig {
+    let mut config = CompileConfig::default();
+    config.set_custom(surroundings.clone());
+    config.set_custom(ProgramText(source.text().into()));
+    config
+}
+
+/// What a program is told of the events that will reach it.
+fn state(input: &Schema) -> TypeState {
+    let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
+    TypeState { local: LocalEnv::default(), external }
+}
+
+/// Compiles as [`compile_source`] does, with what `limit` says of what the program may do.
+pub(super) fn compile_limited(
     source: Source,
     input: &Schema,
-    config: CompileConfig,
+    surroundings: &Surroundings,
+    limit: impl Fn(&mut CompileConfig),
 ) -> Result<Program, CompileError> {
-    let external = ExternalEnv::new_with_kind(input.event.clone(), input.metadata.clone());
-    let compiled = compile_with_external(source.text(), &functions(), &external, config);
-    let CompilationResult { program, warnings, .. } =
-        compiled.map_err(|findings| describe(&source, findings))?;
-    let Some(output) = output(&program, input) else {
+    let config = || {
+        let mut config = configuration(&source, surroundings);
+        limit(&mut config);
+        config
+    };
+    let Compiled { pieces, end, warnings } =
+        PieceCompiler { source: &source, functions: &functions(), config: &config }
+            .compile(state(input))
+            .map_err(|findings| describe(&source, findings))?;
+    let Some(output) = output(&end, input) else {
         let message = format!("{}: the program never leaves an object at the root", source.place());
         let diagnostic = "an event is an object: the last value given to `.` must be one, or an \
                           array of them"
@@ -190,12 +215,11 @@ pub(super) fn compile_configured(
         return Err(CompileError { message, diagnostic });
     };
     let warnings = (!warnings.is_empty()).then(|| describe(&source, warnings));
-    Ok(Program { compiled: program, source, output, warnings, observations: None })
+    Ok(Program { pieces, result: end.result, source, output, warnings, observations: None })
 }
 
 /// The kinds after a run, or nothing where the root can never be an object.
-fn output(program: &vrl::compiler::Program, input: &Schema) -> Option<Schema> {
-    let end = program.final_type_info();
+fn output(end: &TypeInfo, input: &Schema) -> Option<Schema> {
     let mut output = Schema {
         event: events_of(end.state.external.target_kind())?,
         metadata: end.state.external.metadata_kind().clone(),

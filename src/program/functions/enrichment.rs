@@ -241,7 +241,7 @@ enum Lookup {
     },
     Geo {
         database: Arc<GeoDatabase>,
-        address: Expr,
+        address: Box<Expr>,
         select: Option<Vec<String>>,
     },
     /// In a table that could not be read: nothing with a call to it is ever run.
@@ -283,6 +283,7 @@ impl Lookup {
                 let (Some(address), None) = (conditions.next(), conditions.next()) else {
                     return Err(Box::new(LookupError::OneAddress));
                 };
+                let address = Box::new(address);
                 Ok(Lookup::Geo { database: Arc::clone(database), address, select })
             }
             Some(Table::Unread) => Ok(Lookup::Unread),
@@ -308,13 +309,12 @@ impl Lookup {
         let (mut columns, mut equal, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for (field, expression) in condition {
             let number = column(&field)?;
-            match range(number, &expression) {
-                Some(range) => ranges.push(range),
-                None => {
-                    columns.push(number);
-                    equal.push(expression);
-                }
+            if let Some(range) = range(number, &expression) {
+                ranges.push(range);
+                continue;
             }
+            columns.push(number);
+            equal.push(expression);
         }
         let select = match select {
             Some(names) => names.iter().map(|name| column(name)).collect::<Result<_, _>>()?,

@@ -1,7 +1,7 @@
 //! `parse_link`: a web address as audit records write it, in parts.
 //!
-//! SharePoint writes addresses as people read them, with spaces and letters that an address may not have. What a strict
-//! parser would refuse or rewrite is cut at its separators here, and kept as it is.
+//! `SharePoint` writes addresses as people read them, with spaces and letters that an address may not have. What a
+//! strict parser would refuse or rewrite is cut at its separators here, and kept as it is.
 
 use vrl::prelude::*;
 

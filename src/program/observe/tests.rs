@@ -60,8 +60,8 @@ fn what_did_not_run_is_told_with_its_lines() {
         text,
         &["{\"a\":1}"],
         &expect![[r#"
-        main.vrl: 5 of 7 statements ran (71.4 %)
-                7-9  } else if .a == 2 {"#]],
+            main.vrl: 5 of 7 statements ran (71.4 %)
+                    7-9  else if .a == 2 {"#]],
     );
     check(text, &["{\"a\":1}", "{\"a\":2}"], &expect!["main.vrl: 7 of 7 statements ran (100.0 %)"]);
     check(
@@ -102,13 +102,13 @@ if { z = 1; z == 2 } { .never = x }"#;
         text,
         &["{\"a\":1}"],
         &expect![[r#"
-        main.vrl: 18 of 24 statements ran (75.0 %)
-                  1  x = if .a == 1 { "one" } else { "other" }
-                  2  .y = { "in": [{ if .a == 2 { "two" } else { null } }] }
-                  6  if value == 9 { "nine" } else { value }
-                  8  .w = ({ if .a == 3 { 3 } else { 4 } }) + 1
-                  9  .v = to_int(.a) ?? { 7 }
-                 10  if { z = 1; z == 2 } { .never = x }"#]],
+            main.vrl: 18 of 24 statements ran (75.0 %)
+                      1  "other"
+                      2  "two"
+                      6  "nine"
+                      8  3
+                      9  7
+                     10  .never = x"#]],
     );
 }
 

@@ -93,12 +93,14 @@ impl Runner {
     /// Runs the program on `target`, and gives the value of its last expression.
     pub(super) fn resolve(&mut self, target: &mut dyn Target) -> Result<Value, Failure> {
         let mut deadline = Deadline::new(self.timeout);
-        let ended = self.runtime.resolve_with_control(
-            target,
-            &self.program.compiled,
-            &self.timezone,
-            &mut deadline,
-        );
+        let mut ended = Ok(Value::Null);
+        for piece in &self.program.pieces {
+            let timezone = &self.timezone;
+            ended = self.runtime.resolve_with_control(target, piece, timezone, &mut deadline);
+            if ended.is_err() {
+                break;
+            }
+        }
         self.runtime.clear();
         if let Some(observations) = self.program.observations() {
             observations.end();

@@ -199,12 +199,11 @@ impl FileTable {
         let first_row = (!settings.has_header).then_some(Ok(first));
         let (mut rows, mut lines) = (Vec::new(), Vec::new());
         for record in first_row.into_iter().chain(records) {
-            match record.map(|record| (line(&record), row(&columns, &record))) {
-                Ok((line, Ok(row))) => {
+            match record.and_then(|record| Ok((line(&record), row(&columns, &record)?))) {
+                Ok((line, row)) => {
                     rows.push(row);
                     lines.push(line);
                 }
-                Ok((_, Err(mistake))) => mistakes.push(mistake),
                 Err(mistake) => mistakes.push(mistake),
             }
             if mistakes.len() >= MISTAKES_MAX {

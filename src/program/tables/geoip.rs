@@ -10,7 +10,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use maxminddb::{MaxMindDbError, Reader, geoip2::Names};
+use maxminddb::{MaxMindDbError, Reader, WithinOptions, geoip2::Names};
 use serde::{Deserialize, Deserializer, de};
 use vrl::value::{KeyString, ObjectMap, Value};
 
@@ -134,7 +134,8 @@ impl GeoDatabase {
     /// It is none, or none of `form`.
     pub fn open(bytes: Vec<u8>, form: GeoForm) -> Result<GeoDatabase, GeoDatabaseError> {
         let reader = Reader::from_source(bytes).map_err(GeoDatabaseError::NoDatabase)?;
-        let networks = reader.networks(Default::default()).map_err(GeoDatabaseError::NoDatabase)?;
+        let networks =
+            reader.networks(WithinOptions::default()).map_err(GeoDatabaseError::NoDatabase)?;
         for network in networks.take(NETWORKS_TRIED) {
             let network = network.map_err(GeoDatabaseError::NoDatabase)?;
             let read = match form {

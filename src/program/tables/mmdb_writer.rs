@@ -90,24 +90,25 @@ fn write(value: &Value, bytes: &mut Vec<u8>) {
             start(2, text.len(), bytes);
             bytes.extend(text.as_bytes());
         }
-        Value::Number(number) => match number.as_u64() {
-            Some(number) => {
+        Value::Number(number) => {
+            if let Some(number) = number.as_u64() {
                 let kind = match number {
                     0..0x1_0000 => 5,
                     0x1_0000..0x1_0000_0000 => 6,
                     _ => 9,
                 };
                 unsigned(kind, number, bytes);
-            }
-            None => {
+            } else {
                 start(3, 8, bytes);
                 bytes.extend(number.as_f64().expect("a float").to_be_bytes());
             }
-        },
+        }
         Value::Bool(value) => start(14, usize::from(*value), bytes),
         Value::Array(items) => {
             start(11, items.len(), bytes);
-            items.iter().for_each(|item| write(item, bytes));
+            for item in items {
+                write(item, bytes);
+            }
         }
         Value::Object(fields) => {
             start(7, fields.len(), bytes);

@@ -33,7 +33,7 @@ impl RecordTypes {
                 }
                 Ok(_) => {}
                 Err(_) => {
-                    mistakes.push(WrongRow::NoNumber { line: table.line(row), value: number })
+                    mistakes.push(WrongRow::NoNumber { line: table.line(row), value: number });
                 }
             }
         }

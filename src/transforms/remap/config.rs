@@ -90,7 +90,7 @@ impl TransformConfig for Config {
             .map_err(|error| vec![problem(key, error)])?;
         let mistakes = surroundings.mistakes();
         if !mistakes.is_empty() {
-            return Err(mistakes.into_iter().map(setting::problem).collect());
+            return Err(mistakes.iter().map(setting::problem).collect());
         }
         let files = program.files().map(Path::to_owned).collect();
         let outputs = self.outputs(&program, &context.input);

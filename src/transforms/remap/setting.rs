@@ -52,9 +52,9 @@ impl de::Visitor<'_> for Visitor {
 }
 
 /// What is wrong with a setting, at its key.
-pub(super) fn problem(mistake: SettingMistake) -> Problem {
+pub(super) fn problem(mistake: &SettingMistake) -> Problem {
     let problem = Problem::at(&format!("settings.{}", mistake.name()), mistake.to_string());
-    let (name, known) = match &mistake {
+    let (name, known) = match mistake {
         SettingMistake::Unread { name, known } => (name, known),
         SettingMistake::NoChoice { given, choices, .. } => (given, choices),
         SettingMistake::WrongType { .. } => return problem,

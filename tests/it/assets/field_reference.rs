@@ -10,7 +10,7 @@ const HEAD: &str = "\
 <!-- Made of vrl/ecs/fields.csv: change that, and run UPDATE_EXPECT=1 cargo test --test it assets. -->
 # Fields
 
-What [`vrl/ecs.vrl`](../vrl/README.md) makes of a record, of one table, [`vrl/ecs/fields.csv`](../vrl/ecs/fields.csv), from which the index templates are made as well. Fields of the
+What [`vrl/ecs.vrl`](../vrl/ecs.vrl) makes of a record, of one table, [`vrl/ecs/fields.csv`](../vrl/ecs/fields.csv), from which the index templates are made as well. Fields of the
 [Elastic Common Schema](https://www.elastic.co/docs/reference/ecs) come first; `o365.audit.*` are Microsoft's, under Microsoft's names.
 
 - The type is what an index should hold; [the templates](elasticsearch.md#what-is-in-the-templates) say where theirs differs. `code` is a number that stands for a name: a number in the event, a `keyword` in the index.

@@ -8,6 +8,9 @@ use crate::{
     services::Elasticsearch,
 };
 
+/// Documents in a request. Few, as each may change the mapping of the index, which takes its time.
+const STORED_AT_ONCE: usize = 40;
+
 /// Installs the templates for a data stream of its own, and gives the stream's name.
 pub(super) async fn stream(server: &Elasticsearch, name: &str) -> String {
     let dataset = unique(name).replace('-', ".");
@@ -26,7 +29,7 @@ pub(super) async fn store(
     documents: &[Value],
 ) -> Vec<String> {
     let mut refused = Vec::new();
-    for some in documents.chunks(500) {
+    for some in documents.chunks(STORED_AT_ONCE) {
         let lines = some.iter().map(|document| format!("{{\"create\":{{}}}}\n{document}\n"));
         let body: String = lines.collect();
         let answer = server.done("POST", &format!("/{stream}/_bulk?refresh=true"), &body).await;

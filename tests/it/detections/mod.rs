@@ -4,7 +4,7 @@
 //!
 //! `cases.json` holds them. A case's `steps` are queries; with one step it finds all that `fires`, and with several,
 //! each finds one, and what they find has a value of the field `joined_by` in common. `countries.mmdb` is a database of
-//! our own in MaxMind's format, which puts 198.51.100.0/24 into a country and knows no other address.
+//! our own in `MaxMind`'s format, which puts 198.51.100.0/24 into a country and knows no other address.
 
 use std::{collections::BTreeSet, fs, process::Command};
 

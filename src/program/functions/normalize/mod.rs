@@ -4,6 +4,7 @@
 //! fails; nothing that the record says is lost without a mark; two normal records never differ in what a field is; a
 //! normal record stays as it is. It gives no value a meaning: that is what the programs do.
 
+mod asked;
 mod codes;
 mod json;
 mod leaf;
@@ -18,6 +19,7 @@ use vrl::prelude::*;
 
 use self::walk::Walk;
 use super::call::call;
+use crate::program::surroundings::ProgramText;
 
 /// `normalize_record(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +87,12 @@ impl Function for NormalizeRecord {
     fn compile(
         &self,
         _state: &TypeState,
-        _context: &mut FunctionCompileContext,
+        context: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(call(&arguments, normalize_record, TypeDef::object(schema::kinds())))
+        let program = context.get_external_context::<ProgramText>();
+        let kinds = schema::kinds(program.map_or("", |text| &text.0));
+        Ok(call(&arguments, normalize_record, TypeDef::object(kinds)))
     }
 }
 

@@ -60,7 +60,7 @@ impl Walk {
 
     fn gathered(&mut self, elements: &[Value], content: Content, at: &Path<'_>) -> ObjectMap {
         let mut object = ObjectMap::new();
-        let mut names = 0;
+        let mut count = 0;
         let mut unnamed = Vec::new();
         let mut surplus = Vec::new();
         for element in elements {
@@ -72,11 +72,11 @@ impl Walk {
             let name = one_field(name);
             let here = at.field(&name);
             let is_new = !object.contains_key(&name);
-            if is_new && !self.allowance.allows(&here, names) {
+            if is_new && !self.allowance.allows(&here, count) {
                 surplus.push(element);
                 continue;
             }
-            names += usize::from(is_new && !here.is_ours());
+            count += usize::from(is_new && !here.is_ours());
             match content(self, fields, key, &here) {
                 Some(value) => merge(&mut object, name, value),
                 None => unnamed.push(Value::from(name.as_str())),
@@ -123,16 +123,16 @@ impl Walk {
         at: &Path<'_>,
     ) -> ObjectMap {
         let mut object = ObjectMap::new();
-        let mut names = 0;
+        let mut count = 0;
         let mut surplus = ObjectMap::new();
         for (key, value) in from {
             let name = one_field(key);
             let here = at.field(&name);
-            if !self.allowance.allows(&here, names) {
+            if !self.allowance.allows(&here, count) {
                 surplus.insert(key.clone(), value.clone());
                 continue;
             }
-            names += usize::from(!here.is_ours());
+            count += usize::from(!here.is_ours());
             if let Some(value) = content(self, value, &here) {
                 merge(&mut object, name, value);
             }

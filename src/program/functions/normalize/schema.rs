@@ -1,13 +1,19 @@
 //! What the description of fields says of each field of a record, as a tree to walk beside the record.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use vrl::{
     prelude::Field as KindField,
     value::{Kind, kind::Collection},
 };
 
-use super::codes::{Codes, codes_of};
+use super::{
+    asked::asked,
+    codes::{Codes, codes_of},
+};
 use crate::fields::{Field, Shape, Type, fields};
 
 /// Below which field of an event the record lies.
@@ -74,21 +80,63 @@ fn rule(field: &'static Field, fields: &'static [Field]) -> Rule {
     }
 }
 
-/// The fields whose kinds programs are told of.
-const TOLD: [&str; 5] = ["CreationTime", "Id", "Operation", "RecordType", "Workload"];
+/// The fields that all records share, which sinks and other programs can ask for.
+const SHARED: [&str; 12] = [
+    "ClientIP",
+    "CreationTime",
+    "Id",
+    "ObjectId",
+    "Operation",
+    "OrganizationId",
+    "RecordType",
+    "ResultStatus",
+    "UserId",
+    "UserKey",
+    "UserType",
+    "Workload",
+];
 
-/// The kinds of a normal record, of a few of its fields.
-///
-/// For every argument of every call that it compiles, VRL compares all it knows of an event with what it knew before:
-/// to tell it of a hundred fields takes ten seconds, and programs read most of them through functions of ours, which
-/// take anything.
-pub(super) fn kinds() -> Collection<KindField> {
-    let told = TOLD.iter().filter_map(|name| match record().get(name) {
-        // A field that is not there reads as null, and `.x || ""` works with null alone.
-        Some(Rule::One(leaf)) => Some((KindField::from(*name), leaf.kind().or_null())),
-        _ => None,
-    });
-    Collection::from_parts(told.collect(), Kind::any())
+/// The kinds of a normal record: of the fields that all records share, and of those that `program` asks for.
+pub(super) fn kinds(program: &str) -> Collection<KindField> {
+    let mut words = asked(program);
+    words.extend(SHARED);
+    kinds_of(record(), &words)
+}
+
+fn kinds_of(names: &Names, words: &HashSet<&str>) -> Collection<KindField> {
+    let asked = names.iter().filter(|(name, _)| words.contains(*name));
+    let known = asked.map(|(name, rule)| (KindField::from(*name), kind_of(rule)));
+    Collection::from_parts(known.collect(), Kind::any())
+}
+
+fn kind_of(rule: &Rule) -> Kind {
+    let array = |kind: Kind| Kind::array(Collection::from_unknown(kind));
+    let kind = match rule {
+        Rule::One(leaf) => leaf.kind(),
+        Rule::Many(leaf) => array(leaf.kind()),
+        Rule::OneOrMany(leaf) => leaf.kind().union(array(leaf.kind())),
+        Rule::Object(_) => Kind::object(Collection::any()),
+        Rule::Objects(_) => array(Kind::object(Collection::any())),
+        Rule::Pairs => Kind::object(Collection::from_unknown(loose())),
+        Rule::Changes => Kind::object(changes()),
+    };
+    // A field that is not there reads as null, and `.x || ""` works with null alone.
+    kind.or_null()
+}
+
+/// The kind of values by name: text most often.
+fn loose() -> Kind {
+    Kind::bytes().or_array(Collection::any()).or_object(Collection::any())
+}
+
+fn changes() -> Collection<KindField> {
+    let change = Collection::any()
+        .with_known("NewValue", loose().or_null())
+        .with_known("OldValue", loose().or_null());
+    let once_or_more = Kind::object(change).or_array(Collection::any());
+    Collection::from_unknown(once_or_more)
+        .with_known("_raw", loose().or_null())
+        .with_known("_more", loose().or_null())
 }
 
 impl Leaf {

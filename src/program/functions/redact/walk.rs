@@ -75,9 +75,9 @@ impl Walk<'_> {
 
     fn array(self, elements: &[Value], place: Place<'_>) -> Option<Value> {
         let walk = self.deeper()?;
-        let changed = |(index, element)| Some((index, walk.value(element, place)?));
+        let redacted = |(index, element)| Some((index, walk.value(element, place)?));
         let changes: Vec<(usize, Value)> =
-            elements.iter().enumerate().filter_map(changed).collect();
+            elements.iter().enumerate().filter_map(redacted).collect();
         if changes.is_empty() {
             return None;
         }

@@ -208,7 +208,8 @@ proptest! {
         let record = Json::Object(record);
         let value: Value = serde_json::from_value(record.clone()).expect("JSON");
         let made = normalize_record(&value);
-        let kinds = Kind::object(schema::kinds());
+        let program = record.to_string();
+        let kinds = Kind::object(schema::kinds(&program));
         prop_assert!(fits(&kinds, &made), "{made}");
         let written = serde_json::to_value(&made).expect("JSON");
         prop_assert_eq!(object(&written, "o365.audit"), None);
