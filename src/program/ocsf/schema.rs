@@ -116,7 +116,7 @@ impl Schema {
         if let Some(name) = attribute.kind.strip_prefix("object:") {
             match (self.0.get(name), value.as_object()) {
                 (Some(owner), Some(fields)) => {
-                    self.object(owner, fields, &format!("{path}."), findings)
+                    self.object(owner, fields, &format!("{path}."), findings);
                 }
                 (None, _) => findings.push(format!("{path}: the table has no object {name}")),
                 (_, None) => findings.push(format!("{path}: {value} is no object")),
@@ -137,7 +137,7 @@ impl Schema {
 fn is_of(kind: &str, value: &Json) -> bool {
     match kind {
         "integer_t" | "long_t" | "timestamp_t" => value.is_i64(),
-        "port_t" => value.as_u64().is_some_and(|port| port <= u64::from(u16::MAX)),
+        "port_t" => value.as_u64().is_some_and(|port| u16::try_from(port).is_ok()),
         "float_t" => value.is_number(),
         "boolean_t" => value.is_boolean(),
         "ip_t" => value.as_str().is_some_and(|text| text.parse::<IpAddr>().is_ok()),
