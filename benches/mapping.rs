@@ -3,7 +3,7 @@
 //! With `RECORDS=FILE` the records are those of a file of NDJSON. Reading and writing are what the source and a sink do
 //! with a record that nothing maps. Both are timed in turn, so that a busy machine slows both, and the best counts.
 
-#![expect(clippy::print_stdout, reason = "that is what a bench is for")]
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
 #[path = "programs/mod.rs"]
 mod programs;

@@ -19,8 +19,9 @@ use vrl::{
 };
 
 use super::{
-    Program, Runner,
-    tests::{compiled, json},
+    Program, Runner, Surroundings,
+    tables::Tables,
+    tests::{compiled, compiled_in, json},
 };
 use crate::fields::{Shape, Type, field};
 
@@ -74,10 +75,14 @@ fn records() -> Vec<Json> {
 }
 
 fn mapped(record: &Json) -> Value {
+    mapped_by(&ECS, record)
+}
+
+fn mapped_by(program: &Arc<Program>, record: &Json) -> Value {
     let value: Value = serde_json::from_value(record.clone()).expect("a record");
     let origin = Origin::new("test", Value::Object(ObjectMap::new()));
     let mut event = Event::new(value, 0, origin, EventAck::unattended());
-    let ended = Runner::new(Arc::clone(&ECS), Duration::from_mins(1)).run(&mut event);
+    let ended = Runner::new(Arc::clone(program), Duration::from_mins(1)).run(&mut event);
     assert!(ended.is_ok(), "{ended:?}: {record}");
     event.value().clone()
 }
@@ -194,6 +199,49 @@ fn a_sign_in_that_failed_is_a_failure_whatever_the_status() {
         let outcome = event.get(&owned_value_path!("event", "outcome"));
         assert_eq!(outcome, Some(&Value::from("failure")), "{status}");
     }
+}
+
+/// What becomes of a record under these settings.
+fn mapped_with(settings: &[(&str, Value)], record: &Json) -> Value {
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let surroundings = Surroundings::new(settings.collect(), Tables::default());
+    let program = compiled_in("vrl/ecs.vrl", &surroundings);
+    assert!(!program.is_fallible() && program.warnings().is_none(), "{:?}", program.warnings());
+    assert_eq!(surroundings.mistakes(), []);
+    mapped_by(&Arc::new(program), record)
+}
+
+#[test]
+fn settings_say_what_stays_of_the_record() {
+    let record = serde_json::json!({
+        "Id": "1",
+        "CreationTime": "2024-05-06T07:08:09",
+        "Operation": "Send",
+        "Workload": "Exchange",
+        "UserId": "alice@contoso.example",
+        "ClientIP": "192.0.2.1",
+        "UserAgent": "BAV2ROPC",
+        "LogonError": "None",
+        "Unheard": "of",
+    });
+    let rest = |event: &Value| {
+        let audit = event.get(&owned_value_path!("o365", "audit")).and_then(Value::as_object);
+        audit.map(|audit| audit.keys().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let renamed =
+        mapped_with(&[("mode", "rename".into()), ("keep_original", true.into())], &record);
+    assert_eq!(rest(&renamed), Some(vec!["LogonError".to_owned(), "Unheard".to_owned()]));
+    let original = renamed.get(&owned_value_path!("event", "original")).and_then(Value::to_str);
+    let original: Json = serde_json::from_str(original.expect("the original")).expect("JSON");
+    assert_eq!(original, record);
+    check(&renamed, &record);
+
+    let bare =
+        mapped_with(&[("mode", "ecs_only".into()), ("namespace", "contoso".into())], &record);
+    assert_eq!(bare.get(&owned_value_path!("o365")), None);
+    let namespace = bare.get(&owned_value_path!("data_stream", "namespace"));
+    assert_eq!(namespace, Some(&Value::from("contoso")));
+    check(&bare, &record);
 }
 
 #[test]

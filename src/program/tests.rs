@@ -32,9 +32,12 @@ pub(super) fn compiled(path: &str) -> Program {
     compiled_with(path, "", &record_schema())
 }
 
+/// Its path, a program, and the same with an `abort` at its end.
+type Compiled = (&'static str, Arc<Program>, Arc<Program>);
+
 /// Each program, and the same with an `abort` at its end, compiled once for all cases.
-static COMPILED: LazyLock<Vec<[Arc<Program>; 2]>> = LazyLock::new(|| {
-    let both = |path| [compiled(path), aborting(path)].map(Arc::new);
+static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
+    let both = |path| (path, Arc::new(compiled(path)), Arc::new(aborting(path)));
     PROGRAMS.into_iter().map(both).collect()
 });
 
@@ -45,10 +48,20 @@ fn aborting(path: &str) -> Program {
 
 /// The built-in program `path` with `more` at its end, behind what leaves events of `input`.
 fn compiled_with(path: &str, more: &str, input: &Schema) -> Program {
+    compile_source(source(path, more), input, &Surroundings::default())
+        .unwrap_or_else(|error| panic!("{}", error.diagnostic))
+}
+
+/// The built-in program `path` with these settings and tables.
+pub(super) fn compiled_in(path: &str, surroundings: &Surroundings) -> Program {
+    compile_source(source(path, ""), &record_schema(), surroundings)
+        .unwrap_or_else(|error| panic!("{}", error.diagnostic))
+}
+
+fn source(path: &str, more: &str) -> Source {
     let text = builtin(path.as_ref()).expect("a built-in program");
     let nothing = |_: &Path| Err(io::ErrorKind::NotFound.into());
     Source::new(&format!("{text}{more}"), &Place::File(path.into()), &nothing)
-        .and_then(|source| compile_source(source, input, &Surroundings::default()))
         .unwrap_or_else(|error| panic!("{}", error.diagnostic))
 }
 
@@ -187,7 +200,7 @@ proptest! {
         record.insert("Id".to_owned(), id.into());
         record.insert("CreationTime".to_owned(), time.into());
         let record = Json::Object(record);
-        for (path, [program, aborting]) in PROGRAMS.iter().zip(COMPILED.iter()) {
+        for (path, program, aborting) in COMPILED.iter() {
             let made = run(program, &record).expect("the program cannot fail");
             prop_assert!(fits(&program.output().event, &made), "{path}: {made}");
             prop_assert_eq!(run(aborting, &record), Err(event(&record).value().clone()));

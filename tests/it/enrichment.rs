@@ -133,7 +133,7 @@ fn validate_lists_what_it_has_read() {
 }
 
 #[test]
-fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
+fn mistakes_of_tables_are_found_at_their_lines() {
     let folder = folder();
     let folder = folder.path();
     check_validate(
@@ -153,6 +153,12 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
               fix: mend the cell, or take its column out of `schema`
             2 errors in the configuration"#]],
     );
+}
+
+#[test]
+fn mistakes_of_settings_are_found_at_their_lines() {
+    let folder = folder();
+    let folder = folder.path();
     check_validate(
         folder,
         ("team = \"upper\"", "team = \"uper\""),
@@ -177,6 +183,12 @@ fn mistakes_of_tables_and_settings_are_found_at_their_lines() {
         error: o365flow.toml:24:21: expected a string, a number, `true` or `false`, found array
         1 error in the configuration"#]],
     );
+}
+
+#[test]
+fn programs_that_name_no_table_column_or_part_are_told_so() {
+    let folder = folder();
+    let folder = folder.path();
     check_validate(
         folder,
         ("records!(\"staff\"", "records!(\"stuff\""),

@@ -170,7 +170,7 @@ pub fn compile_observed(
     let source = &program.source;
     let config = || configuration(source, surroundings);
     let compiled = PieceCompiler { source, functions: &functions, config: &config }
-        .compile_parsed(ast, state(input))
+        .compile_parsed(ast, &state(input))
         .map_err(|findings| describe(source, findings))?;
     program.pieces = compiled.pieces;
     program.observations = Some(observations);

@@ -125,7 +125,7 @@ fn agent_or_null(value: &Value) -> Value {
         return Value::Null;
     };
     if text.len() > TEXT_BYTES_MAX {
-        return described(value, ObjectMap::new());
+        return described(value, &ObjectMap::new());
     }
     // What a panic elsewhere left behind is a map that is whole: values are put in in one step.
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,14 +133,14 @@ fn agent_or_null(value: &Value) -> Value {
         return agent.clone();
     }
     drop(kept);
-    let agent = described(value, parse(value));
+    let agent = described(value, &parse(value));
     kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     kept.insert(text.to_owned(), agent.clone());
     agent
 }
 
 /// The description of `original`, of which VRL says `parsed`.
-fn described(original: &Value, parsed: ObjectMap) -> Value {
+fn described(original: &Value, parsed: &ObjectMap) -> Value {
     let part = |part: &str, name: &str| {
         let text = parsed.get(part)?.as_object()?.get(name)?.to_str()?;
         (!UNKNOWN.contains(&text)).then(|| text.to_owned())

@@ -67,7 +67,9 @@ fn distinct(value: &Value) -> Value {
 
 fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a Value>) {
     if let Value::Array(values) = value {
-        values.iter().for_each(|value| gather(value, texts));
+        for value in values {
+            gather(value, texts);
+        }
         return;
     }
     if value.to_str().is_some_and(|text| !text.is_empty()) && !texts.contains(&value) {

@@ -1,7 +1,5 @@
 //! `fingerprint`: an id for what has none, the same whenever the same arrives.
 
-use std::fmt::Write as _;
-
 use pipeline_core::write_json;
 use ring::digest::{SHA256, digest};
 use vrl::prelude::*;
@@ -60,10 +58,8 @@ impl Function for Fingerprint {
 fn fingerprint(value: &Value) -> Value {
     let mut json = Vec::new();
     write_json(value, &mut json);
-    let mut hexadecimal = String::with_capacity(64);
-    for byte in digest(&SHA256, &json).as_ref() {
-        // Writing to a string cannot fail.
-        let _ = write!(hexadecimal, "{byte:02x}");
-    }
-    Value::from(hexadecimal)
+    let hash = digest(&SHA256, &json);
+    let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    Value::from(digits.collect::<String>())
 }

@@ -155,7 +155,7 @@ impl From<User<'_>> for Value {
     }
 }
 
-/// The name in a claim of SharePoint: after the last `|`, or after the `#` of `urn:spo:guest#…`.
+/// The name in a claim, as sites write them: after the last `|`, or after the `#` of `urn:spo:guest#…`.
 fn without_claim(text: &str) -> &str {
     if let Some(urn) = text.strip_prefix("urn:spo:") {
         return urn.split_once('#').map_or(text, |(_kind, name)| name);

@@ -79,7 +79,9 @@ fn mail_addresses(value: &Value) -> Value {
 
 fn gather<'a>(value: &'a Value, addresses: &mut Vec<&'a str>) {
     if let Value::Array(values) = value {
-        values.iter().for_each(|value| gather(value, addresses));
+        for value in values {
+            gather(value, addresses);
+        }
         return;
     }
     let Some(text) = value.to_str() else { return };

@@ -71,8 +71,8 @@ async fn ship(server: &Elasticsearch, namespace: &str, records: &[Value]) {
 
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().display();
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-    fs::write(folder.path().join("records.ndjson"), lines).expect("it is written");
+    let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+    fs::write(folder.path().join("records.ndjson"), lines.join("\n")).expect("it is written");
     let config = format!(
         r#"
 data_dir = "{root}/state"

@@ -50,14 +50,14 @@ impl PieceCompiler<'_> {
     pub(super) fn compile(&self, state: TypeState) -> Result<Compiled, DiagnosticList> {
         let ast = parse(self.source.text())
             .map_err(|error| DiagnosticList::from(Box::new(error) as Box<dyn DiagnosticMessage>))?;
-        self.compile_parsed(ast, state)
+        self.compile_parsed(ast, &state)
     }
 
     /// Compiles `ast`, which is the source's text or was made of it.
     pub(super) fn compile_parsed(
         &self,
         ast: Ast,
-        state: TypeState,
+        state: &TypeState,
     ) -> Result<Compiled, DiagnosticList> {
         let unused = check_for_unused_results(&ast);
         let pieces = self.cut(ast.clone());
@@ -67,9 +67,10 @@ impl PieceCompiler<'_> {
                 // A `return` in a piece would end no more than that piece.
                 let returns =
                     |piece: &Program| !piece.final_type_info().result.returns().is_never();
-                match compiled.pieces.iter().any(returns) {
-                    true => self.compile_one(ast, state),
-                    false => Ok(compiled),
+                if compiled.pieces.iter().any(returns) {
+                    self.compile_one(ast, state)
+                } else {
+                    Ok(compiled)
                 }
             }),
         };
@@ -92,9 +93,9 @@ impl PieceCompiler<'_> {
         pieces.into_iter().map(|(_, piece)| piece).collect()
     }
 
-    fn compile_one(&self, ast: Ast, state: TypeState) -> Result<Compiled, DiagnosticList> {
+    fn compile_one(&self, ast: Ast, state: &TypeState) -> Result<Compiled, DiagnosticList> {
         let CompilationResult { program, warnings, .. } =
-            Compiler::compile(self.functions, ast, &state, (self.config)())?;
+            Compiler::compile(self.functions, ast, state, (self.config)())?;
         let end = program.final_type_info();
         Ok(Compiled { pieces: vec![program], end, warnings })
     }
@@ -135,9 +136,10 @@ impl PieceCompiler<'_> {
                 }
             }
         }
-        match errors.is_empty() {
-            true => Ok(Compiled { pieces: compiled, end, warnings }),
-            false => Err(errors),
+        if errors.is_empty() {
+            Ok(Compiled { pieces: compiled, end, warnings })
+        } else {
+            Err(errors)
         }
     }
 
@@ -161,10 +163,8 @@ fn narrowed(kind: &Kind, text: &str) -> Kind {
     let named = fields.known().iter().filter(|(name, _)| text.contains(name.as_str()));
     let known: BTreeMap<Field, Kind> =
         named.map(|(name, kind)| (name.clone(), narrowed(kind, text))).collect();
-    let unknown = match known.len() == fields.known().len() {
-        true => fields.unknown_kind(),
-        false => Kind::any(),
-    };
+    let is_told_all = known.len() == fields.known().len();
+    let unknown = if is_told_all { fields.unknown_kind() } else { Kind::any() };
     kind.without_object().or_object(Collection::from_parts(known, unknown))
 }
 
@@ -202,10 +202,8 @@ fn combined(full: &Kind, before: &Kind, after: &Kind, changed: &[&[OwnedSegment]
             known.insert(name.clone(), kind.clone());
         }
     }
-    let unknown = match told.unknown_kind() == left.unknown_kind() {
-        true => all.unknown_kind(),
-        false => left.unknown_kind(),
-    };
+    let is_as_told = told.unknown_kind() == left.unknown_kind();
+    let unknown = if is_as_told { all.unknown_kind() } else { left.unknown_kind() };
     after.without_object().or_object(Collection::from_parts(known, unknown))
 }
 

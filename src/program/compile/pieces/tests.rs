@@ -1,15 +1,15 @@
 use std::io;
 
 use pipeline_core::Schema;
-use vrl::value::kind::Collection;
 
 use crate::program::{Place, Program, Source, Surroundings, compile_source};
 
 /// Compiles a program of the parts `a`, `b`, … in this order.
 fn compiled(parts: &[&str]) -> Result<Program, String> {
     let name = |number: usize| format!("{number}.vrl");
-    let whole: String =
-        (0..parts.len()).map(|part| format!("include {:?}\n", name(part))).collect();
+    let include = |part| format!("include {:?}", name(part));
+    let includes: Vec<String> = (0..parts.len()).map(include).collect();
+    let whole = includes.join("\n");
     let read = |path: &std::path::Path| {
         let text = (0..parts.len()).find(|part| path.to_str() == Some(name(*part).as_str()));
         text.map(|part| parts[part].to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -60,6 +60,4 @@ fn the_mistakes_of_all_pieces_are_told_without_what_follows_from_them() {
 fn a_return_ends_the_whole_program() {
     let program = compiled(&[".a = 1", "if .b == 1 { return . }", ".c = 1"]).expect("it compiles");
     assert_eq!(program.pieces.len(), 1);
-    let fields = program.output().event.as_object().map(Collection::known).map(|known| known.len());
-    assert!(fields.is_some());
 }

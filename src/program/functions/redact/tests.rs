@@ -1,4 +1,4 @@
-use proptest::{prelude::*, test_runner::RngSeed};
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ fn redact(record: &Json, arguments: &str) -> Json {
     json!(event.value())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "every caller makes both")]
+#[expect(clippy::needless_pass_by_value, reason = "cases are easier to read without `&`")]
 fn check(record: Json, expected: Json) {
     assert_eq!(redact(&record, ""), expected, "{record}");
     assert_eq!(redact(&expected, ""), expected, "a second time");
@@ -243,8 +243,6 @@ fn what_only_looks_like_a_secret_stays() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(365), ..ProptestConfig::default() })]
-
     #[test]
     fn no_text_makes_it_fail(before in ".{0,20}", needle in prop::sample::select(vec![
         "password", "-Password ", "\"Secret\":\"", "eyJ", "bearer ", "sig=", "?key=", "q~", ":/g/",

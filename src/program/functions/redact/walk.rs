@@ -75,14 +75,14 @@ impl Walk<'_> {
 
     fn array(self, elements: &[Value], place: Place<'_>) -> Option<Value> {
         let walk = self.deeper()?;
-        let redacted = |(index, element)| Some((index, walk.value(element, place)?));
-        let changes: Vec<(usize, Value)> =
-            elements.iter().enumerate().filter_map(redacted).collect();
-        if changes.is_empty() {
+        let changed = |(index, element)| Some((index, walk.value(element, place)?));
+        let replaced: Vec<(usize, Value)> =
+            elements.iter().enumerate().filter_map(changed).collect();
+        if replaced.is_empty() {
             return None;
         }
         let mut elements = elements.to_vec();
-        for (index, element) in changes {
+        for (index, element) in replaced {
             elements[index] = element;
         }
         Some(Value::Array(elements))

@@ -179,7 +179,9 @@ fn words(value: &Json, names_count: bool, found: &mut HashSet<String>) {
     match value {
         Json::String(text) => split(text, found),
         Json::Array(elements) => {
-            elements.iter().for_each(|element| words(element, names_count, found));
+            for element in elements {
+                words(element, names_count, found);
+            }
         }
         Json::Object(fields) => {
             for (name, value) in fields {
