@@ -201,7 +201,10 @@ fn validate(files: &[String]) -> Result<(), String> {
         .env("O365_CERTIFICATE_PASSWORD", VARIABLE)
         .env("FABRIKAM_TENANT_ID", "1a2b3c4d-4b5a-4697-8877-665544332211")
         .envs(["FABRIKAM_CLIENT_ID", "FABRIKAM_CLIENT_SECRET"].map(|name| (name, VARIABLE)))
-        .envs(["ES_PASSWORD", "ES_API_KEY", "KAFKA_PASSWORD"].map(|name| (name, VARIABLE)))
+        .envs(
+            ["ES_PASSWORD", "ES_API_KEY", "KAFKA_PASSWORD", "REDACTION_KEY"]
+                .map(|name| (name, VARIABLE)),
+        )
         .current_dir(ROOT)
         .output()
         .expect("the program starts");

@@ -70,4 +70,4 @@ fn own() -> Vec<Box<dyn Function>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

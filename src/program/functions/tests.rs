@@ -30,7 +30,7 @@ fn eval(expression: &str, x: Option<&Value>) -> Value {
 }
 
 /// Whether a value is of a kind. A field that is missing is as good as one that is null: programs read it so.
-pub(super) fn fits(kind: &Kind, value: &Value) -> bool {
+pub(in crate::program) fn fits(kind: &Kind, value: &Value) -> bool {
     match value {
         Value::Object(fields) => kind.as_object().is_some_and(|kinds| {
             let is_known = |name: &str| kinds.known().keys().any(|known| known.as_str() == name);

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 use serde_json::Value as Json;
 
 use super::{Program, Root, Runner, tests};
@@ -96,6 +96,8 @@ fn what_is_no_ocsf_is_found() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(365), ..ProptestConfig::default() })]
+
     #[test]
     fn whatever_a_field_holds_an_event_comes_out_that_keeps_to_the_schema(
         index in any::<prop::sample::Index>(),
