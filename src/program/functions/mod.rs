@@ -5,6 +5,7 @@
 
 mod address;
 mod agent;
+mod among;
 mod call;
 mod categorize;
 mod directory;
@@ -43,6 +44,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(address::HostName),
         Box::new(address::ParseAddress),
         Box::new(agent::DescribeAgent),
+        Box::new(among::IsAmong),
         Box::new(categorize::Categorize),
         Box::new(categorize::RecordTypeName),
         Box::new(enrichment::FindEnrichmentTableRecords),
