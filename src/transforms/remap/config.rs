@@ -32,8 +32,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The file with the VRL program, relative to the working directory. `vrl/o365beat.vrl` and
-    /// `vrl/flatten.vrl` come with the binary: where no such file exists, the built-in one runs.
+    /// The file with the VRL program, relative to the working directory. `vrl/ecs.vrl` and others
+    /// come with the binary: where no such file exists, the built-in one runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
     /// The VRL program itself.
