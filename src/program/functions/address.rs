@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use vrl::prelude::*;
 
-use super::call::call;
+use super::call::{Argument, call};
 
 /// Words that stand where a host name could, and name none.
 const NO_HOST: &[&str] = &["null", "none", "unknown", "undefined", "sanitized", "redacted"];
@@ -172,33 +172,56 @@ impl Function for FirstAddress {
             .with_known("ip", Kind::bytes().or_undefined())
             .with_known("port", Kind::integer().or_undefined())
             .with_known("type", Kind::bytes().or_undefined());
-        Ok(call(&arguments, first_address, TypeDef::object(address).or_null()))
+        let result = TypeDef::object(address).or_null().infallible();
+        Ok(FirstAddressCall { texts: Argument::new(&arguments, "value"), result }.as_expr())
     }
 }
 
-fn first_address(value: &Value) -> Value {
-    let texts = value.as_array().unwrap_or_default().iter().filter_map(Value::to_str);
-    let mut best: Option<(&str, Address)> = None;
-    for text in texts {
-        let Some(address) = parse_address(text) else { continue };
-        match &mut best {
-            Some((_, best)) if best.ip.is_some() => {
-                if best.ip == address.ip {
-                    best.port = best.port.or(address.port);
-                }
-            }
-            Some(_) if address.ip.is_none() => {}
-            _ => best = Some((text.trim(), address)),
+#[derive(Clone, Debug)]
+struct FirstAddressCall {
+    texts: Argument,
+    result: TypeDef,
+}
+
+impl FunctionExpression for FirstAddressCall {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        let mut best: Option<(Value, Address)> = None;
+        self.texts.look_at_each(context, &mut |text| better(&mut best, text))?;
+        let Some((text, address)) = best else { return Ok(Value::Null) };
+        let version = address.ip.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
+        let mut fields = ObjectMap::from([("address".into(), trimmed(text))]);
+        fields.extend(address.into_fields());
+        if let Some(version) = version {
+            fields.insert("type".into(), version.into());
         }
+        Ok(Value::Object(fields))
     }
-    let Some((text, address)) = best else { return Value::Null };
-    let version = address.ip.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
-    let mut fields = address.into_fields();
-    fields.insert("address".into(), text.to_owned().into());
-    if let Some(version) = version {
-        fields.insert("type".into(), version.into());
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        self.result.clone()
     }
-    Value::Object(fields)
+}
+
+/// Puts the address that `text` holds in the place of the best one so far, if it is better.
+fn better(best: &mut Option<(Value, Address)>, text: &Value) {
+    let Some(address) = text.to_str().and_then(parse_address) else { return };
+    match best {
+        Some((_, best)) if best.ip.is_some() => {
+            if best.ip == address.ip {
+                best.port = best.port.or(address.port);
+            }
+        }
+        Some(_) if address.ip.is_none() => {}
+        _ => *best = Some((text.clone(), address)),
+    }
+}
+
+/// A text without the white space around it; not copied where there is none.
+fn trimmed(text: Value) -> Value {
+    match text.to_str().map(|text| (text, text.trim())) {
+        Some((text, trimmed)) if trimmed.len() < text.len() => Value::from(trimmed.to_owned()),
+        _ => text,
+    }
 }
 
 /// `host_name(value)`.
