@@ -125,9 +125,9 @@ impl Function for FirstAddress {
 
     fn usage(&self) -> &'static str {
         "Reads a list of texts as `parse_address` does. Gives the first with an IP address, or else the first with a \
-         host name: an object with `address`, the text, those of `ip`, `port` and `host` that it holds, and `type`, \
-         `ipv4` or `ipv6`. A port that only a later text has, of the same IP address, is taken from there. Without \
-         any, null."
+         host name, in the fields of ECS: an object with `address`, the text, and those of `domain`, `ip` and `port` \
+         that it holds. A port that only a later text has, of the same IP address, is taken from there. Without any, \
+         null."
     }
 
     fn category(&self) -> &'static str {
@@ -149,12 +149,12 @@ impl Function for FirstAddress {
             example! {
                 title: "The first is empty",
                 source: r#"first_address(["", "192.0.2.1:443"])"#,
-                result: Ok(r#"{ "address": "192.0.2.1:443", "ip": "192.0.2.1", "port": 443, "type": "ipv4" }"#),
+                result: Ok(r#"{ "address": "192.0.2.1:443", "ip": "192.0.2.1", "port": 443 }"#),
             },
             example! {
                 title: "An IP address before a host name",
                 source: r#"first_address(["client.contoso.example", null, "2001:db8::1"])"#,
-                result: Ok(r#"{ "address": "2001:db8::1", "ip": "2001:db8::1", "type": "ipv6" }"#),
+                result: Ok(r#"{ "address": "2001:db8::1", "ip": "2001:db8::1" }"#),
             },
             example! { title: "None", source: r#"first_address(["<null>"])"#, result: Ok("null") },
         ]
@@ -168,10 +168,9 @@ impl Function for FirstAddress {
     ) -> Compiled {
         let address = Collection::empty()
             .with_known("address", Kind::bytes())
-            .with_known("host", Kind::bytes().or_undefined())
+            .with_known("domain", Kind::bytes().or_undefined())
             .with_known("ip", Kind::bytes().or_undefined())
-            .with_known("port", Kind::integer().or_undefined())
-            .with_known("type", Kind::bytes().or_undefined());
+            .with_known("port", Kind::integer().or_undefined());
         let result = TypeDef::object(address).or_null().infallible();
         Ok(FirstAddressCall { texts: Argument::new(&arguments, "value"), result }.as_expr())
     }
@@ -188,12 +187,13 @@ impl FunctionExpression for FirstAddressCall {
         let mut best: Option<(Value, Address)> = None;
         self.texts.look_at_each(context, &mut |text| better(&mut best, text))?;
         let Some((text, address)) = best else { return Ok(Value::Null) };
-        let version = address.ip.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
         let mut fields = ObjectMap::from([("address".into(), trimmed(text))]);
-        fields.extend(address.into_fields());
-        if let Some(version) = version {
-            fields.insert("type".into(), version.into());
-        }
+        let others = [
+            ("domain", address.host.map(Value::from)),
+            ("ip", address.ip.map(|ip| Value::from(ip.to_string()))),
+            ("port", address.port.map(Value::from)),
+        ];
+        fields.extend(others.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
         Ok(Value::Object(fields))
     }
 
