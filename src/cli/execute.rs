@@ -10,7 +10,7 @@ use super::{Failure, load::Loaded, progress};
 use crate::{
     api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
-    live::Live,
+    live::{Live, Workshop},
     telemetry::{Metrics, Snapshot},
     topology::{self, Environment, Topology},
 };
@@ -43,6 +43,9 @@ pub(super) async fn execute_until(
     let global = loaded.global;
     let (live, _reloads) = Live::new();
     live.describe(loaded.topology.describe(1));
+    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
     let listeners =
         Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
     for address in listeners.addresses() {
@@ -58,6 +61,7 @@ pub(super) async fn execute_until(
         mode,
         clock,
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
@@ -66,6 +70,7 @@ pub(super) async fn execute_until(
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(shutdown, &readiness) => match never {},
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
