@@ -142,6 +142,11 @@ impl Spot {
         Arc::new(Spot { id, is_open: Arc::default(), inside: Mutex::default() })
     }
 
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_watched(&self) -> bool {
         self.watchers() > 0
     }
