@@ -14,6 +14,7 @@ mod load;
 mod preview;
 mod progress;
 mod record_input;
+mod remote;
 mod replay;
 mod report;
 mod run;
@@ -23,7 +24,9 @@ mod ship_again;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
 mod vrl;
 mod when;
@@ -85,6 +88,8 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -134,6 +139,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),

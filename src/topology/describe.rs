@@ -1,6 +1,7 @@
 //! A checked topology as it is shown to those outside.
 
 use pipeline_core::Schema;
+use vrl::value::Kind;
 
 use super::check::{Checked, Node, PortRef};
 use crate::{
@@ -12,6 +13,13 @@ impl Checked {
     /// The topology as generation `generation` of what runs.
     pub fn describe(&self, generation: u64) -> Description {
         Description { generation, components: self.nodes.iter().map(describe_component).collect() }
+    }
+
+    /// The kind of what leaves the component `id` by `port`.
+    pub(super) fn leaves_by(&self, id: &str, port: &str) -> Option<&Kind> {
+        let node = self.nodes.iter().find(|node| *node.declared.id == *id)?;
+        let output = node.outputs.iter().find(|output| output.port == port)?;
+        Some(&output.schema.event)
     }
 
     /// The components as those need them who try programs.
