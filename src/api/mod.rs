@@ -20,6 +20,8 @@ mod route;
 mod session;
 mod sse;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc,

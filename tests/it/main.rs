@@ -1,5 +1,6 @@
 //! What o365flow promises, against real servers.
 
+mod api;
 mod architecture;
 mod assets;
 mod buffer;

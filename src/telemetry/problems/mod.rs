@@ -109,27 +109,14 @@ impl<S: Subscriber> Layer<S> for Problems {
 mod tests {
     use std::io;
 
+    use pipeline_core::testing::ManualClock;
     use tracing::{error, info, subscriber::with_default, warn};
     use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     use super::*;
 
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-    }
-
-    impl std::fmt::Debug for Stopped {
-        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("Stopped")
-        }
-    }
-
     fn logged(log: impl FnOnce()) -> Vec<Arc<ProblemReport>> {
-        let problems = Problems::new(Arc::new(Stopped));
+        let problems = Problems::new(ManualClock::new(Timestamp::default()));
         with_default(Registry::default().with(problems.clone()), log);
         problems.list()
     }
