@@ -11,7 +11,7 @@ use crate::{
     api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
     live::Live,
-    telemetry::{Metrics, Snapshot},
+    telemetry::{Logs, Metrics, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -70,6 +70,7 @@ pub(super) async fn execute_until(
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
+        never = Logs::sum_up_for_ever() => match never {},
     };
     readiness.set(false);
     Ok(Ended { snapshot: metrics.snapshot(), result })

@@ -4,6 +4,6 @@ mod logs;
 mod recorder;
 mod snapshot;
 
-pub use logs::{LogFormat, init as init_logs};
+pub use logs::{LogFormat, LogOptions, Logs};
 pub use recorder::{InstallError, Metrics};
 pub use snapshot::Snapshot;
