@@ -180,7 +180,6 @@ fn load_private(
         tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
     let tables = tables.and_unread(config.table_names());
     faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
-    faults.extend(config.unknown_in_log());
     let Config { global, mut components, secrets, mut private_files, tests, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();

@@ -71,7 +71,7 @@ impl Config {
     }
 
     /// What `[log]` says of components that there are not.
-    pub fn unknown_in_log(&self) -> Vec<Fault> {
+    fn unknown_in_log(&self) -> Vec<Fault> {
         let ids = || self.components.iter().map(|component| &*component.id);
         let named = self.global.log.components.keys();
         let unknown = named.filter(|name| !ids().any(|id| *id == ***name));
@@ -279,7 +279,9 @@ pub fn parse_asking(
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files, tests, node }, faults)
+    let config = Config { global, components, secrets, private_files, tests, node };
+    faults.extend(config.unknown_in_log());
+    (config, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {

@@ -110,20 +110,19 @@ impl Logs {
     }
 }
 
+/// Takes lines.
+type Out = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// Where lines are written.
 struct Lines {
     renderer: Renderer,
     clock: Arc<dyn Clock>,
     repeats: Mutex<Repeats>,
-    out: Box<dyn Fn(&[u8]) + Send + Sync>,
+    out: Out,
 }
 
 impl Lines {
-    fn new(
-        renderer: Renderer,
-        clock: Arc<dyn Clock>,
-        out: Box<dyn Fn(&[u8]) + Send + Sync>,
-    ) -> Lines {
+    fn new(renderer: Renderer, clock: Arc<dyn Clock>, out: Out) -> Lines {
         Lines { renderer, clock, repeats: Mutex::default(), out }
     }
 
