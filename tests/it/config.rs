@@ -156,7 +156,7 @@ fn check_mistake(from: &str, to: &str, expected: &str) {
 fn frequent_mistakes_are_met_with_their_remedy() {
     check_mistake("[sinks.file]", "[sink.file]", "did you mean `sinks`?");
     check_mistake("{ elastic = \"debug", "{ elastik = \"debug", "did you mean `elastic`?");
-    check_mistake("elastic = \"debug", "elastic = \"loud", "`debug`");
+    check_mistake("elastic = \"debug", "elastic = \"loud", "is not one of: off, error");
     check_mistake("[transforms.map]", "[transform.map]", "did you mean `transforms`?");
     check_mistake(
         "inputs = [\"map\"]",
