@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
-use pipeline_core::{Clock, RunError, RunMode, Shutdown};
+use pipeline_core::{Clock, ComponentKind, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -15,8 +15,8 @@ use crate::{
     api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
     components::office365,
     delivery::DeadLetterFiles,
-    live::Live,
-    telemetry::{Metrics, Problems, Snapshot},
+    live::{Description, Live},
+    telemetry::{Logs, Metrics, Problems, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -62,6 +62,9 @@ pub(super) async fn execute_until(
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
+    if let Some(logs) = Logs::installed() {
+        logs.set_component_levels(&global.log.components);
+    }
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
@@ -76,7 +79,7 @@ pub(super) async fn execute_until(
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
     readiness.set(true);
-    info!(version = env!("CARGO_PKG_VERSION"), "running");
+    announce(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(shutdown, &readiness) => match never {},
@@ -84,9 +87,46 @@ pub(super) async fn execute_until(
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
+        never = Logs::sum_up_for_ever() => match never {},
     };
     readiness.set(false);
-    Ok(Ended { snapshot: metrics.snapshot(), result })
+    let snapshot = metrics.snapshot();
+    say_what_was_not_delivered(&snapshot, &live.description());
+    Ok(Ended { snapshot, result })
+}
+
+/// Says what runs.
+fn announce(description: &Description) {
+    let count = |kind| description.of_kind(kind).count();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        sources = count(ComponentKind::Source),
+        transforms = count(ComponentKind::Transform),
+        sinks = count(ComponentKind::Sink),
+        flow = description.flow(),
+        "running"
+    );
+}
+
+/// Says of each sink what it was given and could not deliver. What waits in a buffer of its own stays there, which
+/// the buffer says itself.
+fn say_what_was_not_delivered(snapshot: &Snapshot, description: &Description) {
+    for sink in description.of_kind(ComponentKind::Sink) {
+        let id = [("component_id", &*sink.id)];
+        let sum = |name| snapshot.sum(name, &id);
+        if sum("buffer_max_size_events") + sum("buffer_max_size_bytes") > 0 {
+            continue;
+        }
+        let given = sum("component_received_events_total") + sum("buffer_size_events");
+        let done = sum("component_sent_events_total") + sum("component_discarded_events_total");
+        let events = given.saturating_sub(done);
+        if events > 0 {
+            warn!(
+                component_id = %sink.id,
+                events, "not delivered: these events will be sent after the next start"
+            );
+        }
+    }
 }
 
 /// The sources whose feeds can be shown.

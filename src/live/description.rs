@@ -14,6 +14,21 @@ pub struct Description {
     pub components: Vec<ComponentDescription>,
 }
 
+impl Description {
+    /// The components of one kind.
+    pub fn of_kind(&self, kind: ComponentKind) -> impl Iterator<Item = &ComponentDescription> {
+        self.components.iter().filter(move |component| component.kind == kind)
+    }
+
+    /// How events flow, in a line: `audit -> map, map -> es`.
+    pub fn flow(&self) -> String {
+        let ways = self.components.iter().flat_map(|component| {
+            component.inputs.iter().map(move |input| format!("{input} -> {}", component.id))
+        });
+        ways.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A component in its place.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComponentDescription {

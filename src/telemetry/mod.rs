@@ -5,7 +5,7 @@ mod problems;
 mod recorder;
 mod snapshot;
 
-pub use logs::{LogFormat, init as init_logs};
+pub use logs::{LogFormat, LogOptions, Logs};
 pub use problems::{ProblemReport, Problems};
 pub use recorder::{InstallError, Metrics};
 pub use snapshot::{Sample, Snapshot};
