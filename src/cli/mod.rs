@@ -17,6 +17,7 @@ mod record_input;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod scope;
 mod setup;
 mod ship_again;
@@ -85,6 +86,7 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Schema(schema::Schema),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -134,6 +136,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Schema(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
