@@ -8,8 +8,10 @@ use tracing::{info, warn};
 
 use super::{Failure, load::Loaded, progress};
 use crate::{
+    api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
-    telemetry::{Listeners, Metrics, Readiness, Snapshot},
+    live::Live,
+    telemetry::{Metrics, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -39,7 +41,10 @@ pub(super) async fn execute_until(
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let global = loaded.global;
-    let listeners = Listeners::bind(&global, metrics.clone(), readiness.clone()).await?;
+    let (live, _reloads) = Live::new();
+    live.describe(loaded.topology.describe(1));
+    let listeners =
+        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
