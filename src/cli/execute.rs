@@ -1,6 +1,6 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
 use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +11,7 @@ use crate::{
     api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
     live::Live,
-    telemetry::{Metrics, Snapshot},
+    telemetry::{Metrics, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -61,11 +61,16 @@ pub(super) async fn execute_until(
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
+    let manager = ServiceManager::from_environment();
+    let ending =
+        Ending { readiness: &readiness, manager: &manager, drain_timeout: global.shutdown_timeout };
     readiness.set(true);
+    manager.ready(&live.description().to_string());
     info!(version = env!("CARGO_PKG_VERSION"), "running");
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
-        never = signals.obey(shutdown, &readiness) => match never {},
+        never = signals.obey(shutdown, ending) => match never {},
+        never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
@@ -73,6 +78,13 @@ pub(super) async fn execute_until(
     };
     readiness.set(false);
     Ok(Ended { snapshot: metrics.snapshot(), result })
+}
+
+/// Who is told that the program ends.
+struct Ending<'a> {
+    readiness: &'a Readiness,
+    manager: &'a ServiceManager,
+    drain_timeout: Duration,
 }
 
 /// The signals that end the program.
@@ -90,14 +102,11 @@ impl Signals {
     }
 
     /// The first signal orders to drain, the second to leave what is under way.
-    async fn obey(
-        mut self,
-        shutdown: &Shutdown,
-        readiness: &Readiness,
-    ) -> std::convert::Infallible {
+    async fn obey(mut self, shutdown: &Shutdown, ending: Ending<'_>) -> std::convert::Infallible {
         self.next().await;
         info!("draining: what is under way will be delivered; a second signal ends at once");
-        readiness.set(false);
+        ending.readiness.set(false);
+        ending.manager.stopping("draining: what is under way is delivered", ending.drain_timeout);
         shutdown.drain();
         self.next().await;
         warn!("ending at once: what was not delivered will be sent after the next start");

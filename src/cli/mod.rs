@@ -2,6 +2,7 @@
 
 mod backfill;
 mod candidate;
+mod completions;
 mod convert;
 mod dead_letter;
 mod demo;
@@ -11,6 +12,7 @@ mod fake_tenant;
 mod graph;
 mod keystore;
 mod load;
+mod man;
 mod preview;
 mod progress;
 mod record_input;
@@ -87,6 +89,9 @@ enum Command {
     Preview(preview::Preview),
     Graph(graph::Graph),
     Schema(schema::Schema),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -137,6 +142,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
         Command::Schema(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+        Command::Man(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
