@@ -79,7 +79,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: o365flow <o365flow@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
-Depends: libc6 (>= $(libc_version)), libgcc-s1, ca-certificates
+Depends: libc6 (>= $(libc_version)), libgcc-s1, ca-certificates, passwd
 Suggests: elasticsearch, prometheus
 Section: net
 Priority: optional

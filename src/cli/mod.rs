@@ -102,7 +102,7 @@ enum Command {
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it.
+    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it; 1 where all that is wrong may pass.
     Config(Vec<Fault>),
     /// It was right, and something failed. Exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
@@ -154,7 +154,9 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(faults)) => {
             show_faults(&faults);
-            ExitCode::from(78)
+            // A service manager gives up at 78, and is not to do so for what may be there at the next start.
+            let may_pass = faults.iter().all(|fault| fault.may_pass);
+            if may_pass { ExitCode::FAILURE } else { ExitCode::from(78) }
         }
         Err(Failure::Failed(error)) => {
             complain(format_args!("error: {}", Chain(&*error)));

@@ -23,7 +23,7 @@ inputs = ["files"]
 "#;
 
 /// Arguments, what the configuration has besides, and the code.
-const CASES: [(&[&str], &str, i32); 15] = [
+const CASES: [(&[&str], &str, i32); 17] = [
     (&["--version"], "", 0),
     (&["--help"], "", 0),
     (&["validate", "-c", "it.toml"], "", 0),
@@ -32,6 +32,9 @@ const CASES: [(&[&str], &str, i32); 15] = [
     // The state cannot be opened: it is a file.
     (&["run", "-c", "blocked.toml"], "", 1),
     (&["run", "-c", "absent.toml"], "", 1),
+    // What keeps the secrets may answer at the next start; but not if there is a mistake besides.
+    (&["run", "-c", "secret.toml"], "", 1),
+    (&["run", "-c", "secret.toml"], "date_dir = 1\n", 78),
     (&["test", "no-such-folder"], "", 1),
     (&["run"], "", 2),
     (&["run", "-c", "it.toml", "--twice"], "", 2),
@@ -49,6 +52,8 @@ fn ended(arguments: &[&str], more: &str) -> (Option<i32>, String) {
     put("a.ndjson", "{\"a\":1}\n");
     put("file", "");
     put("it.toml", &format!("{more}{RIGHT}"));
+    let asks = "secret.vault = { type = \"exec\", command = [\"false\"] }\nshutdown_timeout = \"SECRET[vault.t]\"";
+    put("secret.toml", &format!("{more}{asks}{RIGHT}"));
     put("blocked.toml", &RIGHT.replace("\"state\"", "\"file\""));
     let output = Command::new(PROGRAM)
         .args(arguments)

@@ -23,7 +23,9 @@ fn commands() -> BTreeSet<String> {
     let help = said(&["--help"]);
     let (_, list) = help.split_once("Commands:\n").expect("there are commands");
     let named = list.lines().take_while(|line| line.starts_with("  "));
-    let first = named.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next());
+    let first = named
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next());
     first.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
@@ -75,7 +77,8 @@ fn each_shell_gets_completions_that_it_can_read() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     for command in ["o365flow schema", "o365flow completions zsh"] {
-        let script = format!("set -o pipefail; {} | head -c 10", command.replace("o365flow", PROGRAM));
+        let script =
+            format!("set -o pipefail; {} | head -c 10", command.replace("o365flow", PROGRAM));
         let output = Command::new("bash").args(["-c", &script]).output().expect("bash starts");
         assert!(output.status.success(), "{command}: {output:?}");
         assert!(output.stderr.is_empty(), "{command}: {output:?}");

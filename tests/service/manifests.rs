@@ -72,9 +72,10 @@ impl Mounts {
             write_private(Path::new(&mounts.at(&format!("{secrets_dir}/{name}"))), value);
         }
         let path = mounts.at("/etc/o365flow/o365flow.toml");
-        let moved = ["/var/lib/", "/run/secrets"].into_iter().fold(config.to_owned(), |text, path| {
-            text.replace(&format!("\"{path}"), &format!("\"{}", mounts.at(path)))
-        });
+        let moved =
+            ["/var/lib/", "/run/secrets"].into_iter().fold(config.to_owned(), |text, path| {
+                text.replace(&format!("\"{path}"), &format!("\"{}", mounts.at(path)))
+            });
         write_private(Path::new(&path), &moved);
         mounts
     }
@@ -119,7 +120,8 @@ impl Pod {
             found.next().unwrap_or_else(|| panic!("no {kind}")).clone()
         };
         let set = of_kind("StatefulSet");
-        let (service, config, secret) = (of_kind("Service"), of_kind("ConfigMap"), of_kind("Secret"));
+        let (service, config, secret) =
+            (of_kind("Service"), of_kind("ConfigMap"), of_kind("Secret"));
         assert_eq!(at(&set, &["spec", "replicas"]).as_u64(), Some(1), "a ledger has one writer");
         assert_eq!(text(&set, &["spec", "serviceName"]), text(&service, &["metadata", "name"]));
         let selector = at(&service, &["spec", "selector"]);
@@ -178,10 +180,10 @@ fn the_pod_has_what_its_configuration_names() {
     for path in pod.config.split('"').filter(|text| text.starts_with('/')) {
         assert!(mounted.iter().any(|mount| path.starts_with(mount)), "{path} is on no volume");
     }
-    succeeds(pod.mounts(&pod.config, "s").program(
-        &["validate", "--config", "/etc/o365flow/o365flow.toml"],
-        &given,
-    ));
+    succeeds(
+        pod.mounts(&pod.config, "s")
+            .program(&["validate", "--config", "/etc/o365flow/o365flow.toml"], &given),
+    );
 }
 
 #[test]
@@ -233,7 +235,8 @@ fn listening(running: &mut Child) -> SocketAddr {
 /// The status that a path is answered with.
 fn status(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: 10.1.2.3:9598\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: 10.1.2.3:9598\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
@@ -349,8 +352,9 @@ fn the_compose_file_runs_what_the_program_takes() {
     let mounts = Mounts::new(&config, &[("client_secret", "s".to_owned())], "/run/secrets");
     succeeds(mounts.program(&["validate", "-c", "/etc/o365flow/o365flow.toml"], &given));
     // Prometheus and the host's port are where the program listens.
-    let prometheus: Value = serde_yaml_ng::from_str(text(&compose, &["configs", "prometheus", "content"]))
-        .expect("Prometheus' configuration is YAML");
+    let prometheus: Value =
+        serde_yaml_ng::from_str(text(&compose, &["configs", "prometheus", "content"]))
+            .expect("Prometheus' configuration is YAML");
     let target = text(&prometheus, &["scrape_configs", "0", "static_configs", "0", "targets", "0"]);
     let (host, port) = target.split_once(':').expect("host and port");
     assert_eq!(host, "o365flow");

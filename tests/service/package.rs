@@ -58,7 +58,8 @@ impl System {
         for path in ["/var/lib/dpkg/info", "/var/lib/dpkg/updates", "/var/lib", "/etc"] {
             fs::create_dir_all(system.at(path)).expect("a folder");
         }
-        for path in ["/var/lib/dpkg/status", "/var/lib/dpkg/available", "/etc/passwd", "/etc/group"] {
+        for path in ["/var/lib/dpkg/status", "/var/lib/dpkg/available", "/etc/passwd", "/etc/group"]
+        {
             fs::write(system.at(path), "").expect("a file");
         }
         system
@@ -92,7 +93,8 @@ impl System {
     }
 
     fn mode(&self, path: &str) -> u32 {
-        let metadata = fs::metadata(self.at(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let metadata =
+            fs::metadata(self.at(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
         metadata.permissions().mode() & 0o7777
     }
 }
