@@ -2,8 +2,10 @@
 
 mod logs;
 mod recorder;
+mod service_manager;
 mod snapshot;
 
 pub use logs::{LogFormat, LogOptions, Logs};
 pub use recorder::{InstallError, Metrics};
+pub use service_manager::ServiceManager;
 pub use snapshot::Snapshot;

@@ -37,6 +37,10 @@ need_for_test() {
     need openssl openssl
     need curl curl
     need promtool prometheus
+    # What the Debian package is made with, and run by.
+    need dpkg-deb dpkg
+    need runsv runit
+    is_root || need fakeroot fakeroot
     # What the Lumberjack receiver and Toxiproxy are built with.
     need go golang-go
     # The JDK of OpenSearch comes from PyPI.
