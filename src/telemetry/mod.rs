@@ -2,6 +2,7 @@
 
 mod http;
 mod logs;
+mod process;
 mod recorder;
 mod snapshot;
 

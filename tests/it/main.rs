@@ -32,6 +32,8 @@ mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]
 mod rig;
+#[expect(dead_code, reason = "it serves other tests too")]
+mod scene;
 mod scope;
 mod secrets;
 mod secrets_backends;

@@ -93,8 +93,9 @@ impl Feed {
             };
             let step = result.as_ref().err().map(PollError::step);
             self.failures = if step.is_some() { self.failures.saturating_add(1) } else { 0 };
-            if let Err(error) = &result {
-                self.report(error);
+            match &result {
+                Ok(()) => tenant.metrics.throttling(false),
+                Err(error) => self.report(error),
             }
             self.handle.refresh_status(&tenant).await;
             if shared.is_once {
@@ -246,6 +247,7 @@ impl Feed {
         let record = || persist.ledger().record_first_listing(feed, from);
         persist.until_done("write down where a feed begins", record).await;
         self.listed_from = self.listed_from.or(Some(from));
+        self.handle.metrics.listed_until(from);
         self.write_down_relisting().await;
     }
 
@@ -335,7 +337,7 @@ impl Feed {
         let (component_id, content_type) = (&*shared.id, self.handle.content_type);
         shared.metrics.error(error.metric_type(), ErrorStage::Receiving);
         if let ListingStep::Pause(pause) = error.step() {
-            self.handle.metrics.throttled();
+            self.tenant.note_throttled(&self.handle);
             self.tenant.pause(pause, &error.text());
         }
         if !self.failures.is_power_of_two() {
@@ -359,6 +361,7 @@ impl Feed {
     fn report_missed(&self, missed: Unlisted) {
         let shared = &self.tenant.shared;
         shared.metrics.error("listing_gap", ErrorStage::Receiving);
+        self.handle.metrics.never_listed();
         tracing::error!(
             component_id = &*shared.id,
             tenant = self.tenant.name,

@@ -62,6 +62,9 @@ impl Opening {
             let open = || self.ledger.open_feed(tenant_id, *content_type);
             let opened = shared.persist.until_done("open a feed", open).await;
             let metrics = FeedMetrics::new(name, *content_type);
+            if let Some(until) = opened.listed_until {
+                metrics.listed_until(until);
+            }
             FeedHandle::new(*content_type, opened, metrics)
         }));
         let feeds: BTreeMap<_, _> =
