@@ -1,5 +1,6 @@
 //! What o365flow promises, against real servers.
 
+mod alerts;
 mod architecture;
 mod assets;
 mod buffer;
@@ -32,7 +33,6 @@ mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]
 mod rig;
-#[expect(dead_code, reason = "it serves other tests too")]
 mod scene;
 mod scope;
 mod secrets;

@@ -247,7 +247,6 @@ impl Feed {
         let record = || persist.ledger().record_first_listing(feed, from);
         persist.until_done("write down where a feed begins", record).await;
         self.listed_from = self.listed_from.or(Some(from));
-        self.handle.metrics.listed_until(from);
         self.write_down_relisting().await;
     }
 

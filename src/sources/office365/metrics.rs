@@ -60,7 +60,7 @@ fn describe_gauges() {
         (
             "o365_listed_until_timestamp_seconds",
             Unit::Seconds,
-            "Everything created before was listed.",
+            "Everything created before was listed, from where the feed began.",
         ),
         (
             "o365_oldest_pending_expiry_timestamp_seconds",
