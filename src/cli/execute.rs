@@ -2,14 +2,16 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
-use pipeline_core::{Clock, RunError, RunMode, Shutdown};
+use pipeline_core::{Clock, ComponentKind, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{Failure, load::Loaded, progress};
 use crate::{
+    api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
-    telemetry::{Listeners, Metrics, Readiness, Snapshot},
+    live::{Description, Live},
+    telemetry::{Logs, Metrics, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -39,9 +41,15 @@ pub(super) async fn execute_until(
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let global = loaded.global;
-    let listeners = Listeners::bind(&global, metrics.clone(), readiness.clone()).await?;
+    let (live, _reloads) = Live::new();
+    live.describe(loaded.topology.describe(1));
+    let listeners =
+        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
+    }
+    if let Some(logs) = Logs::installed() {
+        logs.set_component_levels(&global.log.components);
     }
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
@@ -57,7 +65,7 @@ pub(super) async fn execute_until(
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
     readiness.set(true);
-    info!(version = env!("CARGO_PKG_VERSION"), "running");
+    announce(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
         never = signals.obey(shutdown, &readiness) => match never {},
@@ -65,9 +73,46 @@ pub(super) async fn execute_until(
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
+        never = Logs::sum_up_for_ever() => match never {},
     };
     readiness.set(false);
-    Ok(Ended { snapshot: metrics.snapshot(), result })
+    let snapshot = metrics.snapshot();
+    say_what_was_not_delivered(&snapshot, &live.description());
+    Ok(Ended { snapshot, result })
+}
+
+/// Says what runs.
+fn announce(description: &Description) {
+    let count = |kind| description.of_kind(kind).count();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        sources = count(ComponentKind::Source),
+        transforms = count(ComponentKind::Transform),
+        sinks = count(ComponentKind::Sink),
+        flow = description.flow(),
+        "running"
+    );
+}
+
+/// Says of each sink what it was given and could not deliver. What waits in a buffer of its own stays there, which
+/// the buffer says itself.
+fn say_what_was_not_delivered(snapshot: &Snapshot, description: &Description) {
+    for sink in description.of_kind(ComponentKind::Sink) {
+        let id = [("component_id", &*sink.id)];
+        let sum = |name| snapshot.sum(name, &id);
+        if sum("buffer_max_size_events") + sum("buffer_max_size_bytes") > 0 {
+            continue;
+        }
+        let given = sum("component_received_events_total") + sum("buffer_size_events");
+        let done = sum("component_sent_events_total") + sum("component_discarded_events_total");
+        let events = given.saturating_sub(done);
+        if events > 0 {
+            warn!(
+                component_id = %sink.id,
+                events, "not delivered: these events will be sent after the next start"
+            );
+        }
+    }
 }
 
 /// The signals that end the program.

@@ -36,7 +36,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{self, LogFormat},
+    telemetry::{LogFormat, LogOptions, Logs},
 };
 
 /// The heading of the options that all commands have.
@@ -119,7 +119,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
-    telemetry::init_logs(&arguments.log, arguments.log_format);
+    let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
+    Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
@@ -140,6 +141,9 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };
+    if let Some(logs) = Logs::installed() {
+        logs.sum_up();
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(faults)) => {

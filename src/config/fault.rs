@@ -1,6 +1,11 @@
 //! A mistake in a configuration, and how it is shown: file, line, what is wrong, how to mend it.
 
-use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Variables' values that are shorter are not hidden: they would be found in words of ours, and are no secrets.
 const HIDDEN_BYTES_MIN: usize = 4;
@@ -39,6 +44,11 @@ impl Span {
         let before = &self.file.text[..self.start()];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// The file's name as the user gave it.
+    pub fn path(&self) -> &Path {
+        &self.file.path
     }
 
     /// Where the place starts, moved back to a character's first byte.

@@ -9,6 +9,7 @@ mod declare;
 mod enrichment;
 pub mod fault;
 mod interpolate;
+mod log;
 mod permissions;
 pub mod proxy;
 mod read;
@@ -30,6 +31,7 @@ pub use self::{
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
     interpolate::Variables,
+    log::{LogConfig, LogLevel},
     permissions::too_open,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
@@ -68,6 +70,22 @@ impl Config {
         self.node.fault(problem)
     }
 
+    /// What `[log]` says of components that there are not.
+    fn unknown_in_log(&self) -> Vec<Fault> {
+        let ids = || self.components.iter().map(|component| &*component.id);
+        let named = self.global.log.components.keys();
+        let unknown = named.filter(|name| !ids().any(|id| *id == ***name));
+        let fault = |name: &ComponentId| {
+            let key = format!("log.components.{name}");
+            let problem = Problem::at(&key, format!("there is no component `{name}`"));
+            self.fault(match nearest(name, ids()) {
+                Some(meant) => problem.fix(format!("did you mean `{meant}`?")),
+                None => problem.fix("remove it"),
+            })
+        };
+        unknown.map(fault).collect()
+    }
+
     /// The names of all enrichment tables, those included whose options could not be read.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
         let tables = self.node.as_table().and_then(|root| root.entry("enrichment_tables"));
@@ -86,6 +104,8 @@ pub struct Global {
     pub api: Option<Listener>,
     /// Where `/metrics` is served.
     pub metrics: Option<Listener>,
+    /// What is logged of each component.
+    pub log: LogConfig,
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
@@ -104,6 +124,7 @@ impl Default for Global {
             data_dir: PathBuf::from("./o365flow-data"),
             api: None,
             metrics: None,
+            log: LogConfig::default(),
             shutdown_timeout: std::time::Duration::from_mins(1),
             dead_letter: DeadLetterConfig::default(),
             enrichment_tables: BTreeMap::new(),
@@ -258,7 +279,9 @@ pub fn parse_asking(
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files, tests, node }, faults)
+    let config = Config { global, components, secrets, private_files, tests, node };
+    faults.extend(config.unknown_in_log());
+    (config, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {

@@ -21,6 +21,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     blob::Attempt,
@@ -240,9 +241,9 @@ impl Tenant {
         for handle in self.feeds.values() {
             let feed = Feed::new(Arc::clone(&self), Arc::clone(handle));
             let label = format!("{} {}", self.name, handle.content_type);
-            work.feeds.spawn(async move {
-                feed.run().await.map_err(|error| format!("{label}: {error}"))
-            });
+            let span = tracing::info_span!("feed", content_type = %handle.content_type);
+            let run = async move { feed.run().await.map_err(|error| format!("{label}: {error}")) };
+            work.feeds.spawn(run.instrument(span));
         }
         tokio::select! {
             biased;
@@ -346,8 +347,9 @@ impl Tenant {
         for blob in due.blobs {
             let Some(handle) = self.feeds.get(&blob.feed) else { continue };
             let row = blob.row;
+            let span = tracing::info_span!("blob", content_type = %handle.content_type);
             let attempt = Attempt::new(Arc::clone(self), Arc::clone(handle), blob);
-            let task = work.blobs.spawn(attempt.run(places.pop()));
+            let task = work.blobs.spawn(attempt.run(places.pop()).instrument(span));
             work.held.insert(task.id(), row);
         }
         due.next_at
