@@ -88,6 +88,7 @@ impl Blackhole {
         self.events += events;
         self.bytes += bytes;
         self.metrics.sent(events, bytes);
+        self.metrics.sent_bytes("blackhole", None, bytes);
         batch.settle(Outcome::Delivered);
     }
 

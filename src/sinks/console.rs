@@ -123,6 +123,7 @@ impl Console {
         self.writer.write_all(&self.text)?;
         self.writer.flush()?;
         self.metrics.sent(batch.len(), self.text.len());
+        self.metrics.sent_bytes("console", None, self.text.len());
         batch.settle(Outcome::Delivered);
         Ok(())
     }

@@ -160,6 +160,8 @@ impl Courier for Writer {
         let next = match written.await {
             Ok((lines, Ok(()))) => {
                 self.metrics.sent(lines.acks.len(), lines.text.len());
+                let place = ("file", &*self.path);
+                self.metrics.sent_bytes("file", Some(place), lines.text.len());
                 lines.acks.into_iter().for_each(|ack| ack.settle(Outcome::Delivered));
                 Next::Done
             }

@@ -1,6 +1,7 @@
 //! What the program tells about itself: metrics and logs.
 
 mod logs;
+mod process;
 mod recorder;
 mod service_manager;
 mod snapshot;

@@ -57,6 +57,10 @@ impl Endpoint {
         &self.0
     }
 
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.0.scheme() == "https" { "https" } else { "http" }
+    }
+
     /// The address of `_bulk` below it, with the pipeline that all documents pass through, if there is one.
     pub(super) fn bulk_uri(
         &self,
