@@ -1,22 +1,22 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
-use pipeline_core::{Clock, ComponentKind, RunError, RunMode, Shutdown};
+use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{
     Failure,
     load::{Loaded, office365_sources},
-    progress,
+    progress, start_and_end,
 };
 use crate::{
     api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
     components::office365,
     delivery::DeadLetterFiles,
-    live::{Description, Live},
-    telemetry::{Logs, Metrics, Problems, Snapshot},
+    live::Live,
+    telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -78,11 +78,16 @@ pub(super) async fn execute_until(
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
+    let manager = ServiceManager::from_environment();
+    let ending =
+        Ending { readiness: &readiness, manager: &manager, drain_timeout: global.shutdown_timeout };
     readiness.set(true);
-    announce(&live.description());
+    manager.ready(&live.description().to_string());
+    start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
-        never = signals.obey(shutdown, &readiness) => match never {},
+        never = signals.obey(shutdown, ending) => match never {},
+        never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
@@ -91,42 +96,15 @@ pub(super) async fn execute_until(
     };
     readiness.set(false);
     let snapshot = metrics.snapshot();
-    say_what_was_not_delivered(&snapshot, &live.description());
+    start_and_end::say_what_was_not_delivered(&snapshot, &live.description());
     Ok(Ended { snapshot, result })
 }
 
-/// Says what runs.
-fn announce(description: &Description) {
-    let count = |kind| description.of_kind(kind).count();
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        sources = count(ComponentKind::Source),
-        transforms = count(ComponentKind::Transform),
-        sinks = count(ComponentKind::Sink),
-        flow = description.flow(),
-        "running"
-    );
-}
-
-/// Says of each sink what it was given and could not deliver. What waits in a buffer of its own stays there, which
-/// the buffer says itself.
-fn say_what_was_not_delivered(snapshot: &Snapshot, description: &Description) {
-    for sink in description.of_kind(ComponentKind::Sink) {
-        let id = [("component_id", &*sink.id)];
-        let sum = |name| snapshot.sum(name, &id);
-        if sum("buffer_max_size_events") + sum("buffer_max_size_bytes") > 0 {
-            continue;
-        }
-        let given = sum("component_received_events_total") + sum("buffer_size_events");
-        let done = sum("component_sent_events_total") + sum("component_discarded_events_total");
-        let events = given.saturating_sub(done);
-        if events > 0 {
-            warn!(
-                component_id = %sink.id,
-                events, "not delivered: these events will be sent after the next start"
-            );
-        }
-    }
+/// Who is told that the program ends.
+struct Ending<'a> {
+    readiness: &'a Readiness,
+    manager: &'a ServiceManager,
+    drain_timeout: Duration,
 }
 
 /// The sources whose feeds can be shown.
@@ -154,14 +132,11 @@ impl Signals {
     }
 
     /// The first signal orders to drain, the second to leave what is under way.
-    async fn obey(
-        mut self,
-        shutdown: &Shutdown,
-        readiness: &Readiness,
-    ) -> std::convert::Infallible {
+    async fn obey(mut self, shutdown: &Shutdown, ending: Ending<'_>) -> std::convert::Infallible {
         self.next().await;
         info!("draining: what is under way will be delivered; a second signal ends at once");
-        readiness.set(false);
+        ending.readiness.set(false);
+        ending.manager.stopping("draining: what is under way is delivered", ending.drain_timeout);
         shutdown.drain();
         self.next().await;
         warn!("ending at once: what was not delivered will be sent after the next start");

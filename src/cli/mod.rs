@@ -2,6 +2,7 @@
 
 mod backfill;
 mod candidate;
+mod completions;
 mod convert;
 mod dead_letter;
 mod demo;
@@ -11,15 +12,18 @@ mod fake_tenant;
 mod graph;
 mod keystore;
 mod load;
+mod man;
 mod preview;
 mod progress;
 mod record_input;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod scope;
 mod setup;
 mod ship_again;
+mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
@@ -85,6 +89,10 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -95,7 +103,7 @@ enum Command {
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it.
+    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it; 1 where all that is wrong may pass.
     Config(Vec<Fault>),
     /// It was right, and something failed. Exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
@@ -135,6 +143,9 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Schema(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+        Command::Man(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
@@ -148,7 +159,9 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(faults)) => {
             show_faults(&faults);
-            ExitCode::from(78)
+            // A service manager gives up at 78, and is not to do so for what may be there at the next start.
+            let may_pass = faults.iter().all(|fault| fault.may_pass);
+            if may_pass { ExitCode::FAILURE } else { ExitCode::from(78) }
         }
         Err(Failure::Failed(error)) => {
             complain(format_args!("error: {}", Chain(&*error)));

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use pipeline_core::ComponentId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
 /// The section `[log]`.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// What components log, where it is to be more or less than the rest, by name: `es = "debug"`. Levels are `off`,
@@ -16,7 +17,7 @@ pub struct LogConfig {
 }
 
 /// How much is logged.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Nothing.

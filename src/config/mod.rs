@@ -14,6 +14,7 @@ mod log;
 mod permissions;
 pub mod proxy;
 mod read;
+mod schema;
 mod secrets;
 mod tables;
 mod test_case;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::PathBuf, sync::A
 use pipeline_core::{
     ComponentId, ComponentKind, Problem, SinkConfig, SourceConfig, TransformConfig,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
@@ -35,6 +37,7 @@ pub use self::{
     interpolate::Variables,
     log::{LogConfig, LogLevel},
     permissions::too_open,
+    schema::schema,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
     test_case::{
@@ -97,7 +100,7 @@ impl Config {
 }
 
 /// The options outside of any component.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Global {
     /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
@@ -136,7 +139,7 @@ impl Default for Global {
 }
 
 /// An address to listen at.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Address and port, as `127.0.0.1:9598`.
@@ -195,6 +198,8 @@ pub struct RegistryEntry {
     pub kind: ComponentKind,
     /// Reads its settings.
     pub read: fn(&Node, &mut Vec<Fault>) -> Option<Settings>,
+    /// What an editor is to accept for its settings.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// All types of component there are.

@@ -1,6 +1,6 @@
 //! A topology as it is shown: its components, and how they are joined.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use pipeline_core::{ComponentId, ComponentKind};
 use serde::{Serialize, Serializer};
@@ -26,6 +26,21 @@ impl Description {
             component.inputs.iter().map(move |input| format!("{input} -> {}", component.id))
         });
         ways.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Description {
+    /// In a few words, for whoever lists services.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |kind| self.of_kind(kind).count();
+        write!(
+            formatter,
+            "running, generation {}; sources: {}, transforms: {}, sinks: {}",
+            self.generation,
+            count(ComponentKind::Source),
+            count(ComponentKind::Transform),
+            count(ComponentKind::Sink),
+        )
     }
 }
 

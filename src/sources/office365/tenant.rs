@@ -166,6 +166,12 @@ impl Tenant {
 
     /// Signs in if need be, and shows how long that lasts, and the certificate.
     pub(super) async fn refresh_token(&self) -> Result<(), ApiError> {
+        let signed_in = self.sign_in().await;
+        self.metrics.signed_in(signed_in.is_ok());
+        signed_in
+    }
+
+    async fn sign_in(&self) -> Result<(), ApiError> {
         if let Some(certificate) = self.client.certificate().await? {
             self.metrics.certificate_expires(certificate.not_after);
         }
@@ -195,8 +201,15 @@ impl Tenant {
         }
     }
 
+    /// The API said of a request for a feed that there were too many.
+    pub(super) fn note_throttled(&self, feed: &FeedHandle) {
+        feed.metrics.throttled();
+        self.metrics.throttling(true);
+    }
+
     /// A blob was delivered.
     pub(super) fn note_success(&self) {
+        self.metrics.throttling(false);
         self.pauses.store(0, Ordering::Relaxed);
     }
 
