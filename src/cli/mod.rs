@@ -40,7 +40,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{LogFormat, LogOptions, Logs},
+    telemetry::{LogFormat, LogOptions, Logs, Problems},
 };
 
 /// The heading of the options that all commands have.
@@ -128,7 +128,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
-    Logs::install(&options, Arc::clone(&clock));
+    Logs::install(&options, Arc::clone(&clock), Problems::of_process(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),

@@ -1,6 +1,7 @@
 //! What o365flow promises, against real servers.
 
 mod alerts;
+mod api;
 mod architecture;
 mod assets;
 mod buffer;

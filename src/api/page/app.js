@@ -1,0 +1,2 @@
+const answer = await fetch("/api/topology");
+document.querySelector("#topology").textContent = JSON.stringify(await answer.json(), null, 2);
