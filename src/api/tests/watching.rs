@@ -42,7 +42,7 @@ fn a_watcher_sees_what_is_and_then_what_changes() {
         let seen = read_until(&mut stream, "\"generation\":2").await;
         assert!(seen.contains("\"id\":\"second\""), "{seen}");
 
-        let subscriber = tracing_subscriber::registry().with(rig.problems.clone());
+        let subscriber = tracing_subscriber::registry().with(rig.problems.layer());
         tracing::subscriber::with_default(subscriber, || {
             warn!(component_id = "first", fix = "look after it", "it failed");
         });

@@ -5,7 +5,7 @@
 //! summed up: see [`Repeats`]. Nothing is lost by that but copies.
 
 mod levels;
-mod record;
+pub(super) mod record;
 mod render;
 mod repeats;
 
@@ -78,6 +78,7 @@ impl Logs {
             LogFormat::Json => Renderer::Json,
         };
         let out = |line: &[u8]| drop(io::stderr().write_all(line));
+        let problems = Problems::of_process(&clock).layer();
         let lines = Arc::new(Lines::new(renderer, clock, Box::new(out)));
         let levels = Levels::new(options.filter);
         let problems = problems.with_filter(LevelFilter::WARN);
