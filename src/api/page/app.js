@@ -29,7 +29,7 @@ function receive(name, data) {
     topology: () => topology(data),
     stats: () => pipeline.stats(data),
     problem: () => problems.add(data),
-    feeds: () => feeds.show(data),
+    feeds: () => showFeeds(data),
     reload: () => reloaded(data),
   };
   parts[name]?.();
@@ -42,6 +42,11 @@ function topology(description) {
   if (description.started) started = instant(description.started);
   pipeline.topology(description);
   workbench.topology(description);
+}
+
+function showFeeds(all) {
+  feeds.show(all);
+  pipeline.lost(feeds.totals().lost);
 }
 
 function reloaded({ at, ok, changed, diagnostics }) {
@@ -96,7 +101,7 @@ function tick() {
     ...pipeline.troubles(),
   ].filter(Boolean);
   const [text, state] = lastMessage === 0 ? ["connecting …", ""]
-    : stale ? ["no connection", "bad"]
+    : stale ? [connected ? "no data" : "no connection", "bad"]
     : troubles.length > 0 ? [troubles.slice(0, 2).join(", "), lost > 0 || reloadFailed ? "bad" : "warn"]
     : ["all is well", "good"];
   say(byId("health"), text);
@@ -124,7 +129,7 @@ async function start() {
     stream.open();
     const [known, all] = await Promise.all([call("GET", "/api/problems"), call("GET", "/api/feeds")]);
     problems.show(known);
-    feeds.show(all);
+    showFeeds(all);
     tick();
   } catch (error) {
     if (error instanceof Refused && error.status === 401) return;

@@ -7,7 +7,10 @@ import { layout } from "./layout.js";
 import { s, say, set } from "./dom.js";
 
 /** So many letters of a name fit into so many pixels. */
-const LETTER = { name: 8.2, small: 6.6 };
+const LETTER = { name: 8.4, small: 6.7 };
+
+/** What is written in a component keeps so far from its sides. */
+const EDGE = 12;
 
 const ICONS = {
   source: "M2 7h8M7 3l4 4-4 4",
@@ -58,7 +61,7 @@ export class Diagram {
       const rate = figures[edge.from]?.port_rates?.[edge.port] ?? 0;
       const state = pressure(figures[edge.to]);
       set(edge.path, "class", `edge ${rate > 0 ? "moving" : "idle"} ${state}`);
-      set(edge.path, "stroke-width", (1.25 + Math.min(6, Math.log10(1 + rate) * 1.5)).toFixed(2));
+      set(edge.path, "stroke-width", (1.25 + Math.min(5, Math.log10(1 + rate) * 1.1)).toFixed(2));
       say(edge.label, `${edge.port === "" ? "" : `${edge.port} · `}${perSecond(rate)}`);
     }
   }
@@ -71,7 +74,7 @@ export class Diagram {
     this.#edges = plan.edges.map((edge) => ({
       ...edge,
       path: s("path", { class: "edge idle calm", d: edge.path }),
-      label: s("text", { class: "rate", x: edge.label.x, y: edge.label.y - 5 }, ""),
+      label: s("text", { class: "rate", x: edge.label.x, y: edge.label.y - 7 }, ""),
     }));
     this.#nodes = new Map(plan.nodes.map((box) => [box.id, this.#node(box)]));
     const names = `${count(plan.nodes.length)} components, ${count(plan.edges.length)} connections`;
@@ -93,12 +96,12 @@ export class Diagram {
       choose();
     };
     const reads = inputs.length === 0 ? "" : `, reads ${inputs.join(", ")}`;
-    const line = (className, y, text = "") => s("text", { class: className, x: 12, y }, text);
+    const line = (className, y, text = "") => s("text", { class: className, x: EDGE, y }, text);
     const node = {
-      state: line("small", 58),
-      meter: s("rect", { class: "meter", x: 0, y: box.height - 4, width: 0, height: 4 }),
+      state: line("small", 57),
+      meter: s("rect", { class: "meter", x: EDGE, y: box.height - 7, width: 0, height: 3, rx: 1.5 }),
       width: box.width,
-      errors: s("text", { class: "alarm", x: box.width - 10, y: 22, "text-anchor": "end" }, ""),
+      errors: s("text", { class: "alarm", x: box.width - 10, y: 57, "text-anchor": "end" }, ""),
     };
     node.group = s("g", {
       class: `node ${kind} calm`, transform: `translate(${box.x} ${box.y})`, role: "button", tabindex: 0,
@@ -107,10 +110,11 @@ export class Diagram {
     },
     s("title", {}, `${id} (${type})`),
     s("path", { class: "body", d: outline(kind, box.width, box.height) }),
-    s("path", { class: "icon", d: ICONS[kind] ?? "", transform: "translate(12 11)" }),
-    s("text", { class: "name", x: 33, y: 22 }, cut(id, (box.width - 62) / LETTER.name)),
-    line("small type", 40, cut(type === id ? kind : `${type} ${kind}`, (box.width - 20) / LETTER.small)),
-    node.state, node.errors, node.meter);
+    s("path", { class: "icon", d: ICONS[kind] ?? "", transform: `translate(${EDGE} 11)` }),
+    s("text", { class: "name", x: 33, y: 22 }, cut(id, (box.width - 44) / LETTER.name)),
+    line("small type", 39.5, cut(type === id ? kind : `${type} ${kind}`, (box.width - 20) / LETTER.small)),
+    node.state, node.errors,
+    s("rect", { class: "track", x: EDGE, y: box.height - 7, width: box.width - 2 * EDGE, height: 3, rx: 1.5 }), node.meter);
     return node;
   }
 }
@@ -118,16 +122,18 @@ export class Diagram {
 function updateNode(node, figures) {
   const busy = figures?.utilization;
   const filled = fill(figures);
-  const said = [
+  const parts = [
     typeof busy === "number" ? `busy ${percent(busy)}` : null,
-    filled === null ? null : filled >= 0.9 ? `buffer ${percent(filled)} full` : `buffer ${percent(filled)}`,
+    filled === null ? null : `buffer ${percent(filled)}`,
   ].filter(Boolean);
-  if (said.length === 0) said.push(`${perSecond(figures?.sent_events_rate ?? 0)} sent`);
-  say(node.state, cut(said.join(" · "), (node.width - 18) / LETTER.small));
+  if (parts.length === 0) parts.push(`${perSecond(figures?.sent_events_rate ?? 0)} sent`);
+  const fits = parts.join(" · ").length <= (node.width - 2 * EDGE) / LETTER.small;
+  // Where both have no room, a buffer that fills says more.
+  say(node.state, fits ? parts.join(" · ") : parts[filled > 0 ? 1 : 0]);
   const state = pressure(figures);
   for (const name of ["calm", "busy", "full"]) node.group.classList.toggle(name, name === state);
   const share = Math.max(busy ?? 0, filled ?? 0);
-  set(node.meter, "width", (share * node.width).toFixed(1));
+  set(node.meter, "width", (share * (node.width - 2 * EDGE)).toFixed(1));
   say(node.errors, figures?.errors_rate > 0 ? "errors" : "");
 }
 

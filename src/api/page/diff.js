@@ -20,18 +20,22 @@ function sorted(value) {
   return copy;
 }
 
+/** A line without the comma that only says that another follows. */
+const bare = (line) => (line.endsWith(",") ? line.slice(0, -1) : line);
+
 /** Rows of `{left, right}`, where `null` is no line; `same` where both are equal. */
 export function diff(before, after) {
   const [a, b] = [before.split("\n"), after.split("\n")];
   let start = 0;
-  while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
+  const alike = (i, j) => bare(a[i]) === bare(b[j]);
+  while (start < a.length && start < b.length && alike(start, start)) start += 1;
   let end = 0;
-  while (end < a.length - start && end < b.length - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
-  const equal = (line) => ({ left: line, right: line, same: true });
+  while (end < a.length - start && end < b.length - start && alike(a.length - 1 - end, b.length - 1 - end)) end += 1;
+  const equal = (i, j) => ({ left: a[i], right: b[j], same: true });
   return [
-    ...a.slice(0, start).map(equal),
+    ...Array.from({ length: start }, (_, i) => equal(i, i)),
     ...paired(middle(a.slice(start, a.length - end), b.slice(start, b.length - end))),
-    ...a.slice(a.length - end).map(equal),
+    ...Array.from({ length: end }, (_, i) => equal(a.length - end + i, b.length - end + i)),
   ];
 }
 
@@ -62,13 +66,13 @@ function middle(a, b) {
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
       const at = i * width + j;
-      length[at] = a[i] === b[j] ? length[at + width + 1] + 1 : Math.max(length[at + width], length[at + 1]);
+      length[at] = bare(a[i]) === bare(b[j]) ? length[at + width + 1] + 1 : Math.max(length[at + width], length[at + 1]);
     }
   }
   const rows = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
+    if (i < a.length && j < b.length && bare(a[i]) === bare(b[j])) {
       rows.push({ left: a[i], right: b[j], same: true });
       i += 1;
       j += 1;

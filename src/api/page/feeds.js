@@ -7,7 +7,7 @@ import { count, day, duration, fromNow, instant } from "./format.js";
 const HOUR = 3_600_000;
 const DAYS = 7;
 const CELL = 11;
-const LEFT = 34;
+const LEFT = 27;
 const TOP = 13;
 /** More tenants than these are shown when asked for, those in trouble first. */
 const TENANTS_SHOWN = 12;
@@ -31,7 +31,7 @@ export class Feeds {
     this.#draw();
   }
 
-  /** Blobs that were lost in these days, and the worst lag in seconds. */
+  /** Blobs that were lost in these days. */
   totals() {
     return { lost: sum(this.#feeds.flatMap((feed) => feed.hours), "lost") };
   }
@@ -153,7 +153,7 @@ class HeatMap {
     this.#days = days;
     this.#cells = new Map();
     const rows = days.map((first, row) => s("g", { role: "row" },
-      s("text", { class: "axis", role: "rowheader", x: LEFT - 5, y: TOP + row * CELL + 8.5, "text-anchor": "end" }, day(first * HOUR).slice(0, 6)),
+      s("text", { class: "axis", role: "rowheader", x: LEFT - 5, y: TOP + row * CELL + 9, "text-anchor": "end" }, day(first * HOUR).slice(0, 3)),
       ...Array.from({ length: 24 }, (_, column) => this.#cell(first + column, LEFT + column * CELL, TOP + row * CELL))));
     const ticks = [0, 6, 12, 18].map((hour) => s("text", { class: "axis", x: LEFT + hour * CELL, y: 9 }, `${String(hour).padStart(2, "0")}h`));
     const rest = () => say(this.#readout, this.#readout.dataset.all ?? "");

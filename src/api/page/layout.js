@@ -2,9 +2,10 @@
 // is room, else from top to bottom. Pure: components and a width in, coordinates out.
 
 const NODE = { width: 176, least: 132, height: 70 };
-const ACROSS_GAP = 22;
-const ALONG_GAP = { right: 84, most: 150, down: 44 };
-const BEND = 18;
+const ACROSS_GAP = 20;
+const ACROSS_GAP_NARROW = 12;
+const ALONG_GAP = { right: 84, most: 240, down: 50 };
+const BEND = 12;
 const MARGIN = 2;
 const SWEEPS = 6;
 
@@ -30,12 +31,12 @@ export function layout(components, width) {
   for (const size of [NODE.width, 156, NODE.least]) {
     const gap = layers.count === 1 ? 0 : room(size);
     if (gap >= ALONG_GAP.right || (layers.count === 1 && room(size) > 0)) {
-      return place(edges, layers, { right: true, width, size, gap: Math.min(gap, ALONG_GAP.most) });
+      return place(edges, layers, { right: true, width, size, gap: Math.min(gap, ALONG_GAP.most), acrossGap: ACROSS_GAP });
     }
   }
   const abreast = Math.max(1, Math.floor((width + ACROSS_GAP) / (NODE.least + ACROSS_GAP)));
   const most = Math.min(abreast, width < 480 ? 2 : abreast);
-  return place(edges, layersOf(components, edges, most), { right: false, width, gap: ALONG_GAP.down });
+  return place(edges, layersOf(components, edges, most), { right: false, width, gap: ALONG_GAP.down, acrossGap: ACROSS_GAP_NARROW });
 }
 
 /** The layer of each component: behind all that it reads, and no more than `most` in one. */
@@ -58,7 +59,7 @@ function layersOf(components, edges, most) {
 
 function place(edges, layers, page) {
   const rows = Array.from({ length: layers.count }, () => []);
-  const across = page.right ? NODE.height : nodeWidth(layers, edges, page.width);
+  const across = page.right ? NODE.height : nodeWidth(layers, edges, page);
   const nodes = new Map();
   for (const [id, at] of layers.of) {
     const node = { id, layer: at, across, near: [], at: 0 };
@@ -67,16 +68,16 @@ function place(edges, layers, page) {
   }
   const routes = edges.map((edge) => route(edge, nodes, rows));
   order(rows);
-  settle(rows);
+  settle(rows, page.acrossGap);
+  if (!page.right) confine(rows, page.width - 2 * MARGIN, page.acrossGap);
   const size = page.right ? page.size : NODE.height;
-  const along = (layer) => MARGIN + layer * (size + page.gap);
   const all = rows.flat();
   const low = Math.min(...all.map((node) => node.at - node.across / 2));
   const high = Math.max(...all.map((node) => node.at + node.across / 2));
-  const used = page.right ? layers.count * size + (layers.count - 1) * page.gap : high - low;
-  const offset = Math.max(MARGIN, (page.width - used) / 2);
-  // A drawing to the right begins at the left; one from the top stands in the middle.
-  const shift = page.right ? MARGIN - low : offset - low;
+  const length = layers.count * size + (layers.count - 1) * page.gap;
+  const centred = (used) => Math.max(MARGIN, (page.width - used) / 2);
+  const along = (layer) => (page.right ? centred(length) : MARGIN) + layer * (size + page.gap);
+  const shift = (page.right ? MARGIN : centred(high - low)) - low;
   const point = (node, end) => {
     const a = along(node.layer) + (end ? size : 0);
     const c = node.at + shift;
@@ -84,24 +85,24 @@ function place(edges, layers, page) {
   };
   return {
     width: page.width,
-    height: Math.ceil(page.right ? high - low + 2 * MARGIN : along(layers.count - 1) + size + MARGIN),
+    height: Math.ceil((page.right ? high - low : length) + 2 * MARGIN),
     nodes: [...nodes.values()].map((node) => {
       const [x, y] = point(node, false);
       return page.right
         ? { id: node.id, x, y: y - across / 2, width: size, height: across }
         : { id: node.id, x: x - across / 2, y, width: across, height: size };
     }),
-    edges: routes.map((through) => draw(through, point, page.right)),
+    edges: routes.map((one) => draw(one, point, page.right, labelPlace(one.edge, edges, page.right))),
   };
 }
 
 /** How wide a component can be drawn from top to bottom, so that the fullest layer fits with the edges that pass it. */
-function nodeWidth(layers, edges, width) {
+function nodeWidth(layers, edges, { width, acrossGap: gap }) {
   let size = NODE.width + 24;
   for (let at = 0; at < layers.count; at += 1) {
     const abreast = [...layers.of.values()].filter((layer) => layer === at).length;
     const passing = edges.filter((edge) => layers.of.get(edge.from) < at && layers.of.get(edge.to) > at).length;
-    const rest = width - 2 * MARGIN - passing * (BEND + ACROSS_GAP) - (abreast - 1) * ACROSS_GAP;
+    const rest = width - 2 * MARGIN - passing * (BEND + gap) - (abreast - 1) * gap;
     if (abreast > 0) size = Math.min(size, rest / abreast);
   }
   return Math.max(96, Math.floor(size));
@@ -144,8 +145,8 @@ function order(rows) {
 }
 
 /** Gives each its place across: near to its neighbours, in order, without touching. */
-function settle(rows) {
-  const apart = (a, b) => (a.across + b.across) / 2 + ACROSS_GAP;
+function settle(rows, gap) {
+  const apart = (a, b) => (a.across + b.across) / 2 + gap;
   for (const row of rows) {
     row.forEach((node, index) => {
       node.at = index === 0 ? 0 : row[index - 1].at + apart(row[index - 1], node);
@@ -169,18 +170,51 @@ function settle(rows) {
 
 const mean = (values) => (values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length);
 
-function draw({ edge, through }, point, right) {
+/** Moves what stands outside of `width` pixels back in, neighbours along with it. */
+function confine(rows, width, gap) {
+  const all = rows.flat();
+  const middle = mean([Math.min(...all.map((node) => node.at)), Math.max(...all.map((node) => node.at))]);
+  for (const row of rows) {
+    let free = middle + width / 2;
+    for (const node of [...row].reverse()) {
+      node.at = Math.min(node.at, free - node.across / 2);
+      free = node.at - node.across / 2 - gap;
+    }
+    free = middle - width / 2;
+    for (const node of row) {
+      node.at = Math.max(node.at, free + node.across / 2);
+      free = node.at + node.across / 2 + gap;
+    }
+  }
+}
+
+/** Where on an edge its rate stands: away from the end that it shares with others. */
+function labelPlace(edge, edges, right) {
+  const leaving = edges.filter((other) => other.from === edge.from).length;
+  const entering = edges.filter((other) => other.to === edge.to).length;
+  if (leaving === 1) return { first: true, share: entering > 1 ? 0.4 : 0.5 };
+  if (!right) return { first: false, share: 0.78 };
+  return { first: false, share: entering > 1 ? 0.5 : 0.64 };
+}
+
+function draw({ edge, through }, point, right, place) {
   let path = "";
   let label = null;
   for (let i = 1; i < through.length; i += 1) {
     const [x1, y1] = point(through[i - 1], true);
     const [x2, y2] = point(through[i], false);
-    if (i === 1) path = `M${x1} ${y1}`;
-    else path += ` L${x1} ${y1}`;
+    path += i === 1 ? `M${x1} ${y1}` : ` L${x1} ${y1}`;
     const [mx, my] = [(x1 + x2) / 2, (y1 + y2) / 2];
-    path += right ? ` C${mx} ${y1} ${mx} ${y2} ${x2} ${y2}` : ` C${x1} ${my} ${x2} ${my} ${x2} ${y2}`;
-    // On the last stretch, where edges that left together have parted.
-    label = { x: mx, y: my };
+    const [a, b] = right ? [[mx, y1], [mx, y2]] : [[x1, my], [x2, my]];
+    path += ` C${a[0]} ${a[1]} ${b[0]} ${b[1]} ${x2} ${y2}`;
+    if (label === null || !place.first) {
+      const at = (index, from, to) => cubic(place.share, from, a[index], b[index], to);
+      label = { x: at(0, x1, x2), y: at(1, y1, y2) };
+    }
   }
   return { ...edge, path, label };
 }
+
+/** A point of a cubic curve. */
+const cubic = (t, p0, p1, p2, p3) =>
+  (1 - t) ** 3 * p0 + 3 * (1 - t) ** 2 * t * p1 + 3 * (1 - t) * t ** 2 * p2 + t ** 3 * p3;

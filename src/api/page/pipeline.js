@@ -19,7 +19,7 @@ export class Pipeline {
 
   constructor() {
     this.#diagram = new Diagram(byId("diagram"), (id) => this.#choose(id));
-    this.#told = Object.fromEntries(["read", "delivered", "lag", "waiting", "errors"].map((name) => [name, tile(name)]));
+    this.#told = Object.fromEntries(["read", "delivered", "lag", "lost", "waiting", "errors"].map((name) => [name, tile(name)]));
     byId("figures").replaceChildren(...Object.values(this.#told).map((one) => one.element));
     byId("components").closest("details").addEventListener("toggle", () => this.#table());
   }
@@ -51,6 +51,12 @@ export class Pipeline {
       if (figures?.errors_rate > 0) said.push(`errors at ${id}`);
     }
     return said;
+  }
+
+  /** So many blobs were lost in the days that the feeds show. */
+  lost(blobs) {
+    this.#tell("lost", count(blobs), "blobs in seven days");
+    this.#told.lost.element.classList.toggle("alarm", blobs > 0);
   }
 
   #of(kind) {

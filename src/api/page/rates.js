@@ -29,7 +29,7 @@ export class Rates {
         shown.port_rates[port] = rate(before.outputs?.[port], total, seconds);
       }
       figures[id] = shown;
-      this.#remember(id, Math.max(shown.received_events_rate, shown.sent_events_rate));
+      if (seconds > 0) this.#remember(id, Math.max(shown.received_events_rate, shown.sent_events_rate));
     }
     return figures;
   }

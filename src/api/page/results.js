@@ -135,6 +135,7 @@ export class Results {
     });
     return h("table", { class: "diff" },
       h("caption", { class: "hidden" }, saved ? "Output of the saved program, and of this one" : "Input and output"),
+      h("colgroup", {}, h("col", { class: "sign" }), h("col"), h("col", { class: "sign" }), h("col")),
       h("thead", {}, h("tr", {}, h("th", { scope: "col", colspan: 2 }, saved ? "Saved" : "Input"), h("th", { scope: "col", colspan: 2 }, "Output"))),
       body);
   }
