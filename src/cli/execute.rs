@@ -6,12 +6,17 @@ use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{Failure, load::Loaded, progress};
+use super::{
+    Failure,
+    load::{Loaded, office365_sources},
+    progress,
+};
 use crate::{
-    api::{Listeners, Readiness},
+    api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
+    components::office365,
     delivery::DeadLetterFiles,
     live::Live,
-    telemetry::{Metrics, Snapshot},
+    telemetry::{Metrics, Problems, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -40,11 +45,20 @@ pub(super) async fn execute_until(
     shutdown: &Shutdown,
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
+    let feeds = FeedSources::default();
+    feeds.set(feed_sources(&loaded));
     let global = loaded.global;
     let (live, _reloads) = Live::new();
     live.describe(loaded.topology.describe(1));
-    let listeners =
-        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
+    let watched = Watched {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        live: live.clone(),
+        problems: Problems::of_process(&clock),
+        feeds,
+        clock: Arc::clone(&clock),
+    };
+    let listeners = Listeners::bind(&global, watched).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
@@ -73,6 +87,16 @@ pub(super) async fn execute_until(
     };
     readiness.set(false);
     Ok(Ended { snapshot: metrics.snapshot(), result })
+}
+
+/// The sources whose feeds can be shown.
+fn feed_sources(loaded: &Loaded) -> Vec<FeedSource> {
+    let shown = office365_sources(loaded).into_iter().map(|source| FeedSource {
+        id: source.id.to_string(),
+        ledger: office365::ledger_path(&source.state_dir),
+        config: source.config,
+    });
+    shown.collect()
 }
 
 /// The signals that end the program.

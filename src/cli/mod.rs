@@ -36,7 +36,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{self, LogFormat},
+    telemetry::{self, LogFormat, Problems},
 };
 
 /// The heading of the options that all commands have.
@@ -119,7 +119,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
-    telemetry::init_logs(&arguments.log, arguments.log_format);
+    telemetry::init_logs(&arguments.log, arguments.log_format, Problems::of_process(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),

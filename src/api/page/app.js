@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 // The page: what arrives goes to the parts that show it, and the parts know nothing of each other.
 
 import { byId, say } from "./dom.js";
@@ -22,10 +23,12 @@ let lastMessage = 0;
 let started = null;
 let generation = null;
 let reloadFailed = false;
+let isReady = true;
 
 function receive(name, data) {
   lastMessage = Date.now();
   const parts = {
+    status: () => status(data),
     topology: () => topology(data),
     stats: () => pipeline.stats(data),
     problem: () => problems.add(data),
@@ -36,10 +39,15 @@ function receive(name, data) {
   tick();
 }
 
+function status(told) {
+  say(byId("version"), told.version);
+  // This machine's clock may be another one.
+  started = Date.now() - (instant(told.now) - instant(told.started));
+  isReady = told.ready;
+}
+
 function topology(description) {
   generation = description.generation;
-  if (description.version) say(byId("version"), description.version);
-  if (description.started) started = instant(description.started);
   pipeline.topology(description);
   workbench.topology(description);
 }
@@ -98,6 +106,7 @@ function tick() {
   const troubles = [
     lost > 0 ? `${count(lost)} blobs lost` : null,
     reloadFailed ? "reload refused" : null,
+    isReady ? null : "not ready",
     ...pipeline.troubles(),
   ].filter(Boolean);
   const [text, state] = lastMessage === 0 ? ["connecting …", ""]
@@ -123,6 +132,7 @@ function view() {
 
 async function start() {
   try {
+    status(await call("GET", "/api/status"));
     topology(await call("GET", "/api/topology"));
     byId("login").hidden = true;
     view();
@@ -168,3 +178,7 @@ addEventListener("hashchange", () => {
 });
 setInterval(tick, 1000);
 start();
+=======
+const answer = await fetch("/api/topology");
+document.querySelector("#topology").textContent = JSON.stringify(await answer.json(), null, 2);
+>>>>>>> api

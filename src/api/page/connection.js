@@ -57,7 +57,7 @@ export class Stream {
       this.#onState(true);
     });
     source.addEventListener("error", () => this.#failed());
-    for (const name of ["topology", "stats", "problem", "reload", "feeds"]) {
+    for (const name of ["status", "topology", "stats", "problem", "reload", "feeds"]) {
       source.addEventListener(name, (event) => this.#onEvent(name, JSON.parse(event.data)));
     }
   }
@@ -77,7 +77,7 @@ export class Stream {
 
   async #again() {
     try {
-      await call("GET", "/api/topology");
+      await call("GET", "/api/status");
       this.open();
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return;

@@ -2,6 +2,7 @@
 // on red, a pending one is hatched, so that neither rests on colour alone; each square says its numbers in words.
 
 import { byId, h, s, say, set, table } from "./dom.js";
+import { call } from "./connection.js";
 import { count, day, duration, fromNow, instant } from "./format.js";
 
 const HOUR = 3_600_000;
@@ -15,6 +16,7 @@ const TENANTS_SHOWN = 12;
 export class Feeds {
   #tenants = new Map();
   #feeds = [];
+  #asked = [];
   #shown = TENANTS_SHOWN;
   #filter = "";
 
@@ -23,12 +25,27 @@ export class Feeds {
       this.#filter = event.target.value.trim().toLowerCase();
       this.#draw();
     });
+    byId("tenant").addEventListener("change", (event) => this.#ask(event.target.value.trim()));
   }
 
-  /** All feeds, as the API gives them. */
+  /** The feeds as the API gives them: the worst ones, where there are many. */
   show(feeds) {
     this.#feeds = feeds;
     this.#draw();
+  }
+
+  /** Asks for the feeds of a tenant that is not among these. */
+  async #ask(tenant) {
+    this.#asked = [];
+    if (tenant !== "" && this.#found().length === 0) {
+      this.#asked = await call("GET", `/api/feeds?tenant=${encodeURIComponent(tenant)}`).catch(() => []);
+    }
+    this.#draw();
+  }
+
+  #found() {
+    const groups = byTenant([...this.#feeds, ...this.#asked]);
+    return groups.filter(({ name, tenant }) => `${name} ${tenant}`.toLowerCase().includes(this.#filter));
   }
 
   /** Blobs that were lost in these days. */
@@ -39,12 +56,12 @@ export class Feeds {
   #draw() {
     const groups = byTenant(this.#feeds);
     byId("tenant-filter").hidden = groups.length <= TENANTS_SHOWN / 2;
-    const found = groups.filter(({ name, tenant }) => `${name} ${tenant}`.toLowerCase().includes(this.#filter));
+    const found = this.#found();
     const shown = found.slice(0, this.#shown);
     const elements = shown.map((group) => this.#tenant(group));
     const rest = found.length - shown.length;
     if (groups.length === 0) elements.push(h("p", { class: "muted" }, "No feed has been listed yet."));
-    else if (found.length === 0) elements.push(h("p", { class: "muted" }, "No tenant is called so."));
+    else if (found.length === 0) elements.push(h("p", { class: "muted" }, "No tenant among these is called so. Its whole name, then Enter, asks for it."));
     if (rest > 0) elements.push(h("button", { type: "button", click: () => this.#more() }, `Show ${count(Math.min(rest, TENANTS_SHOWN))} of ${count(rest)} more`));
     const place = byId("feeds");
     const same = place.childElementCount === elements.length && elements.every((element, i) => place.children[i] === element);
@@ -96,7 +113,8 @@ function chips(feeds) {
   const made = [];
   const lost = sum(feeds.flatMap((feed) => feed.hours), "lost");
   if (lost > 0) made.push(chip(`${count(lost)} lost`, "bad"));
-  if (feeds.some((feed) => isThrottled(feed))) made.push(chip("throttled", "warn"));
+  const throttled = sum(feeds, "throttled");
+  if (throttled > 0) made.push(chip(`throttled ${count(throttled)} times`, "warn"));
   for (const [name, time, soon] of [["token", first.token_expires, 0], ["certificate", first.certificate_expires, 30 * 24 * HOUR]]) {
     if (!time) continue;
     const left = instant(time) - Date.now();
@@ -106,7 +124,10 @@ function chips(feeds) {
   return made;
 }
 
-const isThrottled = (feed) => feed.throttled === true || feed.throttled > 0;
+/** What the API's words for the state of a feed mean. */
+const STATES = {
+  losing: "blobs were lost", off: "subscription is off", new: "not listed yet", behind: "behind", ok: "up to date", gone: "not configured any more",
+};
 
 /** Seven days of one feed: a row a day, a column an hour. */
 class HeatMap {
@@ -141,7 +162,8 @@ class HeatMap {
     }
     const totals = Object.fromEntries(["delivered", "pending", "lost"].map((name) => [name, sum(feed.hours, name)]));
     const lag = Number.isFinite(feed.lag_seconds) ? `lag ${duration(feed.lag_seconds)}` : "no lag known";
-    say(this.#state, [feed.state, lag, isThrottled(feed) ? "throttled" : null].filter(Boolean).join(" · "));
+    const throttled = feed.throttled > 0 ? `throttled ${count(feed.throttled)} times` : null;
+    say(this.#state, [STATES[feed.state] ?? feed.state, lag, throttled].filter(Boolean).join(" · "));
     const all = `${count(totals.delivered)} delivered, ${count(totals.pending)} pending, ${count(totals.lost)} lost`;
     this.#readout.dataset.all = all;
     this.#readout.classList.toggle("bad", totals.lost > 0);
@@ -230,7 +252,7 @@ const clock = (hour) => `${String(hour % 24).padStart(2, "0")}:00`;
 
 const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
 
-/** The feeds of each tenant together, those in trouble first. */
+/** The feeds of each tenant together. They come with those in trouble first. */
 function byTenant(feeds) {
   const groups = new Map();
   for (const feed of feeds) {
@@ -240,6 +262,6 @@ function byTenant(feeds) {
     group.feeds.push(feed);
     groups.set(key, group);
   }
-  const badness = ({ feeds: own }) => sum(own.flatMap((feed) => feed.hours), "lost") * 1e6 + own.filter(isThrottled).length;
-  return [...groups.values()].sort((a, b) => badness(b) - badness(a) || a.name.localeCompare(b.name));
+  for (const group of groups.values()) group.feeds.sort((a, b) => a.content_type.localeCompare(b.content_type));
+  return [...groups.values()];
 }
