@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 // The page: what arrives goes to the parts that show it, and the parts know nothing of each other.
 
 import { byId, say } from "./dom.js";
@@ -178,7 +177,3 @@ addEventListener("hashchange", () => {
 });
 setInterval(tick, 1000);
 start();
-=======
-const answer = await fetch("/api/topology");
-document.querySelector("#topology").textContent = JSON.stringify(await answer.json(), null, 2);
->>>>>>> api
