@@ -59,6 +59,8 @@ function showFeeds(all) {
 function reloaded({ at, ok, changed, diagnostics }) {
   const place = byId("reload-end");
   reloadFailed = !ok;
+  // What went well before this page was opened is no news.
+  if (ok && !at) return;
   place.hidden = false;
   place.className = `banner ${ok ? "calm" : "bad"}`;
   const time = at ? ` at ${timeOfDay(at)}` : "";

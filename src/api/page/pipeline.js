@@ -27,6 +27,7 @@ export class Pipeline {
   /** Another topology. */
   topology({ components }) {
     this.#components = components;
+    byId("component").dataset.component = "";
     if (!components.some(({ id }) => id === this.#chosen)) this.#choose(null);
     this.#diagram.show(components);
     this.#diagram.update(this.#figures);

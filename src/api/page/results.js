@@ -78,7 +78,7 @@ export class Results {
     const failed = results.filter((result) => result.error).length;
     const nanoseconds = tried.nanoseconds_per_event;
     const cost = nanoseconds > 0 ? `${(nanoseconds / 1000).toFixed(1)} µs an event` : "";
-    const said = tried.ok ? [`${count(results.length)} events tried`, failed > 0 ? `${count(failed)} fail` : null, cost] : ["does not compile"];
+    const said = tried.ok ? [`${count(results.length)} events tried`, failed > 0 ? `${count(failed)} fail` : null, tried.incomplete ? "then the time was over" : null, cost] : ["does not compile"];
     say(this.#time, said.filter(Boolean).join(" · "));
     this.#compare();
   }

@@ -9,6 +9,9 @@ import { Results } from "./results.js";
 /** How long the keyboard rests before the program is tried. */
 const REST_MS = 500;
 
+/** So much of events goes into one request; the server takes a MiB, the program included. */
+const REQUEST_BYTES_MAX = 700_000;
+
 export class Workbench {
   #transforms = [];
   #id = null;
@@ -86,7 +89,8 @@ export class Workbench {
       this.#parts.conflict.hidden = true;
       say(this.#parts.file, `${saved.file ?? "in the configuration"}${saved.writable ? "" : " · cannot be saved from here"}`);
       this.#parts.save.hidden = !saved.writable;
-      say(this.#parts.said, saved.writable ? "" : "Edits are tried on copies of events. To save them here set `[api] allow_edit = true`.");
+      if (!saved.writable) say(this.#parts.said, "Edits are tried on copies of events. To save them here set `[api] allow_edit = true`.");
+      else if (other) say(this.#parts.said, "");
       this.#buttons();
       if (other || this.#events.length === 0) await this.#sample();
       else await this.#base();
@@ -100,7 +104,7 @@ export class Workbench {
     try {
       const { events } = await call("GET", `/api/transforms/${encodeURIComponent(id)}/samples`);
       if (this.#id !== id) return;
-      this.#events = events;
+      this.#events = fitting(events);
       await this.#base();
     } catch (error) {
       say(this.#parts.said, error.message);
@@ -110,9 +114,11 @@ export class Workbench {
   /** What the saved program makes of the events, to compare with. */
   async #base() {
     this.#results.events(this.#events);
+    this.#results.working();
     const tried = await this.#run(this.#saved.text);
-    this.#results.base(tried?.results ?? []);
-    await this.#try();
+    this.#results.base(tried.results ?? []);
+    if (this.#isChanged()) await this.#try();
+    else this.#tell(tried);
   }
 
   #changed() {
@@ -145,8 +151,7 @@ export class Workbench {
     try {
       const tried = await this.#run(this.#editor.text, trying.signal);
       if (trying.signal.aborted) return;
-      this.#diagnose(tried.diagnostics ?? []);
-      this.#results.show(tried);
+      this.#tell(tried);
     } catch (error) {
       if (!trying.signal.aborted) {
         say(this.#parts.said, error.message);
@@ -155,13 +160,23 @@ export class Workbench {
     }
   }
 
+  #tell(tried) {
+    this.#diagnose(tried.diagnostics ?? []);
+    this.#results.show(tried);
+  }
+
   #diagnose(diagnostics) {
-    const marks = new Map(diagnostics.filter(({ line }) => line).map(({ line, severity }) => [line, severity === "warning" ? "warning" : "error"]));
-    this.#editor.mark(marks);
-    this.#parts.errors.replaceChildren(...diagnostics.map(({ line, column, severity, message, text }) => h("li", { class: severity ?? "error" },
-      line ? h("button", { type: "button", click: () => this.#editor.go(line, column) }, `line ${line}`) : null,
-      h("span", {}, ` ${message}`),
-      text ? h("details", {}, h("summary", {}, "What the compiler says"), h("pre", { tabindex: 0, "aria-label": "What the compiler says" }, text)) : null)));
+    // A program can include parts from other files; their lines are not lines of this text.
+    const isHere = ({ file, line }) => line && (!file || file === this.#saved?.file);
+    this.#editor.mark(new Map(diagnostics.filter(isHere).map(({ line, severity }) => [line, severity])));
+    this.#parts.errors.replaceChildren(...diagnostics.map((one) => {
+      const { file, line, column, severity, message, text } = one;
+      const place = isHere(one)
+        ? h("button", { type: "button", click: () => this.#editor.go(line, column) }, `line ${line}`)
+        : h("b", {}, [file, line].filter(Boolean).join(", line "));
+      const whole = h("details", {}, h("summary", {}, "What the compiler says"), h("pre", { tabindex: 0, "aria-label": "What the compiler says" }, text));
+      return h("li", { class: severity }, place, h("span", {}, ` ${message}`), text ? whole : null);
+    }));
   }
 
   async #save() {
@@ -173,7 +188,10 @@ export class Workbench {
       this.#drafts.delete(id);
       this.#saved = { ...this.#saved, text, digest: saved?.digest ?? this.#saved.digest };
       if (saved?.digest === undefined) await this.#load(id, true);
-      say(this.#parts.said, `Saved. ${this.#saved.file ?? id} is in use from now on.`);
+      const refused = saved?.reload?.ok === false;
+      say(this.#parts.said, refused
+        ? "Saved, but not in use: the configuration has other mistakes, which stand above."
+        : `Saved. ${this.#saved.file ?? id} is in use from now on.`);
       this.#buttons();
       await this.#base();
     } catch (error) {
@@ -199,4 +217,13 @@ export class Workbench {
     this.#parts.conflict.hidden = true;
     await this.#save();
   }
+}
+
+/** The first events that fit into one request. */
+function fitting(events) {
+  let left = REQUEST_BYTES_MAX;
+  return events.filter((event) => {
+    left -= new Blob([JSON.stringify(event)]).size;
+    return left > 0;
+  });
 }
