@@ -7,6 +7,7 @@
 mod build;
 mod check;
 mod dead_letter_reader;
+mod describe;
 mod draw;
 mod graph;
 mod left_out;

@@ -1,4 +1,5 @@
-//! The HTTP listeners: `/metrics` for Prometheus, `/health` and `/ready` for whoever keeps the process alive.
+//! What is served over HTTP: `/metrics` for Prometheus, `/health` and `/ready` for whoever keeps the process alive, and
+//! what the topology shows of itself.
 
 use std::{
     convert::Infallible,
@@ -19,8 +20,7 @@ use hyper::body::Incoming;
 use net::{Handler, ServerSettings, serve};
 use tokio::net::TcpListener;
 
-use super::Metrics;
-use crate::config::Global;
+use crate::{config::Global, live::Live, telemetry::Metrics};
 
 /// The content type of Prometheus' text format, version 0.0.4.
 const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,6 +61,7 @@ pub struct Listeners {
     bound: Vec<(TcpListener, Served)>,
     metrics: Metrics,
     readiness: Readiness,
+    live: Live,
 }
 
 impl Listeners {
@@ -69,6 +70,7 @@ impl Listeners {
         global: &Global,
         metrics: Metrics,
         readiness: Readiness,
+        live: Live,
     ) -> Result<Listeners, ListenError> {
         let mut bound = Vec::new();
         match (global.metrics, global.api) {
@@ -93,7 +95,7 @@ impl Listeners {
                 }
             }
         }
-        Ok(Listeners { bound, metrics, readiness })
+        Ok(Listeners { bound, metrics, readiness, live })
     }
 
     /// The addresses that are listened at; with port 0 in the configuration, the ports that were found.
@@ -103,11 +105,12 @@ impl Listeners {
 
     /// Answers for as long as it is polled: the end of a drain can still be watched.
     pub async fn serve(self) -> Infallible {
-        let Listeners { bound, metrics, readiness } = self;
+        let Listeners { bound, metrics, readiness, live } = self;
         let each = bound.into_iter().map(|(listener, served)| {
             let (metrics, readiness) = (metrics.clone(), readiness.clone());
+            let live = live.clone();
             let handler: Handler =
-                Arc::new(move |request| answer(&request, served, &metrics, &readiness));
+                Arc::new(move |request| answer(&request, served, &metrics, &readiness, &live));
             serve(listener, handler, ServerSettings::default(), pending())
         });
         join_all(each).await;
@@ -124,6 +127,7 @@ fn answer(
     served: Served,
     metrics: &Metrics,
     readiness: &Readiness,
+    live: &Live,
 ) -> BoxFuture<'static, Response<Full<Bytes>>> {
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") if served.metrics => {
@@ -135,6 +139,12 @@ fn answer(
         }
         (&Method::GET | &Method::HEAD, "/ready") if served.api => {
             plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        }
+        (&Method::GET | &Method::HEAD, "/api/topology") if served.api => {
+            match serde_json::to_string(&*live.description()) {
+                Ok(body) => text(StatusCode::OK, "application/json", body),
+                Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "cannot be shown\n"),
+            }
         }
         (&Method::GET | &Method::HEAD, _) => plain(StatusCode::NOT_FOUND, "not found\n"),
         _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n"),

@@ -1,0 +1,5 @@
+//! Where events can be watched as they pass.
+
+/// The taps of a topology.
+#[derive(Clone, Debug, Default)]
+pub struct Taps {}
