@@ -1,12 +1,18 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{future::pending, num::NonZeroUsize, sync::Arc, thread::available_parallelism};
 
+use futures_util::FutureExt;
 use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{Failure, load::Loaded, progress};
+use super::{
+    Failure,
+    load::Loaded,
+    progress,
+    reload::{Reloading, Triggers},
+};
 use crate::{
     api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
@@ -41,7 +47,7 @@ pub(super) async fn execute_until(
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let global = loaded.global;
-    let (live, _reloads) = Live::new();
+    let (live, requests) = Live::new();
     live.describe(loaded.topology.describe(1));
     let listeners =
         Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
@@ -51,20 +57,32 @@ pub(super) async fn execute_until(
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
-    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter)?;
+    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter.clone())?;
     let environment = Environment {
         dead_letters: Arc::new(dead_letters.clone()),
-        data_dir: global.data_dir,
+        data_dir: global.data_dir.clone(),
         mode,
-        clock,
+        clock: Arc::clone(&clock),
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
+    let (reloader, reloads) = topology::reloads();
+    let drain_timeout = global.shutdown_timeout;
+    let reloading = match loaded.again {
+        Some(again) => {
+            let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
+            let letters = dead_letters.clone();
+            let reloading = Reloading { again, reloader, live, letters, clock, global };
+            reloading.obey(triggers).boxed()
+        }
+        None => pending().boxed(),
+    };
     readiness.set(true);
     info!(version = env!("CARGO_PKG_VERSION"), "running");
     let result = tokio::select! {
-        result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
+        result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
+        never = reloading => match never {},
         never = signals.obey(shutdown, &readiness) => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},

@@ -11,7 +11,7 @@ use vrl::{
     value::Value,
 };
 
-use crate::{EventAck, Outcome, write_json};
+use crate::{EventAck, Outcome, Withdrawal, write_json};
 
 /// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
@@ -148,6 +148,11 @@ impl Event {
     pub fn observe(&mut self, observer: impl FnOnce(Outcome) + Send + Sync + 'static) {
         let ack = std::mem::replace(&mut self.ack, EventAck::unattended());
         self.ack = ack.observed(observer);
+    }
+
+    /// See [`EventAck::bind`].
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.ack.bind(withdrawal);
     }
 
     /// Says what became of the event.

@@ -20,6 +20,7 @@ mod port;
 mod shutdown;
 mod sink;
 mod source;
+mod switch;
 pub mod testing;
 mod transform;
 
@@ -28,7 +29,7 @@ pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
 pub use component::{BuildError, ComponentId, Problem, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters, LetterKind};
-pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
+pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge, edge_to_sink};
 pub use event::{Event, EventTarget, Origin};
 pub use finding::{Finding, Health};
 pub use json::{write_json, write_json_text};
@@ -37,6 +38,7 @@ pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema, UNMATCHED_
 pub use shutdown::Shutdown;
 pub use sink::{Sink, SinkConfig, SinkContext};
 pub use source::{RunMode, Source, SourceConfig, SourceContext};
+pub use switch::{OutletSwitch, WeakOutlet, Withdrawal};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
 };
