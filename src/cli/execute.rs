@@ -1,6 +1,8 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{future::pending, num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{
+    future::pending, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration,
+};
 
 use futures_util::FutureExt;
 use pipeline_core::{Clock, RunError, RunMode, Shutdown};
@@ -12,12 +14,13 @@ use super::{
     load::Loaded,
     progress,
     reload::{Reloading, Triggers},
+    start_and_end,
 };
 use crate::{
     api::{Listeners, Readiness},
     delivery::DeadLetterFiles,
     live::Live,
-    telemetry::{Metrics, Snapshot},
+    telemetry::{Logs, Metrics, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -54,6 +57,9 @@ pub(super) async fn execute_until(
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
+    if let Some(logs) = Logs::installed() {
+        logs.set_component_levels(&global.log.components);
+    }
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
@@ -67,30 +73,45 @@ pub(super) async fn execute_until(
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
+    let manager = ServiceManager::from_environment();
     let (reloader, reloads) = topology::reloads();
     let drain_timeout = global.shutdown_timeout;
+    let ending = Ending { readiness: &readiness, manager: &manager, drain_timeout };
     let reloading = match loaded.again {
         Some(again) => {
             let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
             let letters = dead_letters.clone();
-            let reloading = Reloading { again, reloader, live, letters, clock, global };
+            let (live, manager) = (live.clone(), manager.clone());
+            let reloading = Reloading { again, reloader, live, letters, clock, manager, global };
             reloading.obey(triggers).boxed()
         }
         None => pending().boxed(),
     };
     readiness.set(true);
-    info!(version = env!("CARGO_PKG_VERSION"), "running");
+    manager.ready(&live.description().to_string());
+    start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
         never = reloading => match never {},
-        never = signals.obey(shutdown, &readiness) => match never {},
+        never = signals.obey(shutdown, ending) => match never {},
+        never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
+        never = Logs::sum_up_for_ever() => match never {},
     };
     readiness.set(false);
-    Ok(Ended { snapshot: metrics.snapshot(), result })
+    let snapshot = metrics.snapshot();
+    start_and_end::say_what_was_not_delivered(&snapshot, &live.description());
+    Ok(Ended { snapshot, result })
+}
+
+/// Who is told that the program ends.
+struct Ending<'a> {
+    readiness: &'a Readiness,
+    manager: &'a ServiceManager,
+    drain_timeout: Duration,
 }
 
 /// The signals that end the program.
@@ -108,14 +129,11 @@ impl Signals {
     }
 
     /// The first signal orders to drain, the second to leave what is under way.
-    async fn obey(
-        mut self,
-        shutdown: &Shutdown,
-        readiness: &Readiness,
-    ) -> std::convert::Infallible {
+    async fn obey(mut self, shutdown: &Shutdown, ending: Ending<'_>) -> std::convert::Infallible {
         self.next().await;
         info!("draining: what is under way will be delivered; a second signal ends at once");
-        readiness.set(false);
+        ending.readiness.set(false);
+        ending.manager.stopping("draining: what is under way is delivered", ending.drain_timeout);
         shutdown.drain();
         self.next().await;
         warn!("ending at once: what was not delivered will be sent after the next start");

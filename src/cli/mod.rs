@@ -2,6 +2,7 @@
 
 mod backfill;
 mod candidate;
+mod completions;
 mod convert;
 mod dead_letter;
 mod demo;
@@ -12,6 +13,7 @@ mod files_read;
 mod graph;
 mod keystore;
 mod load;
+mod man;
 mod preview;
 mod progress;
 mod record_input;
@@ -19,9 +21,11 @@ mod reload;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod scope;
 mod setup;
 mod ship_again;
+mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
@@ -38,7 +42,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{self, LogFormat},
+    telemetry::{LogFormat, LogOptions, Logs},
 };
 
 /// The heading of the options that all commands have.
@@ -87,6 +91,10 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -97,7 +105,7 @@ enum Command {
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it.
+    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it; 1 where all that is wrong may pass.
     Config(Vec<Fault>),
     /// It was right, and something failed. Exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
@@ -121,7 +129,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
-    telemetry::init_logs(&arguments.log, arguments.log_format);
+    let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
+    Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
@@ -136,17 +145,25 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Schema(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+        Command::Man(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };
+    if let Some(logs) = Logs::installed() {
+        logs.sum_up();
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(faults)) => {
             show_faults(&faults);
-            ExitCode::from(78)
+            // A service manager gives up at 78, and is not to do so for what may be there at the next start.
+            let may_pass = faults.iter().all(|fault| fault.may_pass);
+            if may_pass { ExitCode::FAILURE } else { ExitCode::from(78) }
         }
         Err(Failure::Failed(error)) => {
             complain(format_args!("error: {}", Chain(&*error)));

@@ -19,6 +19,7 @@ use crate::{
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
     live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
+    telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
 
@@ -35,6 +36,7 @@ pub(super) struct Reloading {
     pub(super) live: Live,
     pub(super) letters: DeadLetterFiles,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) manager: ServiceManager,
     /// As it was at the start, or where it could be applied since.
     pub(super) global: Global,
 }
@@ -56,10 +58,12 @@ impl Reloading {
                 () = files.changed(), if self.again.is_watching => "a file has changed",
             };
             info!(cause, "reading the configuration again");
+            self.manager.reloading();
             // What the new one was read from replaces the list, also where it is wrong: there it will be mended.
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
+            self.manager.ready(&self.live.description().to_string());
             self.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
@@ -128,6 +132,9 @@ impl Reloading {
             }
         }
         self.letters.bound_by(new.dead_letter.clone());
+        if let Some(logs) = Logs::installed() {
+            logs.set_component_levels(&new.log.components);
+        }
     }
 }
 

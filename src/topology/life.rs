@@ -12,6 +12,7 @@ use std::{
 use futures_util::FutureExt;
 use pipeline_core::{RunError, Shutdown};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
 
 /// A component that was started. Clones are the same one.
 #[derive(Clone, Debug)]
@@ -61,8 +62,10 @@ pub(super) fn live(
     // Told also where the task is aborted, even before it was begun.
     let end = life.ended.drop_guard();
     let is_replaced = life.is_replaced;
+    // So that every line that is logged on the way tells whose it is.
+    let span = name.as_ref().map_or_else(Span::none, |id| info_span!("component", component_id = id));
     async move {
-        let result = AssertUnwindSafe(running).catch_unwind().await;
+        let result = AssertUnwindSafe(running).catch_unwind().instrument(span).await;
         let result = result.unwrap_or_else(|panic| {
             Err(RunError::plain(format!("it panicked: {}", panic_text(&*panic))))
         });

@@ -1,5 +1,6 @@
 //! What o365flow promises, against real servers.
 
+mod alerts;
 mod architecture;
 mod assets;
 mod buffer;
@@ -32,6 +33,7 @@ mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]
 mod rig;
+mod scene;
 mod scope;
 mod secrets;
 mod secrets_backends;

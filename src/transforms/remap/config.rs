@@ -10,6 +10,7 @@ use std::{
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,7 +30,7 @@ use crate::{
 ///
 /// A program that leaves an array of objects at the root splits the record: each object goes on as an event. Give each
 /// an id of its own, for a sink that goes by an id takes the second of the same id for a copy of the first.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The file with the VRL program, relative to the working directory. `vrl/ecs.vrl` and others
