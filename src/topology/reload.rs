@@ -14,7 +14,7 @@ use std::{
 };
 
 use pipeline_core::{
-    BuildError, ComponentId, ComponentKind, Outlet, RunError, Source, Withdrawal,
+    BuildError, ComponentId, ComponentKind, Outlet, RunError, Source,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -391,11 +391,11 @@ impl Runner {
                         // What is in the file is read by the new one.
                         buffer.life.shutdown.drain();
                     }
-                    self.dismiss(&id, buffer.life, Vec::new());
+                    self.dismiss(&id, buffer.life);
                 }
                 None => {}
             }
-            self.dismiss(&id, life, Vec::new());
+            self.dismiss(&id, life);
         }
         self.sinks.insert(id, running);
     }
@@ -408,15 +408,16 @@ impl Runner {
             let Some(RunningSink { life, withdrawal, buffer, .. }) = self.sinks.remove(&id) else {
                 continue;
             };
-            let mut withdrawals = vec![withdrawal];
-            withdrawals.extend(buffer.as_ref().map(|buffer| buffer.withdrawal.clone()));
-            if !is_gone_for_good {
-                withdrawals.clear();
+            if is_gone_for_good {
+                withdrawal.tell();
             }
-            if let Some(RunningBuffer { life, .. }) = buffer {
-                self.dismiss(&id, life, withdrawals.clone());
+            if let Some(RunningBuffer { life, withdrawal, .. }) = buffer {
+                if is_gone_for_good {
+                    withdrawal.tell();
+                }
+                self.dismiss(&id, life);
             }
-            self.dismiss(&id, life, withdrawals);
+            self.dismiss(&id, life);
         }
     }
 
@@ -434,9 +435,8 @@ impl Runner {
         }
     }
 
-    /// Lets a sink or its buffer deliver what it has, in the time for draining. Then `withdrawals` are told, and it has to
-    /// leave the rest.
-    fn dismiss(&mut self, id: &ComponentId, life: Life, withdrawals: Vec<Withdrawal>) {
+    /// Lets a sink or its buffer deliver what it has, in the time for draining. Then it has to leave the rest.
+    fn dismiss(&mut self, id: &ComponentId, life: Life) {
         life.replace();
         self.leaving.push((id.clone(), life.clone()));
         if life.has_ended() {
@@ -450,7 +450,6 @@ impl Runner {
                     component_id = %id,
                     "the time for draining is over: it leaves what it has not delivered"
                 );
-                withdrawals.iter().for_each(Withdrawal::tell);
                 life.shutdown.abandon();
             }
             Ok(())

@@ -29,6 +29,7 @@ mod outage;
 mod permissions;
 mod proxy;
 mod reference;
+mod reload;
 mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]

@@ -31,7 +31,7 @@ pub fn edge(batches_max: NonZeroUsize, reader: &ComponentMetrics) -> (Outlet, In
     new_edge(batches_max, reader, None)
 }
 
-/// As [`edge`], to a sink that can be taken away: `withdrawal` then tells that what it holds is not wanted from it.
+/// As [`edge`], to a sink that can be taken away, which `withdrawal` then tells.
 pub fn edge_to_sink(
     batches_max: NonZeroUsize,
     reader: &ComponentMetrics,
@@ -125,10 +125,18 @@ impl Outlet {
 impl Edge {
     /// Whether the batch is where it belongs: at its reader, or nowhere if that is not wanted any more.
     async fn send(&self, mut batch: Batch, events: usize, bytes: usize) -> bool {
-        if let Some(withdrawal) = &self.withdrawal {
-            batch.bind(withdrawal);
-        }
-        let Ok(place) = self.sender.reserve().await else {
+        let place = match &self.withdrawal {
+            None => self.sender.reserve().await,
+            Some(withdrawal) => {
+                batch.bind(withdrawal);
+                tokio::select! {
+                    biased;
+                    place = self.sender.reserve() => place,
+                    () = withdrawal.told() => return true,
+                }
+            }
+        };
+        let Ok(place) = place else {
             return self.withdrawal.as_ref().is_some_and(Withdrawal::is_told);
         };
         self.reader.buffered(events, bytes);

@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Batch, ComponentMetrics, Outlet,
@@ -100,21 +100,38 @@ impl WeakOutlet {
     }
 }
 
-/// Tells that a sink is not wanted any more, with all that it has not delivered. Clones tell the same.
+/// Tells that a sink is not wanted any more. Clones tell the same.
 ///
-/// What it says of an event after that, but for a good word, is not heard: the sinks beside it decide. An event of which
-/// nobody else speaks was not delivered, and its source sends it again.
+/// What the sink still delivers counts. What else it says of an event is not heard from then on: the sinks beside it decide.
+/// An event of which nobody else speaks was not delivered, and its source sends it again. Nobody waits any more for a place
+/// on the edge to it.
 #[derive(Clone, Debug, Default)]
-pub struct Withdrawal(Arc<AtomicBool>);
+pub struct Withdrawal(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    is_told: AtomicBool,
+    told: Notify,
+}
 
 impl Withdrawal {
     /// Tells it.
     pub fn tell(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.is_told.store(true, Ordering::SeqCst);
+        self.0.told.notify_waiters();
     }
 
     /// Whether it was told.
     pub fn is_told(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.is_told.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when it is told.
+    pub(crate) async fn told(&self) {
+        // Listening comes before looking, so that nothing is told in between.
+        let told = self.0.told.notified();
+        if !self.is_told() {
+            told.await;
+        }
     }
 }

@@ -77,6 +77,7 @@ pub(super) struct Play {
     pub(super) workers_max: usize,
     /// How often dead letters cannot be written at first.
     pub(super) letters_failing: usize,
+    pub(super) mode: RunMode,
 }
 
 /// How a run ended.
@@ -115,7 +116,9 @@ impl Stage {
 }
 
 impl Play {
-    pub(super) const PLAIN: Play = Play { workers_max: 3, letters_failing: 0 };
+    pub(super) const PLAIN: Play =
+        Play { workers_max: 3, letters_failing: 0, mode: RunMode::Once };
+    pub(super) const CONTINUOUS: Play = Play { mode: RunMode::Continuous, ..Play::PLAIN };
 
     /// Runs the topology `text`. `direct` runs beside it, and can order it to end.
     pub(super) fn run(self, text: &str, direct: impl AsyncFnOnce(&Stage, &Observed)) -> Played {
@@ -140,7 +143,7 @@ impl Play {
             .expect("a runtime");
         let environment = Environment {
             data_dir: folder.to_owned(),
-            mode: RunMode::Once,
+            mode: self.mode,
             clock: ManualClock::new(chrono::DateTime::UNIX_EPOCH),
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
