@@ -158,9 +158,15 @@ fn what_it_shows_is_what_the_ledger_says() {
     assert_eq!((count, pending, lost), (5, 0, 0), "{feeds}");
     assert!(listed > 10 && listed == delivered, "{feeds}");
     for feed in feeds.as_array().expect("feeds") {
-        assert_eq!((&feed["source"], &feed["tenant_name"]), (&"office365".into(), &"made-up".into()));
+        assert_eq!(
+            (&feed["source"], &feed["tenant_name"]),
+            (&"office365".into(), &"made-up".into())
+        );
         assert_eq!(feed["state"], "ok", "{feed}");
-        assert!(feed["token_expires"].is_string() && feed["certificate_expires"].is_null(), "{feed}");
+        assert!(
+            feed["token_expires"].is_string() && feed["certificate_expires"].is_null(),
+            "{feed}"
+        );
     }
     assert_eq!(whole(&served.json("/api/feeds?tenant=nobody")).0, 0);
     assert_eq!(whole(&served.json("/api/feeds?tenant=made-up&offset=3&limit=1")).0, 1);
@@ -186,7 +192,11 @@ fn seeds() -> Vec<Vec<u8>> {
         "DELETE /session",
     ] {
         for authorization in [TOKEN, "wrong"] {
-            let body = if line.starts_with('P') { r#"{"token":"x","program":".a = 1","events":[{"a":1}]}"# } else { "" };
+            let body = if line.starts_with('P') {
+                r#"{"token":"x","program":".a = 1","events":[{"a":1}]}"#
+            } else {
+                ""
+            };
             seeds.push(
                 format!(
                     "{line} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {authorization}\r\n\
@@ -220,8 +230,18 @@ fn mutate(random: &mut fastrand::Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
             }
             6 => {
                 let strange = [
-                    "%00", "%ff", "../", "\r\n\r\n", "\r\nhost: evil.example\r\n", "transfer-encoding: chunked\r\n",
-                    "content-length: 99999999\r\n", "\u{202e}", "HTTP/0.9", "?a&a=&=&%", "{id}", "Expect: 100-continue\r\n",
+                    "%00",
+                    "%ff",
+                    "../",
+                    "\r\n\r\n",
+                    "\r\nhost: evil.example\r\n",
+                    "transfer-encoding: chunked\r\n",
+                    "content-length: 99999999\r\n",
+                    "\u{202e}",
+                    "HTTP/0.9",
+                    "?a&a=&=&%",
+                    "{id}",
+                    "Expect: 100-continue\r\n",
                 ];
                 let text = random.choice(strange).expect("there are some");
                 drop(bytes.splice(at..at, text.bytes()));
@@ -245,7 +265,11 @@ fn attack(address: &str, seed: u64, time: Duration) -> BTreeMap<u16, u64> {
         let bytes = mutate(&mut random, &seeds);
         let answer = exchange(address, &bytes);
         let status = status(&answer);
-        assert!(status < 500, "seed {seed}: {answer:.400}\nto: {}", String::from_utf8_lossy(&bytes));
+        assert!(
+            status < 500,
+            "seed {seed}: {answer:.400}\nto: {}",
+            String::from_utf8_lossy(&bytes)
+        );
         *answered.entry(status).or_default() += 1;
     }
     answered
@@ -269,14 +293,19 @@ fn no_request_disturbs_the_pipeline() {
             *answered.entry(status).or_default() += count;
         }
     }
-    let of = |codes: std::ops::Range<u16>| answered.range(codes).map(|(_, count)| count).sum::<u64>();
+    let of =
+        |codes: std::ops::Range<u16>| answered.range(codes).map(|(_, count)| count).sum::<u64>();
     assert!(of(0..600) > 500, "{answered:?}");
     assert!(of(200..300) > 0 && of(400..500) > of(200..300), "{answered:?}");
     let refused = served.metric("api_refused_requests_total{", "");
     assert!(refused >= of(400..500) as f64, "{refused} were counted of {answered:?}");
-    for reason in ["malformed", "token", "attempts", "method", "path", "host", "origin", "invalid"] {
+    for reason in ["malformed", "token", "attempts", "method", "path", "host", "origin", "invalid"]
+    {
         let label = format!("reason=\"{reason}\"");
-        assert!(served.metric("api_refused_requests_total{", &label) > 0.0, "{reason}: {answered:?}");
+        assert!(
+            served.metric("api_refused_requests_total{", &label) > 0.0,
+            "{reason}: {answered:?}"
+        );
     }
     let (_, peak) = resident_kilobytes(served.child.id()).expect("it runs");
     assert!(peak < 600_000, "it took {peak} kB");
@@ -298,7 +327,8 @@ fn no_request_disturbs_the_pipeline() {
 fn commands() -> Vec<String> {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md"));
     let page = page.expect("there is a page");
-    let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let blocks =
+        page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
     blocks.map(str::to_owned).collect()
 }
 

@@ -58,14 +58,18 @@ fn who_never_finishes_is_cut() {
     for (sent, status) in [
         ("GET /health HTTP/1.1\r\nhost: l", 0),
         ("", 0),
-        ("POST /api/reload HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{", 408),
+        (
+            "POST /api/reload HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+            408,
+        ),
     ] {
         served_in(Time::Paused, LOCAL, async |rig| {
             let mut stream = tokio::net::TcpStream::connect(rig.address).await.unwrap();
             stream.write_all(sent.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
-            let found = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+            let found =
+                answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
             assert_eq!(found, status, "{sent:?}: {answer}");
             assert!(rig.refused("too_slow") > 0, "{sent:?}");
         });

@@ -1,6 +1,6 @@
 //! Who is let in, and by which way.
 
-use super::rig::{Rig, TOKEN, request, served, served_in, Time};
+use super::rig::{Rig, TOKEN, Time, request, served, served_in};
 
 const OPEN: &str = "";
 
@@ -43,9 +43,11 @@ fn a_name_of_the_configuration_is_one_of_ours() {
 #[test]
 fn what_another_page_sends_is_refused() {
     served(OPEN, async |rig| {
-        let own = ["host: localhost:1", "origin: http://localhost:1", "sec-fetch-site: same-origin"];
+        let own =
+            ["host: localhost:1", "origin: http://localhost:1", "sec-fetch-site: same-origin"];
         check(&rig, "GET /api/topology", &own, 200).await;
-        for header in ["origin: http://evil.example", "origin: null", "sec-fetch-site: cross-site"] {
+        for header in ["origin: http://evil.example", "origin: null", "sec-fetch-site: cross-site"]
+        {
             check(&rig, "GET /api/topology", &[header], 403).await;
             check(&rig, "GET /api/events", &[header], 403).await;
             check(&rig, "POST /api/reload", &[header, "content-type: application/json"], 403).await;
@@ -53,7 +55,8 @@ fn what_another_page_sends_is_refused() {
             check(&rig, "DELETE /session", &[header], 403).await;
         }
         assert_eq!(rig.refused("origin"), 15);
-        check(&rig, "GET /", &["sec-fetch-site: cross-site", "sec-fetch-mode: navigate"], 200).await;
+        check(&rig, "GET /", &["sec-fetch-site: cross-site", "sec-fetch-mode: navigate"], 200)
+            .await;
     });
 }
 
@@ -74,7 +77,8 @@ fn data_need_the_token_where_there_is_one() {
             check(&rig, &format!("GET /api/{path}"), &[], 401).await;
         }
         check(&rig, "POST /api/reload", &["content-type: application/json"], 401).await;
-        let answer = rig.ask("GET /api/topology", &["authorization: Bearer nearly-right-one"]).await;
+        let answer =
+            rig.ask("GET /api/topology", &["authorization: Bearer nearly-right-one"]).await;
         assert_eq!((answer.status(), rig.refused("token")), (401, 7));
         assert_eq!(answer.json()["error"], "that is not the token");
         check(&rig, "GET /api/topology", &[&format!("authorization: Bearer {TOKEN}")], 200).await;

@@ -20,17 +20,20 @@ fn write_certificate(folder: &Path) {
 
 fn config(folder: &TempDir) -> String {
     let folder = folder.path().display();
-    format!("token = '{TOKEN}'\ntls = {{ crt_file = '{folder}/api.pem', key_file = '{folder}/api.key' }}")
+    format!(
+        "token = '{TOKEN}'\ntls = {{ crt_file = '{folder}/api.pem', key_file = '{folder}/api.key' }}"
+    )
 }
 
 /// Asks for the topology, trusting `authority`.
 async fn ask(rig: &Rig, authority: &Path) -> Option<(u16, Bytes)> {
     let tls = TlsSettings { ca_file: Some(authority.to_owned()), ..TlsSettings::default() };
     let client = HttpClient::new(&ClientSettings { tls, ..ClientSettings::default() }).unwrap();
-    let request = http::Request::get(format!("https://localhost:{}/api/topology", rig.address.port()))
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .body(Bytes::new())
-        .unwrap();
+    let request =
+        http::Request::get(format!("https://localhost:{}/api/topology", rig.address.port()))
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .body(Bytes::new())
+            .unwrap();
     let response = client.send(request).await.ok()?;
     Some((response.status().as_u16(), read_body(response.into_body(), 10_000).await.unwrap()))
 }
@@ -78,10 +81,11 @@ fn a_cookie_of_a_page_over_tls_never_leaves_it() {
     served(&config(&folder), async |rig| {
         let tls = TlsSettings { ca_file: Some(certificate.clone()), ..TlsSettings::default() };
         let client = HttpClient::new(&ClientSettings { tls, ..ClientSettings::default() }).unwrap();
-        let request = http::Request::post(format!("https://localhost:{}/session", rig.address.port()))
-            .header("content-type", "application/json")
-            .body(Bytes::from(format!(r#"{{"token":"{TOKEN}"}}"#)))
-            .unwrap();
+        let request =
+            http::Request::post(format!("https://localhost:{}/session", rig.address.port()))
+                .header("content-type", "application/json")
+                .body(Bytes::from(format!(r#"{{"token":"{TOKEN}"}}"#)))
+                .unwrap();
         let response = client.send(request).await.unwrap();
         let cookie = response.headers()["set-cookie"].to_str().unwrap();
         assert!(cookie.contains("; Secure"), "{cookie}");

@@ -7,7 +7,7 @@ use tokio::{io::AsyncReadExt, time::timeout};
 use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::rig::{read_until, served, Rig};
+use super::rig::{Rig, read_until, served};
 use crate::live::{Changes, ComponentDescription, Description, FaultReport, Refused, Reloaded};
 
 fn component(id: &str) -> ComponentDescription {
@@ -58,7 +58,8 @@ fn a_watcher_sees_what_is_and_then_what_changes() {
         assert!(seen.contains("\"ok\":false"), "{seen}");
 
         counter!("component_received_events_total", "component_id" => "first").increment(7);
-        counter!("component_sent_events_total", "component_id" => "first", "output" => "high").increment(5);
+        counter!("component_sent_events_total", "component_id" => "first", "output" => "high")
+            .increment(5);
         let seen = read_until(&mut stream, "\"high\":5").await;
         assert!(seen.contains("event: stats") && seen.contains("\"received_events\":7"), "{seen}");
         drop(stream);
@@ -91,7 +92,10 @@ fn a_reload_is_ordered_and_its_end_told() {
         let address = rig.address;
         let live = rig.live.clone();
         let ends = async {
-            for end in [Ok(Reloaded { generation: 2, changed: Changes::default() }), Err(Arc::new(refused()))] {
+            for end in [
+                Ok(Reloaded { generation: 2, changed: Changes::default() }),
+                Err(Arc::new(refused())),
+            ] {
                 let request = rig.reloads.next().await;
                 live.reload_ended(end.clone());
                 drop(request.answer.send(end));
