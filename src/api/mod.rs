@@ -20,6 +20,8 @@ mod route;
 mod session;
 mod sse;
 mod stats;
+mod tap;
+mod workshop;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@ use crate::{
     api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
     components::office365,
     delivery::DeadLetterFiles,
-    live::Live,
+    live::{Live, Workshop},
     telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
@@ -50,6 +50,9 @@ pub(super) async fn execute_until(
     let global = loaded.global;
     let (live, _reloads) = Live::new();
     live.describe(loaded.topology.describe(1));
+    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
     let watched = Watched {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
@@ -75,6 +78,7 @@ pub(super) async fn execute_until(
         mode,
         clock,
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
@@ -86,6 +90,7 @@ pub(super) async fn execute_until(
     start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},

@@ -16,6 +16,7 @@ mod man;
 mod preview;
 mod progress;
 mod record_input;
+mod remote;
 mod replay;
 mod report;
 mod run;
@@ -27,7 +28,9 @@ mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
 mod vrl;
 mod when;
@@ -40,6 +43,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
+    telemetry::{LogFormat, LogOptions, Logs, Problems},
     telemetry::{LogFormat, LogOptions, Logs},
 };
 
@@ -89,6 +93,8 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
     Schema(schema::Schema),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -128,6 +134,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
+    Logs::install(&options, Arc::clone(&clock), Problems::of_process(&clock));
     Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
@@ -143,6 +150,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Completions(command) => command.execute(),
         Command::Man(command) => command.execute(),
@@ -192,7 +201,6 @@ fn say(line: impl fmt::Display) {
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

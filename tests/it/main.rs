@@ -27,6 +27,7 @@ mod metrics;
 mod office365;
 mod options_table;
 mod outage;
+mod page;
 mod permissions;
 mod proxy;
 mod reference;
