@@ -35,7 +35,7 @@ mod validate;
 mod vrl;
 mod when;
 
-use std::{error::Error, fmt, process::ExitCode, sync::Arc};
+use std::{error::Error, fmt, io::Write, process::ExitCode, sync::Arc};
 
 use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
@@ -44,7 +44,6 @@ use pipeline_core::{Clock, Timestamp};
 use crate::{
     config::fault::Fault,
     telemetry::{LogFormat, LogOptions, Logs, Problems},
-    telemetry::{LogFormat, LogOptions, Logs},
 };
 
 /// The heading of the options that all commands have.
@@ -135,7 +134,6 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
     Logs::install(&options, Arc::clone(&clock), Problems::of_process(&clock));
-    Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
@@ -195,7 +193,6 @@ fn show_faults(faults: &[Fault]) {
 
 /// Writes a line to standard output. A reader that has gone away is no error.
 fn say(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 

@@ -19,7 +19,7 @@ use std::{
 
 use pipeline_core::{Clock, ComponentId};
 use tokio::time::Instant;
-use tracing::{Event, Subscriber, level_filters::LevelFilter, span};
+use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
     Layer,
     layer::{Context, SubscriberExt},
@@ -78,10 +78,9 @@ impl Logs {
             LogFormat::Json => Renderer::Json,
         };
         let out = |line: &[u8]| drop(io::stderr().write_all(line));
-        let problems = Problems::of_process(&clock).layer();
+        let problems = problems.layer();
         let lines = Arc::new(Lines::new(renderer, clock, Box::new(out)));
         let levels = Levels::new(options.filter);
-        let problems = problems.with_filter(LevelFilter::WARN);
         let layer = LogLayer(Arc::clone(&lines)).with_filter(levels.clone());
         if tracing_subscriber::registry().with(layer).with(problems).try_init().is_ok() {
             drop(INSTALLED.set(Logs { levels, lines }));
