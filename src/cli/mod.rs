@@ -35,7 +35,7 @@ mod validate;
 mod vrl;
 mod when;
 
-use std::{error::Error, fmt, io::Write, process::ExitCode, sync::Arc};
+use std::{error::Error, fmt, process::ExitCode, sync::Arc};
 
 use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
@@ -43,7 +43,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{LogFormat, LogOptions, Logs, Problems},
+    telemetry::{LogFormat, LogOptions, Logs},
 };
 
 /// The heading of the options that all commands have.
@@ -133,7 +133,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
-    Logs::install(&options, Arc::clone(&clock), Problems::of_process(&clock));
+    Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
@@ -193,11 +193,13 @@ fn show_faults(faults: &[Fault]) {
 
 /// Writes a line to standard output. A reader that has gone away is no error.
 fn say(line: impl fmt::Display) {
+    use std::io::Write;
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
+    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

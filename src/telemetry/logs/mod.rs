@@ -67,9 +67,9 @@ pub struct Logs {
 static INSTALLED: OnceLock<Logs> = OnceLock::new();
 
 impl Logs {
-    /// Starts logging. Warnings and errors are noted in `problems` as well, whatever the levels. A second start, as in
+    /// Starts logging. Warnings and errors are noted in [`Problems`] as well, whatever the levels. A second start, as in
     /// tests, keeps the first one's settings.
-    pub fn install(options: &LogOptions<'_>, clock: Arc<dyn Clock>, problems: Problems) {
+    pub fn install(options: &LogOptions<'_>, clock: Arc<dyn Clock>) {
         let on_terminal = io::stderr().is_terminal();
         let format =
             options.format.unwrap_or(if on_terminal { LogFormat::Text } else { LogFormat::Json });
@@ -78,7 +78,7 @@ impl Logs {
             LogFormat::Json => Renderer::Json,
         };
         let out = |line: &[u8]| drop(io::stderr().write_all(line));
-        let problems = problems.layer();
+        let problems = Problems::of_process(&clock).layer();
         let lines = Arc::new(Lines::new(renderer, clock, Box::new(out)));
         let levels = Levels::new(options.filter);
         let layer = LogLayer(Arc::clone(&lines)).with_filter(levels.clone());
