@@ -16,7 +16,7 @@ use super::{
     feeds::Feeds,
     guard::{Served, respond},
     origin::Names,
-    refusal::Reason,
+    refusal::{self, Reason},
     sse::Streams,
 };
 use crate::config::Global;
@@ -51,6 +51,9 @@ pub struct Listeners {
 impl Listeners {
     /// Binds the addresses of `global`. One address can serve both.
     pub async fn bind(global: &Global, watched: Watched) -> Result<Listeners, ListenError> {
+        if global.api.is_some() {
+            refusal::describe();
+        }
         let api = global.api.as_ref();
         let metrics = global.metrics.as_ref().map(|metrics| metrics.address);
         let mut bound = Vec::new();

@@ -20,6 +20,10 @@ mod route;
 mod session;
 mod sse;
 mod stats;
+mod tap;
+mod workshop;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc,

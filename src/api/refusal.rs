@@ -3,11 +3,25 @@
 //! Every refusal has a reason from a fixed set, for the metric, and says what to do. None repeats what the caller has sent.
 
 use http::{Response, StatusCode};
-use metrics::counter;
+use metrics::{Unit, counter, describe_counter};
 use net::{Body, ConnectionRefusal};
 use serde::Serialize;
 
 use super::answer;
+
+/// Says what is counted.
+pub(super) fn describe() {
+    describe_counter!(
+        "api_requests_total",
+        Unit::Count,
+        "Requests that the API has answered, by the status of the answer."
+    );
+    describe_counter!(
+        "api_refused_requests_total",
+        Unit::Count,
+        "Requests that were refused, by the reason."
+    );
+}
 
 /// Why requests are refused; the label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

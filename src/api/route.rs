@@ -7,11 +7,13 @@ use http::{Method, Response};
 use net::Body;
 use percent_encoding::percent_decode_str;
 
-use super::{Context, events, overview, page, probe, refusal::Refusal, request::Call, session};
+use super::{
+    Context, events, overview, page, probe, refusal::Refusal, request::Call, session, tap, workshop,
+};
 
 /// All there are.
 const TABLES: &[&[Route]] =
-    &[probe::ROUTES, page::ROUTES, session::ROUTES, overview::ROUTES, events::ROUTES];
+    &[probe::ROUTES, page::ROUTES, session::ROUTES, overview::ROUTES, events::ROUTES, tap::ROUTES, workshop::ROUTES];
 
 /// What an endpoint gives.
 pub(super) type Answer = Result<Response<Body>, Refusal>;
@@ -51,7 +53,6 @@ impl Route {
     }
 
     /// For `PUT` with the token.
-    #[expect(dead_code, reason = "for the programs of transforms")]
     pub(super) const fn put(path: &'static str, endpoint: Endpoint) -> Route {
         Route { method: Method::PUT, path, audience: Audience::Token, endpoint }
     }

@@ -44,7 +44,7 @@ impl Streams {
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             let error = "too many are watching already";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Reason::Busy, error)
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, Reason::Busy, error)
                 .fix(format!("close some: {STREAMS_MAX} can watch at the same time"))
         })
     }

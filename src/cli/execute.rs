@@ -1,6 +1,6 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
 use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,14 +9,14 @@ use tracing::{info, warn};
 use super::{
     Failure,
     load::{Loaded, office365_sources},
-    progress,
+    progress, start_and_end,
 };
 use crate::{
     api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
     components::office365,
     delivery::DeadLetterFiles,
-    live::Live,
-    telemetry::{Metrics, Problems, Snapshot},
+    live::{Live, Workshop},
+    telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -50,6 +50,9 @@ pub(super) async fn execute_until(
     let global = loaded.global;
     let (live, _reloads) = Live::new();
     live.describe(loaded.topology.describe(1));
+    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
     let watched = Watched {
         metrics: metrics.clone(),
         readiness: readiness.clone(),
@@ -62,6 +65,9 @@ pub(super) async fn execute_until(
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
+    if let Some(logs) = Logs::installed() {
+        logs.set_component_levels(&global.log.components);
+    }
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
@@ -72,21 +78,38 @@ pub(super) async fn execute_until(
         mode,
         clock,
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
+    let manager = ServiceManager::from_environment();
+    let ending =
+        Ending { readiness: &readiness, manager: &manager, drain_timeout: global.shutdown_timeout };
     readiness.set(true);
-    info!(version = env!("CARGO_PKG_VERSION"), "running");
+    manager.ready(&live.description().to_string());
+    start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
-        never = signals.obey(shutdown, &readiness) => match never {},
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
+        never = signals.obey(shutdown, ending) => match never {},
+        never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
         never = dead_letters.show_for_ever() => match never {},
         never = metrics.upkeep_for_ever() => match never {},
         never = progress::show(metrics, mode) => match never {},
+        never = Logs::sum_up_for_ever() => match never {},
     };
     readiness.set(false);
-    Ok(Ended { snapshot: metrics.snapshot(), result })
+    let snapshot = metrics.snapshot();
+    start_and_end::say_what_was_not_delivered(&snapshot, &live.description());
+    Ok(Ended { snapshot, result })
+}
+
+/// Who is told that the program ends.
+struct Ending<'a> {
+    readiness: &'a Readiness,
+    manager: &'a ServiceManager,
+    drain_timeout: Duration,
 }
 
 /// The sources whose feeds can be shown.
@@ -114,14 +137,11 @@ impl Signals {
     }
 
     /// The first signal orders to drain, the second to leave what is under way.
-    async fn obey(
-        mut self,
-        shutdown: &Shutdown,
-        readiness: &Readiness,
-    ) -> std::convert::Infallible {
+    async fn obey(mut self, shutdown: &Shutdown, ending: Ending<'_>) -> std::convert::Infallible {
         self.next().await;
         info!("draining: what is under way will be delivered; a second signal ends at once");
-        readiness.set(false);
+        ending.readiness.set(false);
+        ending.manager.stopping("draining: what is under way is delivered", ending.drain_timeout);
         shutdown.drain();
         self.next().await;
         warn!("ending at once: what was not delivered will be sent after the next start");

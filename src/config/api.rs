@@ -10,6 +10,7 @@ use std::{
 };
 
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -19,7 +20,7 @@ use super::units;
 const TOKEN_CHARACTERS_MIN: usize = 16;
 
 /// Where the status page and the API are served, and who may use them.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
     /// Address and port, as `127.0.0.1:8686`. Any other than a loopback address needs `token` and `tls`.
@@ -27,6 +28,7 @@ pub struct ApiConfig {
     pub address: SocketAddr,
     /// What everybody must show who asks for more than `/health` and `/ready`: 16 characters or more.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub token: Option<SecretString>,
     /// Names by which the page is called besides `localhost` and the address itself, as `o365flow.example.com`. Requests
     /// to any other name are refused, so that no web page can reach this one through a name of its own.
@@ -41,7 +43,7 @@ pub struct ApiConfig {
 }
 
 /// Who the API says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiTls {
     /// A PEM file with the certificate of the API and its chain.

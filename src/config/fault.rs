@@ -77,6 +77,8 @@ pub struct Fault {
     pub detail: Option<String>,
     /// A variable is not set, and a stand-in took its place: nothing else can be wrong for that.
     pub is_unset_variable: bool,
+    /// The configuration may be right: what it relies on did not answer, and may do so later.
+    pub may_pass: bool,
 }
 
 impl Fault {
@@ -88,6 +90,7 @@ impl Fault {
             fix: None,
             detail: None,
             is_unset_variable: false,
+            may_pass: false,
         }
     }
 
@@ -99,7 +102,15 @@ impl Fault {
             fix: None,
             detail: None,
             is_unset_variable: false,
+            may_pass: false,
         }
+    }
+
+    /// Says that it may be gone at the next try.
+    #[must_use]
+    pub(super) fn passing(mut self) -> Fault {
+        self.may_pass = true;
+        self
     }
 
     /// Adds what to do about it.

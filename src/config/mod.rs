@@ -10,9 +10,11 @@ mod declare;
 mod enrichment;
 pub mod fault;
 mod interpolate;
+mod log;
 mod permissions;
 pub mod proxy;
 mod read;
+mod schema;
 mod secrets;
 mod tables;
 mod test_case;
@@ -24,6 +26,7 @@ use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::PathBuf, sync::A
 use pipeline_core::{
     ComponentId, ComponentKind, Problem, SinkConfig, SourceConfig, TransformConfig,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
@@ -32,7 +35,9 @@ pub use self::{
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
     interpolate::Variables,
+    log::{LogConfig, LogLevel},
     permissions::too_open,
+    schema::schema,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
     test_case::{
@@ -70,6 +75,22 @@ impl Config {
         self.node.fault(problem)
     }
 
+    /// What `[log]` says of components that there are not.
+    fn unknown_in_log(&self) -> Vec<Fault> {
+        let ids = || self.components.iter().map(|component| &*component.id);
+        let named = self.global.log.components.keys();
+        let unknown = named.filter(|name| !ids().any(|id| *id == ***name));
+        let fault = |name: &ComponentId| {
+            let key = format!("log.components.{name}");
+            let problem = Problem::at(&key, format!("there is no component `{name}`"));
+            self.fault(match nearest(name, ids()) {
+                Some(meant) => problem.fix(format!("did you mean `{meant}`?")),
+                None => problem.fix("remove it"),
+            })
+        };
+        unknown.map(fault).collect()
+    }
+
     /// The names of all enrichment tables, those included whose options could not be read.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
         let tables = self.node.as_table().and_then(|root| root.entry("enrichment_tables"));
@@ -79,7 +100,7 @@ impl Config {
 }
 
 /// The options outside of any component.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Global {
     /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
@@ -88,6 +109,8 @@ pub struct Global {
     pub api: Option<ApiConfig>,
     /// Where `/metrics` is served, with `/health` and `/ready`.
     pub metrics: Option<Listener>,
+    /// What is logged of each component.
+    pub log: LogConfig,
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
@@ -106,6 +129,7 @@ impl Default for Global {
             data_dir: PathBuf::from("./o365flow-data"),
             api: None,
             metrics: None,
+            log: LogConfig::default(),
             shutdown_timeout: std::time::Duration::from_mins(1),
             dead_letter: DeadLetterConfig::default(),
             enrichment_tables: BTreeMap::new(),
@@ -115,7 +139,7 @@ impl Default for Global {
 }
 
 /// An address to listen at.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Address and port, as `127.0.0.1:9598`.
@@ -174,6 +198,8 @@ pub struct RegistryEntry {
     pub kind: ComponentKind,
     /// Reads its settings.
     pub read: fn(&Node, &mut Vec<Fault>) -> Option<Settings>,
+    /// What an editor is to accept for its settings.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// All types of component there are.
@@ -263,7 +289,9 @@ pub fn parse_asking(
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files, tests, node }, faults)
+    let config = Config { global, components, secrets, private_files, tests, node };
+    faults.extend(config.unknown_in_log());
+    (config, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {

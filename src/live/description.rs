@@ -1,6 +1,6 @@
 //! A topology as it is shown: its components, and how they are joined.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use pipeline_core::{ComponentId, ComponentKind};
 use serde::{Serialize, Serializer};
@@ -12,6 +12,36 @@ pub struct Description {
     pub generation: u64,
     /// In the order in which they are declared.
     pub components: Vec<ComponentDescription>,
+}
+
+impl Description {
+    /// The components of one kind.
+    pub fn of_kind(&self, kind: ComponentKind) -> impl Iterator<Item = &ComponentDescription> {
+        self.components.iter().filter(move |component| component.kind == kind)
+    }
+
+    /// How events flow, in a line: `audit -> map, map -> es`.
+    pub fn flow(&self) -> String {
+        let ways = self.components.iter().flat_map(|component| {
+            component.inputs.iter().map(move |input| format!("{input} -> {}", component.id))
+        });
+        ways.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Description {
+    /// In a few words, for whoever lists services.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |kind| self.of_kind(kind).count();
+        write!(
+            formatter,
+            "running, generation {}; sources: {}, transforms: {}, sinks: {}",
+            self.generation,
+            count(ComponentKind::Source),
+            count(ComponentKind::Transform),
+            count(ComponentKind::Sink),
+        )
+    }
 }
 
 /// A component in its place.

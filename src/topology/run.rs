@@ -5,7 +5,7 @@ use std::{any::Any, error::Error, time::Duration};
 use futures_util::FutureExt;
 use pipeline_core::{EdgeWatch, OutletClosed, RunError, Shutdown};
 use tokio::{task::JoinSet, time::timeout};
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use super::build::{BuiltBuffer, BuiltSink, Topology};
 
@@ -125,7 +125,10 @@ fn spawn(topology: Topology, shutdown: &Shutdown) -> JoinSet<Ended> {
 
 /// Runs a component to its end. A panic of its is its error, and has its name.
 async fn named(name: String, running: impl Future<Output = Result<(), RunError>>) -> Ended {
-    let result = std::panic::AssertUnwindSafe(running).catch_unwind().await;
+    // So that every line that is logged on the way tells whose it is.
+    let span = info_span!("component", component_id = name);
+    let running = std::panic::AssertUnwindSafe(running).catch_unwind();
+    let result = running.instrument(span).await;
     (
         name,
         result.unwrap_or_else(|panic| {

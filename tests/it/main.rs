@@ -1,5 +1,7 @@
 //! What o365flow promises, against real servers.
 
+mod alerts;
+mod api;
 mod architecture;
 mod assets;
 mod buffer;
@@ -33,6 +35,7 @@ mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]
 mod rig;
+mod scene;
 mod scope;
 mod secrets;
 mod secrets_backends;

@@ -13,10 +13,15 @@ use std::{
 use pipeline_core::{Clock, Timestamp};
 use serde::Serialize;
 use tokio::sync::broadcast;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    filter::filter_fn,
+    layer::{Context, Layer},
+    registry::LookupSpan,
+};
 
 use self::record::Record;
+use super::logs::record::Record as Line;
 
 /// Problems that are kept. The one that came least lately goes first.
 const PROBLEMS_MAX: usize = 200;
@@ -74,6 +79,11 @@ impl Problems {
         self.0.news.subscribe()
     }
 
+    /// What notes them, whatever else is done with the log.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        self.clone().with_filter(filter_fn(concerns))
+    }
+
     fn add(&self, level: &'static str, record: Record) {
         let at = self.0.clock.now();
         let mut kept = self.kept();
@@ -94,14 +104,20 @@ impl Problems {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Problems {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = match *event.metadata().level() {
+/// Warnings and errors, and the spans that say where they belong.
+fn concerns(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() || *metadata.level() <= Level::WARN
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Problems {
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let line = Line::new(event, &ctx);
+        let level = match line.level {
             Level::ERROR => "error",
             Level::WARN => "warn",
             _ => return,
         };
-        self.add(level, Record::of(event));
+        self.add(level, line.into());
     }
 }
 
@@ -109,28 +125,15 @@ impl<S: Subscriber> Layer<S> for Problems {
 mod tests {
     use std::io;
 
+    use pipeline_core::testing::ManualClock;
     use tracing::{error, info, subscriber::with_default, warn};
     use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     use super::*;
 
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-    }
-
-    impl std::fmt::Debug for Stopped {
-        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("Stopped")
-        }
-    }
-
     fn logged(log: impl FnOnce()) -> Vec<Arc<ProblemReport>> {
-        let problems = Problems::new(Arc::new(Stopped));
-        with_default(Registry::default().with(problems.clone()), log);
+        let problems = Problems::new(ManualClock::new(Timestamp::default()));
+        with_default(Registry::default().with(problems.layer()), log);
         problems.list()
     }
 
@@ -151,7 +154,7 @@ mod tests {
         let shown = serde_json::to_value(&*found[0]).unwrap();
         let expected = serde_json::json!({
             "at": "1970-01-01T00:00:00Z", "level": "warn", "component_id": "office365", "tenant": "contoso",
-            "content_type": "DLP.All", "message": "listing failed", "fields": {"secs": "30"},
+            "content_type": "DLP.All", "message": "listing failed", "fields": {"secs": 30},
             "error": "cannot reach `search.example`: no route", "fix": "check the network", "count": 1,
         });
         assert_eq!((found.len(), shown), (1, expected));

@@ -1,12 +1,11 @@
-//! What one log line says, field by field.
+//! What one log line says, as it is kept.
 
-use std::{collections::BTreeMap, error::Error, fmt};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tracing::{
-    Event,
-    field::{Field, Visit},
-};
+use serde_json::Value;
+
+use crate::telemetry::logs::record::Record as Line;
 
 /// Bytes of one text. An answer of a server can be quoted in an error.
 const TEXT_BYTES_MAX: usize = 4_000;
@@ -15,7 +14,7 @@ const TEXT_BYTES_MAX: usize = 4_000;
 const FIELDS_MAX: usize = 16;
 
 /// A line of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Record {
     /// The component that it concerns.
     pub component_id: Option<String>,
@@ -30,16 +29,10 @@ pub struct Record {
     /// What to do about it.
     pub fix: Option<String>,
     /// What else there is.
-    pub fields: BTreeMap<&'static str, String>,
+    pub fields: BTreeMap<&'static str, Value>,
 }
 
 impl Record {
-    pub(super) fn of(event: &Event<'_>) -> Record {
-        let mut record = Record::default();
-        event.record(&mut record);
-        record
-    }
-
     /// Whether both say the same of the same, whatever the error.
     pub(super) fn is_again(&self, other: &Record) -> bool {
         self.message == other.message
@@ -47,40 +40,36 @@ impl Record {
             && self.tenant == other.tenant
             && self.content_type == other.content_type
     }
+}
 
-    fn set(&mut self, field: &Field, text: &str) {
-        let text = text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned();
-        match field.name() {
-            "message" => self.message = text,
-            "component_id" => self.component_id = Some(text),
-            "tenant" => self.tenant = Some(text),
-            "content_type" => self.content_type = Some(text),
-            "error" => self.error = Some(text),
-            "fix" => self.fix = Some(text),
-            name if self.fields.len() < FIELDS_MAX => {
-                self.fields.insert(name, text);
+impl From<Line> for Record {
+    fn from(line: Line) -> Record {
+        let mut record = Record {
+            component_id: line.place.component_id.map(cut),
+            tenant: line.place.tenant.map(cut),
+            content_type: line.place.content_type.map(cut),
+            message: cut(line.message),
+            ..Record::default()
+        };
+        for (name, value) in line.fields {
+            match (name, value) {
+                ("error", Value::String(text)) => record.error = Some(cut(text)),
+                ("fix", Value::String(text)) => record.fix = Some(cut(text)),
+                (name, value) if record.fields.len() < FIELDS_MAX => {
+                    let value = match value {
+                        Value::String(text) => cut(text).into(),
+                        value => value,
+                    };
+                    record.fields.insert(name, value);
+                }
+                _ => {}
             }
-            _ => {}
         }
+        record
     }
 }
 
-impl Visit for Record {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let (mut text, mut cause) = (value.to_string(), value.source());
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        self.set(field, &text);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, &format!("{value:?}"));
-    }
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
 }

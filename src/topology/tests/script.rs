@@ -93,6 +93,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "script",
         kind: ComponentKind::Source,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<SourceScript>(node, faults).map(|script| {
                 Settings::Source(Box::new(Scripted {
@@ -105,6 +106,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "act",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<Act>(node, faults).map(|act| Settings::Transform(Box::new(act)))
         },
@@ -112,6 +114,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "remap",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<remap::Config>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
@@ -120,6 +123,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "route",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<route::Config>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
@@ -128,6 +132,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "dedupe",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<dedupe::Config>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
@@ -136,6 +141,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "script",
         kind: ComponentKind::Sink,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<SinkScript>(node, faults).map(|script| {
                 Settings::Sink(Box::new(Scripted {

@@ -9,6 +9,7 @@ pub(crate) mod elasticsearch;
 pub(crate) mod kafka;
 pub(crate) mod lumberjack;
 pub(crate) mod opensearch;
+pub(crate) mod prometheus;
 
 use std::path::{Path, PathBuf};
 
