@@ -12,8 +12,15 @@ use super::{
 };
 
 /// All there are.
-const TABLES: &[&[Route]] =
-    &[probe::ROUTES, page::ROUTES, session::ROUTES, overview::ROUTES, events::ROUTES, tap::ROUTES, workshop::ROUTES];
+const TABLES: &[&[Route]] = &[
+    probe::ROUTES,
+    page::ROUTES,
+    session::ROUTES,
+    overview::ROUTES,
+    events::ROUTES,
+    tap::ROUTES,
+    workshop::ROUTES,
+];
 
 /// What an endpoint gives.
 pub(super) type Answer = Result<Response<Body>, Refusal>;

@@ -15,7 +15,7 @@ pub(super) fn summary(kind: &Kind) -> String {
     let mut shown: Vec<String> = known
         .iter()
         .take(FIELDS_MAX)
-        .map(|(name, kind)| format!("{}: {}", name.name(), short(kind)))
+        .map(|(name, kind)| format!("{}: {}", name.as_str(), short(kind)))
         .collect();
     match known.len().saturating_sub(FIELDS_MAX) {
         0 if is_open(fields) => shown.push("…".to_owned()),

@@ -21,6 +21,7 @@ mod kafka;
 mod keystore;
 mod kill;
 mod language_page;
+mod live;
 mod lumberjack;
 mod mapping_tools;
 mod metrics;

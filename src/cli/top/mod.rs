@@ -62,8 +62,10 @@ struct NoTerminal;
 
 /// The API said nothing that could be shown.
 #[derive(Debug, thiserror::Error)]
-#[error("the API at {0} did not say what runs within {} s", ONCE_TIMEOUT.as_secs())]
-struct NothingToShow(String);
+#[error("the API at {url} did not say what runs within {} s", ONCE_TIMEOUT.as_secs())]
+struct NothingToShow {
+    url: String,
+}
 
 /// What comes from the API.
 enum News {
@@ -105,7 +107,7 @@ async fn once(api: &Api) -> Result<State, Failure> {
     let end = Instant::now() + ONCE_TIMEOUT;
     while !state.has_rates() {
         let message = timeout_at(end, messages.next()).await;
-        let message = message.map_err(|_| NothingToShow(api.shown()))?;
+        let message = message.map_err(|_| NothingToShow { url: api.shown() })?;
         state.take(&message.map_err(ApiError::failure)?);
     }
     state.take_problems(api.read("/api/problems").await.map_err(ApiError::failure)?);

@@ -149,8 +149,8 @@ fn component(row: &Row) -> Line {
 
 fn feed(feed: &Feed) -> Line {
     let mood = match feed.state.as_str() {
-        "ok" | "new" => Mood::Good,
-        "lost" => Mood::Bad,
+        "ok" | "new" | "gone" => Mood::Good,
+        "losing" => Mood::Bad,
         _ if feed.lost > 0.0 => Mood::Bad,
         _ => Mood::Worrying,
     };
