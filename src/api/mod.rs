@@ -21,9 +21,9 @@ mod session;
 mod sse;
 mod stats;
 mod tap;
-mod workshop;
 #[cfg(test)]
 mod tests;
+mod workshop;
 
 use std::sync::{
     Arc,

@@ -28,7 +28,11 @@ const FILES: [(&str, &str, &str); 16] = [
     ("/assets/rates.js", JS, include_str!("page/rates.js")),
     ("/assets/results.js", JS, include_str!("page/results.js")),
     ("/assets/workbench.js", JS, include_str!("page/workbench.js")),
-    ("/assets/style.css", CSS, concat!(include_str!("page/style.css"), include_str!("page/panels.css"))),
+    (
+        "/assets/style.css",
+        CSS,
+        concat!(include_str!("page/style.css"), include_str!("page/panels.css")),
+    ),
 ];
 
 pub(super) const ROUTES: &[Route] = &[

@@ -43,7 +43,6 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{LogFormat, LogOptions, Logs, Problems},
     telemetry::{LogFormat, LogOptions, Logs},
 };
 
@@ -134,7 +133,6 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
-    Logs::install(&options, Arc::clone(&clock), Problems::of_process(&clock));
     Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
@@ -201,6 +199,7 @@ fn say(line: impl fmt::Display) {
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
+    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

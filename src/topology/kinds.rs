@@ -83,7 +83,11 @@ mod tests {
             many.iter().map(|name| (name.as_str(), Kind::boolean().or_null())).collect();
         check(fields(&many), "{f0: boolean|null, f1: boolean|null, f2: boolean|null, … 6 more}");
         check(
-            fields(&[("x", Kind::any()), ("y", fields(&[])), ("z", Kind::array(Collection::any()))]),
+            fields(&[
+                ("x", Kind::any()),
+                ("y", fields(&[])),
+                ("z", Kind::array(Collection::any())),
+            ]),
             "{x: any, y: {…}, z: […]}",
         );
     }

@@ -177,7 +177,10 @@ fn tap_says_what_is_wrong_with_its_arguments() {
     let running = Running::start();
     for (arguments, expected) in [
         (&["mapp"][..], "error: there is no component `mapp`; did you mean `map`?"),
-        (&["map.hihg"], "error: there is no output `map.hihg`; its outputs are: `map`, `map.dropped`"),
+        (
+            &["map.hihg"],
+            "error: there is no output `map.hihg`; its outputs are: `map`, `map.dropped`",
+        ),
         (&["map", "--filter", ".a == "], "syntax error"),
         (&["map", "--limit", "0"], "0 events a second is no rate from 0 to 1000"),
         (&["out", "--side", "out"], "`out` is a sink; nothing leaves it"),
@@ -226,7 +229,10 @@ fn the_workbench_tries_and_saves_a_program() {
     running.tap(&["map", "--count", "1"]);
     let path = "/api/transforms/map/program";
     let (status, program) = running.ask("GET", path, None);
-    assert_eq!((status, &program["text"], &program["writable"]), (200, &json!(MAPPING), &json!(true)));
+    assert_eq!(
+        (status, &program["text"], &program["writable"]),
+        (200, &json!(MAPPING), &json!(true))
+    );
 
     let mut samples = json!(null);
     for _ in 0..50 {
@@ -239,11 +245,13 @@ fn the_workbench_tries_and_saves_a_program() {
     assert!(samples["events"][0]["id"].is_u64(), "{samples}");
 
     let attempt = |program: &str| json!({"program": program});
-    let (status, tried) = running.ask("POST", "/api/transforms/map/try", Some(&attempt(".new = 1\n")));
+    let (status, tried) =
+        running.ask("POST", "/api/transforms/map/try", Some(&attempt(".new = 1\n")));
     assert_eq!((status, &tried["ok"]), (200, &json!(true)));
     assert_eq!(tried["results"][0]["outputs"][0]["event"]["new"], 1, "{tried}");
     assert!(tried["nanoseconds_per_event"].as_u64() > Some(0), "{tried}");
-    let (status, tried) = running.ask("POST", "/api/transforms/map/try", Some(&attempt(".new = \n")));
+    let (status, tried) =
+        running.ask("POST", "/api/transforms/map/try", Some(&attempt(".new = \n")));
     assert_eq!((status, &tried["ok"]), (200, &json!(false)));
     assert_eq!(tried["diagnostics"][0]["line"], 1, "{tried}");
 

@@ -11,7 +11,9 @@ use fake_tenant::{
 use pipeline_core::{Clock, RunMode, Shutdown, Timestamp};
 use tokio::time::{Instant, interval};
 
-use super::{CLIENT_ID, CLIENT_SECRET, Demo, DemoClock, TENANT_ID, elasticsearch_url, prepare::prepare};
+use super::{
+    CLIENT_ID, CLIENT_SECRET, Demo, DemoClock, TENANT_ID, elasticsearch_url, prepare::prepare,
+};
 use crate::{
     cli::{
         Failure,

@@ -69,7 +69,9 @@ pub(super) enum TargetError {
     #[error("the configuration has no table `[api]`; add one with an `address`, or give `--url`")]
     NoApi,
     /// Everybody could read the token.
-    #[error("the token would go to `{host}` for everybody to read: use https, or an address of this machine")]
+    #[error(
+        "the token would go to `{host}` for everybody to read: use https, or an address of this machine"
+    )]
     OpenToken { host: String },
     /// The token cannot be sent.
     #[error("the token has letters that no token can have")]
@@ -289,7 +291,9 @@ mod tests {
             let token = Some(SecretString::from("0123456789abcdef"));
             Api::new(&url.parse().expect("a URL"), token, None).map(drop)
         };
-        for url in ["http://127.0.0.1:8686", "http://[::1]:1", "http://localhost:1", "https://a.example"] {
+        for url in
+            ["http://127.0.0.1:8686", "http://[::1]:1", "http://localhost:1", "https://a.example"]
+        {
             assert!(check(url).is_ok(), "{url}");
         }
         for url in ["http://192.0.2.1:8686", "http://a.example", "http://localhost.example"] {

@@ -165,10 +165,9 @@ mod tests {
 
     #[test]
     fn what_has_changed_is_shown_as_lines() {
-        let event = |before: Value, after: Value| {
-            json!({"component": "ecs", "port": "", "side": "out", "at": "now", "before": before, "event": after})
-        };
-        let before = json!({"a": 1, "b": [1, 2], "c": {"d": "x"}, "e": 1, "f": 2, "g": 3, "h": 4, "i": 5});
+        let event = |before: Value, after: Value| json!({"component": "ecs", "port": "", "side": "out", "at": "now", "before": before, "event": after});
+        let before =
+            json!({"a": 1, "b": [1, 2], "c": {"d": "x"}, "e": 1, "f": 2, "g": 3, "h": 4, "i": 5});
         let mut after = before.clone();
         after["a"] = json!("one");
         after["i"] = json!(6);
@@ -184,9 +183,9 @@ mod tests {
         let event = json!({"component": evil, "at": evil, "event": {evil: evil}, "metadata": {"dropped": {"message": evil}}});
         for format in [Format::Json, Format::Pretty, Format::Diff] {
             let shown = Shown::new(format, false).event(&event.to_string());
-            let harmful = shown.chars().find(|letter| {
-                (letter.is_control() && *letter != '\n') || *letter == '\u{202e}'
-            });
+            let harmful = shown
+                .chars()
+                .find(|letter| (letter.is_control() && *letter != '\n') || *letter == '\u{202e}');
             assert_eq!(harmful, None, "{shown:?}");
         }
     }

@@ -120,12 +120,9 @@ impl Screen {
         let is_paused = self.paused.is_some();
         let shown = self.paused.take();
         let state = shown.as_deref().unwrap_or(state);
-        let [head, body, foot] = Layout::vertical([
-            Constraint::Length(2),
-            Constraint::Min(0),
-            Constraint::Length(1),
-        ])
-        .areas(frame.area());
+        let [head, body, foot] =
+            Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(1)])
+                .areas(frame.area());
         self.draw_head(frame, head, state, (connection, is_paused));
         self.draw_table(frame, body, state);
         let foot_text = if self.is_typing || !self.filter.is_empty() {
@@ -193,8 +190,8 @@ impl Screen {
             let mark = if self.sort == Some(number) { "▼" } else { "" };
             cell(&format!("{name}{mark}"), *right)
         });
-        let head = Row::new(head.collect::<Vec<_>>())
-            .style(Style::new().add_modifier(Modifier::BOLD));
+        let head =
+            Row::new(head.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::BOLD));
         let rows = lines.iter().map(|line| {
             let cells = line.cells.iter().zip(columns).map(|(text, (_, right))| cell(text, *right));
             Row::new(cells.collect::<Vec<_>>()).style(style(line.mood))

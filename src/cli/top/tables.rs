@@ -166,8 +166,7 @@ fn feed(feed: &Feed) -> Line {
         feed.certificate_expires.map(minute).unwrap_or_default(),
     ];
     let lag = feed.lag_seconds.unwrap_or(0.0);
-    let numbers =
-        vec![0.0, 0.0, 0.0, lag, feed.pending, feed.lost, feed.throttled, 0.0, 0.0];
+    let numbers = vec![0.0, 0.0, 0.0, lag, feed.pending, feed.lost, feed.throttled, 0.0, 0.0];
     Line { cells, mood, numbers }
 }
 

@@ -35,9 +35,7 @@ fn stats(second: u32, sent: f64) -> Value {
 /// A running program, as it says itself.
 fn state() -> State {
     let mut state = State::default();
-    let component = |id: &str, kind: &str, component_type: &str| {
-        json!({"id": id, "kind": kind, "component_type": component_type, "inputs": [], "outputs": []})
-    };
+    let component = |id: &str, kind: &str, component_type: &str| json!({"id": id, "kind": kind, "component_type": component_type, "inputs": [], "outputs": []});
     let components = [
         component("office365", "source", "office365"),
         component("ecs", "transform", "remap"),
@@ -53,7 +51,11 @@ fn state() -> State {
             "token_expires": "2026-01-02T04:00:00Z", "certificate_expires": null, "hours": [],
         })
     };
-    take(&mut state, "feeds", &json!([feed("contoso", "behind", 9000.0), feed("fabrikam", "ok", 61.0)]));
+    take(
+        &mut state,
+        "feeds",
+        &json!([feed("contoso", "behind", 9000.0), feed("fabrikam", "ok", 61.0)]),
+    );
     let problem = |at: &str, message: &str, count: u32| {
         json!({
             "at": at, "level": "WARN", "component_id": "elastic", "message": message,

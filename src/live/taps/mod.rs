@@ -22,11 +22,11 @@ use std::{
 
 use pipeline_core::{ComponentId, Event};
 
+use self::{tap::Spot, watch::Watcher};
 pub use self::{
     tap::Tap,
     watch::{Seen, Shown, Side, Watch, WatchError, WatchRequest},
 };
-use self::{tap::Spot, watch::Watcher};
 
 /// Watchers at the same time: each costs the pipeline a look at every batch.
 const WATCHERS_MAX: usize = 32;

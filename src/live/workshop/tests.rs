@@ -125,7 +125,8 @@ async fn what_does_not_compile_is_shown_at_its_line_and_in_its_part() {
 #[tokio::test]
 async fn a_trial_ends_in_time() {
     let rig = Rig::new();
-    let slow = "x = range!(0, 3000)\nfor_each(x) -> |_i, a| { for_each(x) -> |_j, b| { c = a + b } }\n";
+    let slow =
+        "x = range!(0, 3000)\nfor_each(x) -> |_i, a| { for_each(x) -> |_j, b| { c = a + b } }\n";
     let slow = slow.replace("range!(0, 3000)", &format!("[{}]", vec!["1"; 3000].join(",")));
     let trial = rig.try_on(&slow, &["{}"; 100]).await;
     assert!(trial.ok && trial.incomplete, "{trial:?}");
@@ -154,7 +155,9 @@ async fn what_is_wrong_or_late_is_not_saved() {
     let rig = Rig::new();
     let digest = rig.digest();
     let wrong = rig.save(".a = \n", &digest).await;
-    assert!(matches!(wrong, Err(SaveError::Wrong { diagnostics }) if diagnostics[0].line == Some(1)));
+    assert!(
+        matches!(wrong, Err(SaveError::Wrong { diagnostics }) if diagnostics[0].line == Some(1))
+    );
     assert_eq!(rig.text(), PROGRAM);
     fs::write(rig.file(), ".by = \"another\"\n").expect("it can be written");
     let late = rig.save(".a = 2\n", &digest).await;

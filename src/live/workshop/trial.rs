@@ -99,9 +99,11 @@ impl Workshop {
                 return Ok(Trial { diagnostics, ..Trial::default() });
             }
         };
-        let trial = || tracing::subscriber::with_default(NoSubscriber::new(), || {
-            try_events(id, &prepared, events, clock)
-        });
+        let trial = || {
+            tracing::subscriber::with_default(NoSubscriber::new(), || {
+                try_events(id, &prepared, events, clock)
+            })
+        };
         let (results, nanoseconds_per_event) = metrics::with_local_recorder(&NoopRecorder, trial);
         Ok(Trial {
             ok: true,

@@ -12,7 +12,7 @@ use std::{
 use pipeline_core::{ProgramFinding, Schema};
 use vrl::{
     compiler::{
-        CompileConfig, TypeDef, TypeInfo, TypeState,
+        CompileConfig, Function, TypeDef, TypeInfo, TypeState,
         state::{ExternalEnv, LocalEnv},
     },
     diagnostic::{Diagnostic, DiagnosticList, Formatter, Span},
@@ -177,6 +177,23 @@ pub fn compile_observed(
     program.pieces = compiled.pieces;
     program.observations = Some(observations);
     Ok(program)
+}
+
+/// Compiles `source` to run where `types` hold; gives its pieces, and what holds after them.
+///
+/// # Errors
+/// All that is wrong with it, as VRL says it.
+pub(super) fn compile_statement(
+    source: &Source,
+    functions: &[Box<dyn Function>],
+    surroundings: &Surroundings,
+    types: &TypeState,
+) -> Result<(Vec<vrl::compiler::Program>, TypeState), CompileError> {
+    let config = || configuration(source, surroundings);
+    PieceCompiler { source, functions, config: &config }
+        .compile(types)
+        .map(|compiled| (compiled.pieces, compiled.end.state))
+        .map_err(|findings| describe(source, findings))
 }
 
 /// What functions find when they are compiled.

@@ -19,7 +19,7 @@ use std::{
 
 use pipeline_core::{Clock, ComponentId};
 use tokio::time::Instant;
-use tracing::{Event, Subscriber, level_filters::LevelFilter, span};
+use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
     Layer,
     layer::{Context, SubscriberExt},
@@ -67,9 +67,9 @@ pub struct Logs {
 static INSTALLED: OnceLock<Logs> = OnceLock::new();
 
 impl Logs {
-    /// Starts logging. Warnings and errors are noted in `problems` as well, whatever the levels. A second start, as in
+    /// Starts logging. Warnings and errors are noted in [`Problems`] as well, whatever the levels. A second start, as in
     /// tests, keeps the first one's settings.
-    pub fn install(options: &LogOptions<'_>, clock: Arc<dyn Clock>, problems: Problems) {
+    pub fn install(options: &LogOptions<'_>, clock: Arc<dyn Clock>) {
         let on_terminal = io::stderr().is_terminal();
         let format =
             options.format.unwrap_or(if on_terminal { LogFormat::Text } else { LogFormat::Json });
@@ -81,7 +81,6 @@ impl Logs {
         let problems = Problems::of_process(&clock).layer();
         let lines = Arc::new(Lines::new(renderer, clock, Box::new(out)));
         let levels = Levels::new(options.filter);
-        let problems = problems.with_filter(LevelFilter::WARN);
         let layer = LogLayer(Arc::clone(&lines)).with_filter(levels.clone());
         if tracing_subscriber::registry().with(layer).with(problems).try_init().is_ok() {
             drop(INSTALLED.set(Logs { levels, lines }));

@@ -122,8 +122,12 @@ impl Drawing {
         for (number, node) in self.nodes.iter().enumerate() {
             let label = format!("{}<br/>{}", escaped(&node.id), escaped(&node.component_type));
             match node.kind {
-                ComponentKind::Source => line(&mut text, format_args!("  n{number}([\"{label}\"])")),
-                ComponentKind::Transform => line(&mut text, format_args!("  n{number}[\"{label}\"]")),
+                ComponentKind::Source => {
+                    line(&mut text, format_args!("  n{number}([\"{label}\"])"))
+                }
+                ComponentKind::Transform => {
+                    line(&mut text, format_args!("  n{number}[\"{label}\"]"))
+                }
                 ComponentKind::Sink => line(&mut text, format_args!("  n{number}[(\"{label}\")]")),
             }
         }

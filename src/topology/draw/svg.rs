@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pipeline_core::ComponentKind;
 
 use super::{
-    DrawnEdge, DrawnNode, Drawing,
+    Drawing, DrawnEdge, DrawnNode,
     layout::{NODE_HEIGHT, layout},
 };
 

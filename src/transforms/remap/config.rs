@@ -88,7 +88,8 @@ impl TransformConfig for Config {
     }
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
-        let (key, place, text) = self.located_text(context.read_file).map_err(|problem| vec![problem])?;
+        let (key, place, text) =
+            self.located_text(context.read_file).map_err(|problem| vec![problem])?;
         let compile = match &self.observer {
             Some(observer) if observer.wants_statements() => compile_observed,
             Some(_) | None => compile_source,

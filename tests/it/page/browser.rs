@@ -62,7 +62,12 @@ impl Browser {
     /// Opens `url`.
     pub(super) async fn open(url: &str, look: Look) -> Browser {
         // A container has little shared memory, and Chromium no sandbox for the superuser.
-        let arguments = json!(["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"]);
+        let arguments = json!([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars"
+        ]);
         let wanted = json!({
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
@@ -102,7 +107,8 @@ impl Browser {
 
     /// The text of an element.
     pub(super) async fn text(&self, selector: &str) -> String {
-        let text = self.ask(&format!("return document.querySelector({selector:?})?.innerText")).await;
+        let text =
+            self.ask(&format!("return document.querySelector({selector:?})?.innerText")).await;
         text.as_str().unwrap_or_else(|| panic!("there is no {selector}")).to_owned()
     }
 
@@ -149,13 +155,16 @@ impl Browser {
 
     /// Clicks on what is found.
     pub(super) async fn click(&self, selector: &str) {
-        let script = format!("document.querySelector({selector:?}).dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}}))");
+        let script = format!(
+            "document.querySelector({selector:?}).dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true}}))"
+        );
         self.ask(&script).await;
     }
 
     /// What the browser complained about: errors, and what the page's own policy forbids.
     pub(super) async fn complaints(&self) -> Vec<String> {
-        let log = self.client.issue_cmd(Own { path: "se/log", body: json!({"type": "browser"}) }).await;
+        let log =
+            self.client.issue_cmd(Own { path: "se/log", body: json!({"type": "browser"}) }).await;
         let log = log.expect("there is a log");
         let lines = log.as_array().expect("it is a list").iter();
         let bad = lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");

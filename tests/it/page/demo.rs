@@ -16,7 +16,9 @@ async fn an_edit_of_a_program_changes_the_demos_output_without_a_restart() {
     // A mistake leaves it running as it was.
     fs::write(&program, format!("{text}.note = nowhere\n")).expect("it is written");
     let lines = scene.written("flat.ndjson").len();
-    scene.until("so much more is written", || scene.written("flat.ndjson").len() > lines + 20).await;
+    scene
+        .until("so much more is written", || scene.written("flat.ndjson").len() > lines + 20)
+        .await;
     assert_eq!(scene.written("flat.ndjson").last().expect("lines")["note"], "seen");
     assert!(scene.interrupt(), "it ends well");
 }

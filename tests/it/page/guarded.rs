@@ -18,7 +18,10 @@ async fn the_token_is_asked_for_once_and_stays_in_no_script() {
     let scene = Scene::of(&rig, "source = '.x = 1'", &rest);
     let browser = Browser::open(&scene.url, DESKTOP).await;
     browser.until("!document.querySelector('#login').hidden").await;
-    assert_eq!(browser.ask("return document.querySelectorAll('[data-component]').length").await, json!(0));
+    assert_eq!(
+        browser.ask("return document.querySelectorAll('[data-component]').length").await,
+        json!(0)
+    );
     assert_eq!(violations(&browser).await, Vec::<String>::new());
     browser.picture("sign-in").await;
 
@@ -38,7 +41,8 @@ async fn the_token_is_asked_for_once_and_stays_in_no_script() {
 #[tokio::test]
 async fn old_data_are_said_to_be_old() {
     let rig = Rig::new(&["--blobs-per-hour", "0.2"]);
-    let scene = Scene::of(&rig, "source = '.x = 1'", &format!("[api]\naddress = \"ADDRESS\"\n{SINK}"));
+    let scene =
+        Scene::of(&rig, "source = '.x = 1'", &format!("[api]\naddress = \"ADDRESS\"\n{SINK}"));
     let browser = Browser::open(&scene.url, DESKTOP).await;
     browser.until("document.querySelector('#health').innerText === 'all is well'").await;
     assert!(scene.interrupt());

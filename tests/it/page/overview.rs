@@ -23,22 +23,31 @@ async fn the_overview_shows_the_pipeline_as_it_runs() {
     let drawn = browser
         .ask("return [...document.querySelectorAll('#diagram [data-component]')].map(it => it.dataset.component)")
         .await;
-    let drawn: BTreeSet<&str> = drawn.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let drawn: BTreeSet<&str> =
+        drawn.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     let expected = ["ecs", "failures", "flat", "flatten", "ndjson", "office365", "outcome"];
     assert_eq!(drawn.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(browser.ask("return document.querySelectorAll('.edge').length").await, json!(6));
 
     // Numbers move: records come all the time.
     browser.until("parseFloat(document.querySelector('[data-tile=read] b').innerText) > 0").await;
-    let total = "parseInt(document.querySelector('[data-tile=read] small').innerText.replaceAll(',', ''))";
+    let total =
+        "parseInt(document.querySelector('[data-tile=read] small').innerText.replaceAll(',', ''))";
     let before = browser.until(total).await;
     browser.until(&format!("{total} > {before}")).await;
-    browser.until("[...document.querySelectorAll('.rate')].some(it => it.textContent.includes('failed'))").await;
+    browser
+        .until(
+            "[...document.querySelectorAll('.rate')].some(it => it.textContent.includes('failed'))",
+        )
+        .await;
     browser.until("document.querySelector('#health').innerText === 'all is well'").await;
 
     // A week of squares for each feed; none is lost, most are delivered.
     browser.until("document.querySelectorAll('.map').length === 5").await;
-    assert_eq!(browser.ask("return document.querySelectorAll('[role=gridcell]').length").await, json!(5 * 168));
+    assert_eq!(
+        browser.ask("return document.querySelectorAll('[role=gridcell]').length").await,
+        json!(5 * 168)
+    );
     browser.until("document.querySelectorAll('.heat .level-4').length > 5").await;
     assert_eq!(browser.text("[data-tile=lost] b").await, "0");
     let (feeds, lost) = (browser.text("#feeds").await, "0 lost");
@@ -61,8 +70,13 @@ async fn everybody_can_use_every_view() {
         ] {
             browser.ask(&format!("location.hash = '#{view}'")).await;
             browser.until(ready).await;
-            browser.until("parseFloat(document.querySelector('[data-tile=delivered] b').textContent) > 0").await;
-            let wide = browser.ask("return document.documentElement.scrollWidth - innerWidth").await;
+            browser
+                .until(
+                    "parseFloat(document.querySelector('[data-tile=delivered] b').textContent) > 0",
+                )
+                .await;
+            let wide =
+                browser.ask("return document.documentElement.scrollWidth - innerWidth").await;
             assert_eq!(wide, json!(0), "{view} scrolls sideways at {look:?}");
             let name = view.split('/').next().expect("a name");
             let picture = browser.picture(&format!("{name}-{}", look.name)).await;
@@ -83,7 +97,9 @@ pub(super) async fn violations(browser: &Browser) -> Vec<String> {
         .wait_for("axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations), error => done(String(error)));")
         .await;
     let found = found.as_array().unwrap_or_else(|| panic!("axe-core fails: {found}"));
-    let grave = found.iter().filter(|one| ["serious", "critical"].contains(&one["impact"].as_str().unwrap_or_default()));
+    let grave = found.iter().filter(|one| {
+        ["serious", "critical"].contains(&one["impact"].as_str().unwrap_or_default())
+    });
     grave.map(|one| format!("{}: {}", one["help"], one["nodes"][0]["html"])).collect()
 }
 
@@ -106,7 +122,10 @@ async fn the_keyboard_alone_leads_everywhere() {
     // The first stop leads past the header.
     browser.press("\u{e004}\u{e007}").await;
     browser.until("document.activeElement.id === 'main'").await;
-    assert_eq!(browser.ask("return document.querySelector('#overview').hidden").await, json!(false));
+    assert_eq!(
+        browser.ask("return document.querySelector('#overview').hidden").await,
+        json!(false)
+    );
 
     // From the drawing into the details of a component, and back.
     browser.press("\u{e004}").await;
@@ -116,7 +135,10 @@ async fn the_keyboard_alone_leads_everywhere() {
     assert!(browser.text("#component").await.contains("office365"));
     browser.press("\u{e004}\u{e007}").await;
     browser.until("document.activeElement.dataset.component === 'office365'").await;
-    assert_eq!(browser.ask("return document.querySelector('#component').hidden").await, json!(true));
+    assert_eq!(
+        browser.ask("return document.querySelector('#component').hidden").await,
+        json!(true)
+    );
 
     // A map is one stop; arrows move in it, and its squares say their numbers.
     browser.ask("document.querySelector('.heat [tabindex=\"0\"]').focus()").await;

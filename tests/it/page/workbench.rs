@@ -53,7 +53,9 @@ async fn an_edit_shows_what_it_would_do_and_saving_does_it() {
     // A mistake is shown at its line; there is no output to be mistaken for the program's.
     write(&browser, &format!("{before}.note = nowhere\n")).await;
     let line = before.lines().count() + 1;
-    browser.until(&format!("document.querySelector('.numbers .error')?.innerText.includes('{line}')")).await;
+    browser
+        .until(&format!("document.querySelector('.numbers .error')?.innerText.includes('{line}')"))
+        .await;
     assert!(browser.text("#program-errors").await.contains(&format!("line {line}")));
     assert!(browser.text(".outcome").await.contains("does not compile"));
     assert_eq!(violations(&browser).await, Vec::<String>::new());
@@ -114,10 +116,18 @@ path = "{out}"
     let browser = open(&scene, "second").await;
     browser.until(&format!("{COMPARISON}.includes('<img src=x onerror=')")).await;
     assert!(browser.text(".events").await.contains("</script><script>"));
-    assert_eq!(browser.ask("return document.querySelectorAll('main img, main script, main b b').length").await, json!(0));
+    assert_eq!(
+        browser
+            .ask("return document.querySelectorAll('main img, main script, main b b').length")
+            .await,
+        json!(0)
+    );
     assert_eq!(browser.ask("return document.title").await, json!("o365flow"));
 
-    assert!(browser.ask("return document.querySelector('.actions .primary').checkVisibility()").await == json!(false));
+    assert!(
+        browser.ask("return document.querySelector('.actions .primary').checkVisibility()").await
+            == json!(false)
+    );
     assert!(browser.text(".said").await.contains("allow_edit"));
     // Not even by hand.
     let status = browser

@@ -100,7 +100,12 @@ impl Rig {
         let (batch, receipt) = batch(records);
         let left = self.tap.pass(&mut self.transform, batch, &ports).into_batches();
         let shown = left.iter().map(|batch| {
-            batch.events().iter().map(|event| event.value().to_string()).collect::<Vec<_>>().join(" ")
+            batch
+                .events()
+                .iter()
+                .map(|event| event.value().to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         });
         let shown = shown.collect::<Vec<_>>().join(" | ");
         left.into_iter().for_each(|batch| batch.settle(Outcome::Delivered));
