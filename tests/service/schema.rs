@@ -42,7 +42,7 @@ fn faults(text: &str) -> Vec<Fault> {
 fn objections(validator: &Validator, text: &str) -> Vec<String> {
     let instance: Value = toml::from_str(text).expect("it is TOML");
     let shown =
-        |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path);
+        |error: jsonschema::ValidationError<'_>| format!("{}: {error}", error.instance_path());
     validator.iter_errors(&instance).map(shown).collect()
 }
 
