@@ -6,12 +6,17 @@ use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{Failure, load::Loaded, progress, start_and_end};
+use super::{
+    Failure,
+    load::{Loaded, office365_sources},
+    progress, start_and_end,
+};
 use crate::{
-    api::{Listeners, Readiness},
+    api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
+    components::office365,
     delivery::DeadLetterFiles,
-    live::Live,
-    telemetry::{Logs, Metrics, ServiceManager, Snapshot},
+    live::{Live, Workshop},
+    telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
 
@@ -40,11 +45,23 @@ pub(super) async fn execute_until(
     shutdown: &Shutdown,
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
+    let feeds = FeedSources::default();
+    feeds.set(feed_sources(&loaded));
     let global = loaded.global;
     let (live, _reloads) = Live::new();
     live.describe(loaded.topology.describe(1));
-    let listeners =
-        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
+    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
+    let watched = Watched {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        live: live.clone(),
+        problems: Problems::of_process(&clock),
+        feeds,
+        clock: Arc::clone(&clock),
+    };
+    let listeners = Listeners::bind(&global, watched).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
@@ -61,6 +78,7 @@ pub(super) async fn execute_until(
         mode,
         clock,
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
@@ -72,6 +90,7 @@ pub(super) async fn execute_until(
     start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
@@ -91,6 +110,16 @@ struct Ending<'a> {
     readiness: &'a Readiness,
     manager: &'a ServiceManager,
     drain_timeout: Duration,
+}
+
+/// The sources whose feeds can be shown.
+fn feed_sources(loaded: &Loaded) -> Vec<FeedSource> {
+    let shown = office365_sources(loaded).into_iter().map(|source| FeedSource {
+        id: source.id.to_string(),
+        ledger: office365::ledger_path(&source.state_dir),
+        config: source.config,
+    });
+    shown.collect()
 }
 
 /// The signals that end the program.

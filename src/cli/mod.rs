@@ -16,6 +16,7 @@ mod man;
 mod preview;
 mod progress;
 mod record_input;
+mod remote;
 mod replay;
 mod report;
 mod run;
@@ -27,7 +28,9 @@ mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
 mod vrl;
 mod when;
@@ -89,6 +92,8 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
     Schema(schema::Schema),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -143,6 +148,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Completions(command) => command.execute(),
         Command::Man(command) => command.execute(),

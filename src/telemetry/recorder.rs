@@ -43,6 +43,12 @@ impl Metrics {
         Ok(Metrics(handle))
     }
 
+    /// Those of a recorder that only a test's own thread uses.
+    #[cfg(test)]
+    pub(crate) fn of(recorder: &metrics_exporter_prometheus::PrometheusRecorder) -> Metrics {
+        Metrics(recorder.handle())
+    }
+
     /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value
     /// and is left out: the exporter cannot delete a series while anybody holds its handle.
     pub fn render(&self) -> String {

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     buffer::{self, Buffer, DiskBuffer, LeftBehind, MemoryBuffer},
     config::{BufferKind, Settings},
+    live::Taps,
 };
 
 /// Batches that wait on one edge. Few on purpose: a slow sink must slow the source, not fill the memory.
@@ -42,6 +43,8 @@ pub struct Environment {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// How many batches one chain of transforms works on side by side: the number of cores.
     pub workers_max: NonZeroUsize,
+    /// Where events can be watched.
+    pub taps: Taps,
 }
 
 /// A topology that is ready to run.
@@ -90,7 +93,9 @@ impl Topology {
             match &node.declared.settings {
                 Some(Settings::Source(config)) => {
                     let source = config.build(builder.source_context(number)?).await?;
-                    topology.sources.push((id, source, builder.outlet(number, 0)));
+                    let spyhole = environment.taps.of(&id).output(&node.outputs[0].port);
+                    let outlet = builder.outlet(number, 0).seen_through(spyhole);
+                    topology.sources.push((id, source, outlet));
                 }
                 Some(Settings::Transform(_)) => {
                     if let Some(inlet) = builder.inlets.remove(&number) {
@@ -100,6 +105,7 @@ impl Topology {
                 Some(Settings::Sink(config)) => {
                     let sink = config.build(builder.sink_context(number)?).await?;
                     let (inlet, buffer) = builder.sink_edge(number).await?;
+                    let inlet = inlet.seen_through(environment.taps.of(&id).input());
                     topology.sinks.push(BuiltSink { id, sink, inlet });
                     topology.buffers.extend(buffer);
                 }
@@ -202,10 +208,16 @@ impl<'a> Builder<'a> {
                 id: self.nodes[node].declared.id.clone(),
                 factory: Arc::clone(&prepared.factory),
                 metrics: self.metrics[node].clone(),
+                tap: self.environment.taps.of(&self.nodes[node].declared.id).of_transform(),
+                ports: self.port_names(node),
                 exits,
             });
         }
         Stage::new(steps, Arc::clone(&self.environment.clock), self.environment.workers_max)
+    }
+
+    fn port_names(&self, node: usize) -> Vec<String> {
+        self.nodes[node].outputs.iter().map(|output| output.port.clone()).collect()
     }
 
     fn is_discarded(&self, node: usize, port: usize) -> bool {

@@ -10,6 +10,7 @@ mod dead_letter_reader;
 mod describe;
 mod draw;
 mod graph;
+mod kinds;
 mod left_out;
 mod narrow;
 mod rehearse;

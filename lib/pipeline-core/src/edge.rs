@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{Batch, ComponentMetrics};
+use crate::{Batch, ComponentMetrics, Spyhole};
 
 /// How often the share of time that a reader was busy is published.
 const UTILIZATION_INTERVAL: Duration = Duration::from_secs(5);
@@ -26,9 +26,11 @@ const UTILIZATION_INTERVAL: Duration = Duration::from_secs(5);
 /// leads to.
 pub fn edge(batches_max: NonZeroUsize, reader: &ComponentMetrics) -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(batches_max.get());
-    let outlet = Outlet { edges: vec![Edge { sender, reader: reader.clone() }], writer: None };
+    let edges = vec![Edge { sender, reader: reader.clone() }];
+    let outlet = Outlet { edges, writer: None, spyhole: Spyhole::default() };
     let has_ended = Arc::new(AtomicBool::new(false));
-    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended })
+    let spyhole = Spyhole::default();
+    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended, spyhole })
 }
 
 /// Where a component puts its events. Clones lead to the same readers; an edge ends when all of them are gone.
@@ -36,6 +38,7 @@ pub fn edge(batches_max: NonZeroUsize, reader: &ComponentMetrics) -> (Outlet, In
 pub struct Outlet {
     edges: Vec<Edge>,
     writer: Option<ComponentMetrics>,
+    spyhole: Spyhole,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +67,13 @@ impl Outlet {
     /// One outlet that feeds all readers of `outlets`, and counts what passes as sent by `writer`.
     pub fn fan_out(outlets: &[Outlet], writer: &ComponentMetrics) -> Outlet {
         let edges = outlets.iter().flat_map(|outlet| outlet.edges.iter().cloned()).collect();
-        Outlet { edges, writer: Some(writer.clone()) }
+        Outlet { edges, writer: Some(writer.clone()), spyhole: Spyhole::default() }
+    }
+
+    /// The same outlet, of which `spyhole` shows what is sent.
+    #[must_use]
+    pub fn seen_through(self, spyhole: Spyhole) -> Outlet {
+        Outlet { spyhole, ..self }
     }
 
     /// Hands a batch on to every reader; only the second reader on gets a copy. Waits while an edge is full.
@@ -72,6 +81,7 @@ impl Outlet {
         if batch.is_empty() {
             return Ok(());
         }
+        self.spyhole.show(&batch);
         let (events, bytes) = (batch.len(), batch.byte_size());
         let Some((last, others)) = self.edges.split_last() else { return Err(OutletClosed) };
         let mut all_took_it = true;
@@ -107,12 +117,19 @@ pub struct Inlet {
     busy: Busy,
     /// Set when the reader was told of the end.
     has_ended: Arc<AtomicBool>,
+    spyhole: Spyhole,
 }
 
 impl Inlet {
     /// Watches how far the edge is read.
     pub fn watch(&self) -> EdgeWatch {
         EdgeWatch(Arc::clone(&self.has_ended))
+    }
+
+    /// The same inlet, of which `spyhole` shows what is taken.
+    #[must_use]
+    pub fn seen_through(self, spyhole: Spyhole) -> Inlet {
+        Inlet { spyhole, ..self }
     }
 
     /// The next batch, or nothing when the edge has ended. Cancel-safe.
@@ -135,6 +152,7 @@ impl Inlet {
         let (events, bytes) = (batch.len(), batch.byte_size());
         self.reader.unbuffered(events, bytes);
         self.reader.received(events, bytes);
+        self.spyhole.show(&batch);
         Some(batch)
     }
 }

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::script::{self, Observed, REGISTRY, Settled};
 use crate::{
     config::{self, fault::SourceFile},
+    live::Taps,
     topology::{Environment, Topology, check, run},
 };
 
@@ -121,6 +122,7 @@ impl Play {
             clock: ManualClock::new(chrono::DateTime::UNIX_EPOCH),
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
+            taps: Taps::default(),
         };
         let (result, took, stages) = metrics::with_local_recorder(&recorder, || {
             runtime.block_on(async {
