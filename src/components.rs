@@ -4,6 +4,7 @@
 use std::{any::Any, path::Path};
 
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 /// Commands that concern this type of sink reach it here.
@@ -38,17 +39,20 @@ pub const REGISTRY: &Registry = &[
     sink::<lumberjack::Config>("lumberjack"),
 ];
 
-const fn source<C: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+const fn source<C: SourceConfig + DeserializeOwned + JsonSchema + 'static>(
+    name: &'static str,
+) -> RegistryEntry {
     RegistryEntry {
         name,
         kind: ComponentKind::Source,
         read: |node, faults| {
             read_settings::<C>(node, faults).map(|config| Settings::Source(Box::new(config)))
         },
+        schema: C::json_schema,
     }
 }
 
-const fn transform<C: TransformConfig + DeserializeOwned + 'static>(
+const fn transform<C: TransformConfig + DeserializeOwned + JsonSchema + 'static>(
     name: &'static str,
 ) -> RegistryEntry {
     RegistryEntry {
@@ -57,16 +61,20 @@ const fn transform<C: TransformConfig + DeserializeOwned + 'static>(
         read: |node, faults| {
             read_settings::<C>(node, faults).map(|config| Settings::Transform(Box::new(config)))
         },
+        schema: C::json_schema,
     }
 }
 
-const fn sink<C: SinkConfig + DeserializeOwned + 'static>(name: &'static str) -> RegistryEntry {
+const fn sink<C: SinkConfig + DeserializeOwned + JsonSchema + 'static>(
+    name: &'static str,
+) -> RegistryEntry {
     RegistryEntry {
         name,
         kind: ComponentKind::Sink,
         read: |node, faults| {
             read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
         },
+        schema: C::json_schema,
     }
 }
 

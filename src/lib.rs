@@ -1,6 +1,7 @@
 //! o365flow: Office 365 audit logs out of the Management Activity API, through a typed graph of VRL programs, into
 //! Elasticsearch and other sinks, with nothing lost.
 
+pub mod api;
 pub mod buffer;
 pub mod cli;
 pub mod components;
@@ -10,6 +11,7 @@ pub mod delivery;
 pub mod fields;
 pub mod kafka;
 pub mod keystore;
+pub mod live;
 pub mod program;
 pub mod sinks;
 pub mod sources;

@@ -32,6 +32,8 @@ impl BufferMetrics {
         bytes_max: usize,
     ) -> Self {
         let labels = sink.labels();
+        let mut intentional = labels.to_vec();
+        intentional.push(("intentional", "true".to_owned()));
         if let Some(events_max) = events_max {
             gauge!("buffer_max_size_events", labels).set(to_f64(events_max as u64));
         }
@@ -39,7 +41,7 @@ impl BufferMetrics {
         BufferMetrics {
             received: counter!("buffer_received_events_total", labels),
             sent: counter!("buffer_sent_events_total", labels),
-            discarded: counter!("buffer_discarded_events_total", labels),
+            discarded: counter!("buffer_discarded_events_total", &intentional),
             lost: counter!("o365flow_buffer_lost_events_total", labels),
             events: gauge!("buffer_size_events", labels),
             bytes: gauge!("buffer_size_bytes", labels),

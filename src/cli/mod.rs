@@ -2,33 +2,43 @@
 
 mod backfill;
 mod candidate;
+mod completions;
 mod convert;
 mod dead_letter;
 mod demo;
 mod doctor;
 mod execute;
 mod fake_tenant;
+mod files_read;
 mod graph;
 mod keystore;
 mod load;
+mod man;
 mod preview;
 mod progress;
 mod record_input;
+mod reload;
+mod remote;
 mod replay;
 mod report;
 mod run;
+mod schema;
 mod scope;
 mod setup;
 mod ship_again;
+mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
+mod view;
 mod vrl;
 mod when;
 
-use std::{error::Error, fmt, process::ExitCode, sync::Arc};
+use std::{error::Error, fmt, io::Write as _, process::ExitCode, sync::Arc};
 
 use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
@@ -36,7 +46,7 @@ use pipeline_core::{Clock, Timestamp};
 
 use crate::{
     config::fault::Fault,
-    telemetry::{self, LogFormat},
+    telemetry::{LogFormat, LogOptions, Logs},
 };
 
 /// The heading of the options that all commands have.
@@ -85,6 +95,12 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
     Convert(convert::Convert),
     DeadLetter(dead_letter::DeadLetter),
     Keystore(keystore::KeystoreCommand),
@@ -95,7 +111,7 @@ enum Command {
 /// Why a command did not succeed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it.
+    /// The configuration is wrong. Exit code 78, as `sysexits.h` has it; 1 where all that is wrong may pass.
     Config(Vec<Fault>),
     /// It was right, and something failed. Exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
@@ -119,7 +135,8 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 
 /// Runs the command that `arguments` name, by the time that `clock` tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
-    telemetry::init_logs(&arguments.log, arguments.log_format);
+    let options = LogOptions { filter: &arguments.log, format: arguments.log_format };
+    Logs::install(&options, Arc::clone(&clock));
     let result = match arguments.command {
         Command::Run(command) => command.execute(clock),
         Command::Backfill(command) => command.execute(clock),
@@ -134,17 +151,27 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
+        Command::Schema(command) => command.execute(),
+        Command::Completions(command) => command.execute(),
+        Command::Man(command) => command.execute(),
         Command::Convert(command) => command.execute(),
         Command::DeadLetter(command) => command.execute(&clock),
         Command::Keystore(command) => command.execute(),
         Command::Demo(command) => command.execute(&*clock),
         Command::FakeTenant(command) => command.execute(clock.now()),
     };
+    if let Some(logs) = Logs::installed() {
+        logs.sum_up();
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(faults)) => {
             show_faults(&faults);
-            ExitCode::from(78)
+            // A service manager gives up at 78, and is not to do so for what may be there at the next start.
+            let may_pass = faults.iter().all(|fault| fault.may_pass);
+            if may_pass { ExitCode::FAILURE } else { ExitCode::from(78) }
         }
         Err(Failure::Failed(error)) => {
             complain(format_args!("error: {}", Chain(&*error)));
@@ -169,13 +196,11 @@ fn show_faults(faults: &[Fault]) {
 
 /// Writes a line to standard output. A reader that has gone away is no error.
 fn say(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use pipeline_core::{ComponentKind, Problem};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{fault::Fault, tree::Entry, units};
@@ -11,7 +12,7 @@ use super::{fault::Fault, tree::Entry, units};
 const DISK_BYTES_MIN: usize = 1024 * 1024;
 
 /// Where what a sink has not delivered yet waits, and how much of it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BufferConfig {
     /// `memory`, or `disk`: events in it survive a restart, and a sink whose server is away holds the others back only
@@ -30,7 +31,7 @@ pub struct BufferConfig {
 }
 
 /// Where a buffer is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BufferKind {
     /// Gone with the process; its events are then not acknowledged.
@@ -41,7 +42,7 @@ pub enum BufferKind {
 }
 
 /// What a full buffer does.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// Lets whoever feeds it wait.

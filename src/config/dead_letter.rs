@@ -1,11 +1,12 @@
 //! The table `dead_letter`: how much room dead letters may take.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units;
 
 /// How dead letters are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterConfig {
     /// Size at which a file is moved aside, to `COMPONENT.ndjson.1`, `.2` and so on; never more than a quarter of
@@ -21,7 +22,7 @@ pub struct DeadLetterConfig {
 }
 
 /// What happens when there is no room for a dead letter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenLettersFull {
     /// Whoever has one waits.

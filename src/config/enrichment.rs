@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A table in which programs look values up.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum EnrichmentTable {
     /// A CSV file.
@@ -44,7 +45,7 @@ impl EnrichmentTable {
 }
 
 /// `type = "file"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileTableConfig {
     /// The CSV file, relative to the working directory. It is read when the program starts.
@@ -62,7 +63,7 @@ pub struct FileTableConfig {
 }
 
 /// `type = "geoip"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeoipTableConfig {
     /// The database, relative to the working directory: a file of MaxMind's form, as `GeoLite2-City.mmdb` or
@@ -74,7 +75,7 @@ pub struct GeoipTableConfig {
 }
 
 /// `type = "mmdb"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MmdbTableConfig {
     /// The database, relative to the working directory, with records of any form. It is held in memory.
@@ -82,7 +83,7 @@ pub struct MmdbTableConfig {
 }
 
 /// A language of names in a MaxMind database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Locale {
     /// English.
     #[default]

@@ -1,6 +1,11 @@
 //! A mistake in a configuration, and how it is shown: file, line, what is wrong, how to mend it.
 
-use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Variables' values that are shorter are not hidden: they would be found in words of ours, and are no secrets.
 const HIDDEN_BYTES_MIN: usize = 4;
@@ -41,6 +46,11 @@ impl Span {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
+    /// The file's name as the user gave it.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
     /// Where the place starts, moved back to a character's first byte.
     pub(super) fn start(&self) -> usize {
         self.file.text.floor_char_boundary(self.bytes.start)
@@ -67,6 +77,8 @@ pub struct Fault {
     pub detail: Option<String>,
     /// A variable is not set, and a stand-in took its place: nothing else can be wrong for that.
     pub is_unset_variable: bool,
+    /// The configuration may be right: what it relies on did not answer, and may do so later.
+    pub may_pass: bool,
 }
 
 impl Fault {
@@ -78,6 +90,7 @@ impl Fault {
             fix: None,
             detail: None,
             is_unset_variable: false,
+            may_pass: false,
         }
     }
 
@@ -89,7 +102,15 @@ impl Fault {
             fix: None,
             detail: None,
             is_unset_variable: false,
+            may_pass: false,
         }
+    }
+
+    /// Says that it may be gone at the next try.
+    #[must_use]
+    pub(super) fn passing(mut self) -> Fault {
+        self.may_pass = true;
+        self
     }
 
     /// Adds what to do about it.

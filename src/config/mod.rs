@@ -3,15 +3,19 @@
 //! Which components there are is the caller's to say, by a [`Registry`]; how they fit together is the topology's
 //! to check. Nothing here opens anything but the configuration files.
 
+mod api;
 mod buffer;
 mod dead_letter;
 mod declare;
 mod enrichment;
 pub mod fault;
+mod identity;
 mod interpolate;
+mod log;
 mod permissions;
 pub mod proxy;
 mod read;
+mod schema;
 mod secrets;
 mod tables;
 mod test_case;
@@ -23,14 +27,19 @@ use std::{collections::BTreeMap, fs, io, net::SocketAddr, path::PathBuf, sync::A
 use pipeline_core::{
     ComponentId, ComponentKind, Problem, SinkConfig, SourceConfig, TransformConfig,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
+    api::{ApiConfig, ApiTls, is_loopback},
     buffer::{BufferConfig, BufferKind, WhenFull},
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
+    identity::Identity,
     interpolate::Variables,
+    log::{LogConfig, LogLevel},
     permissions::too_open,
+    schema::schema,
     secrets::{Ask, Secrets},
     tables::{Privacy, ReadTable, TableReader},
     test_case::{
@@ -68,6 +77,22 @@ impl Config {
         self.node.fault(problem)
     }
 
+    /// What `[log]` says of components that there are not.
+    fn unknown_in_log(&self) -> Vec<Fault> {
+        let ids = || self.components.iter().map(|component| &*component.id);
+        let named = self.global.log.components.keys();
+        let unknown = named.filter(|name| !ids().any(|id| *id == ***name));
+        let fault = |name: &ComponentId| {
+            let key = format!("log.components.{name}");
+            let problem = Problem::at(&key, format!("there is no component `{name}`"));
+            self.fault(match nearest(name, ids()) {
+                Some(meant) => problem.fix(format!("did you mean `{meant}`?")),
+                None => problem.fix("remove it"),
+            })
+        };
+        unknown.map(fault).collect()
+    }
+
     /// The names of all enrichment tables, those included whose options could not be read.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
         let tables = self.node.as_table().and_then(|root| root.entry("enrichment_tables"));
@@ -77,15 +102,17 @@ impl Config {
 }
 
 /// The options outside of any component.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Global {
     /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/ready` are served.
-    pub api: Option<Listener>,
-    /// Where `/metrics` is served.
+    /// Where the status page and the API are served, with `/health` and `/ready`.
+    pub api: Option<ApiConfig>,
+    /// Where `/metrics` is served, with `/health` and `/ready`.
     pub metrics: Option<Listener>,
+    /// What is logged of each component.
+    pub log: LogConfig,
     /// How long a drain may take before what is under way is left, to be sent again after the next start.
     #[serde(with = "units::duration")]
     pub shutdown_timeout: std::time::Duration,
@@ -104,6 +131,7 @@ impl Default for Global {
             data_dir: PathBuf::from("./o365flow-data"),
             api: None,
             metrics: None,
+            log: LogConfig::default(),
             shutdown_timeout: std::time::Duration::from_mins(1),
             dead_letter: DeadLetterConfig::default(),
             enrichment_tables: BTreeMap::new(),
@@ -113,7 +141,7 @@ impl Default for Global {
 }
 
 /// An address to listen at.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Address and port, as `127.0.0.1:9598`.
@@ -136,6 +164,8 @@ pub struct Declared {
     pub buffer: Option<BufferConfig>,
     /// What it is set to do; nothing where that could not be read, which has been reported.
     pub settings: Option<Settings>,
+    /// Digests of what it depends on that stands neither in its table nor in a file that this names.
+    pub depends_on: Vec<Vec<u8>>,
     /// Its table, to find the line of a problem.
     node: Node,
     key_span: Span,
@@ -172,6 +202,8 @@ pub struct RegistryEntry {
     pub kind: ComponentKind,
     /// Reads its settings.
     pub read: fn(&Node, &mut Vec<Fault>) -> Option<Settings>,
+    /// What an editor is to accept for its settings.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// All types of component there are.
@@ -254,11 +286,16 @@ pub fn parse_asking(
         }
     }
     let (global, node) = read_global(files, global, &mut faults);
+    let problems = global.api.iter().flat_map(ApiConfig::problems);
+    faults.extend(problems.map(|problem| node.fault(problem)));
     let mut private_files = answers.files;
+    private_files.extend(global.api.iter().filter_map(|api| api.tls.key_file.clone()));
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }
-    (Config { global, components, secrets, private_files, tests, node }, faults)
+    let config = Config { global, components, secrets, private_files, tests, node };
+    faults.extend(config.unknown_in_log());
+    (config, faults)
 }
 
 fn add_global(global: &mut Table, entry: Entry, faults: &mut Vec<Fault>) {

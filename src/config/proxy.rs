@@ -2,13 +2,14 @@
 
 use net::{DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings};
 use pipeline_core::{BuildError, Problem};
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Variables;
 
 /// The way out of this network.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Proxy {
     /// `false` connects directly, whatever the environment says.
@@ -19,6 +20,7 @@ pub struct Proxy {
     /// The name that the proxy wants, if it wants one.
     pub username: Option<String>,
     /// The password for it.
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// What is reached directly: names, each with all below it, addresses, networks such as `10.0.0.0/8`, `*` for
     /// everything; with `:port` for that port only. Names are not resolved. This machine always is.
@@ -26,8 +28,9 @@ pub struct Proxy {
 }
 
 /// The address of a proxy, without credentials.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct ProxyUrl(ProxyServer);
 
 /// Why a text is not a [`ProxyUrl`]. The text is not repeated: it may hold a password.

@@ -2,7 +2,10 @@
 //!
 //! Tests are no options: a topology that runs does not look at them.
 
+use std::collections::BTreeMap;
+
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vrl::value::ObjectMap;
 
@@ -13,7 +16,7 @@ use super::{
 };
 
 /// A test of a topology's transforms.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCase {
     /// What it is called.
@@ -32,7 +35,7 @@ pub struct TestCase {
 }
 
 /// An event that goes in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestInput {
     /// The transform that gets it.
@@ -41,6 +44,7 @@ pub struct TestInput {
     #[serde(default, rename = "type")]
     pub kind: InputKind,
     /// Its fields, with `type = "log"`.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     pub log_fields: Option<ObjectMap>,
     /// A JSON object, with `type = "log"` or `"raw"`.
     pub value: Option<String>,
@@ -49,7 +53,7 @@ pub struct TestInput {
 }
 
 /// How an event is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InputKind {
     /// By its fields, or as JSON text.
@@ -62,7 +66,7 @@ pub enum InputKind {
 }
 
 /// What has to come out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestOutput {
     /// The output: a transform, or `transform.port`.
@@ -73,7 +77,7 @@ pub struct TestOutput {
 }
 
 /// A name, or several.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// One.
@@ -93,7 +97,7 @@ impl OneOrMany {
 }
 
 /// What has to hold for an event.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestCondition {
     /// The language.
@@ -104,7 +108,7 @@ pub struct TestCondition {
 }
 
 /// The language of a condition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionKind {
     /// VRL.

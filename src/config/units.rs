@@ -1,8 +1,17 @@
-//! How durations, sizes and field paths are written in TOML. Each module is for serde's `with`.
+//! How durations, sizes and field paths are written in TOML.
+//!
+//! Each type is for serde's `with`, which takes it for a module; schemars takes the same name for a type, and asks it for
+//! what an editor is to accept. No value has such a type.
+#![expect(non_camel_case_types, reason = "serde knows them as modules")]
 
-use std::fmt;
+use std::{borrow::Cow, fmt, net::SocketAddr, time::Duration};
 
-use serde::de::{Error, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Unexpected, Visitor},
+};
+use vrl::path::{OwnedValuePath, parse_value_path};
 
 /// Reads a string and turns it into a `T`.
 struct Text<T, F> {
@@ -32,14 +41,12 @@ fn text<T, E: fmt::Display, F: Fn(&str) -> Result<T, E>>(
 }
 
 /// A duration such as `"30s"`, `"5m"` or `"7d"`.
-pub mod duration {
-    use std::time::Duration;
+pub enum duration {}
 
-    use serde::{Deserializer, Serializer};
-
+impl duration {
     /// Reads `"30s"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_str(super::text(
+        deserializer.deserialize_str(text(
             "a duration like \"30s\", \"5m\" or \"7d\"",
             humantime::parse_duration,
         ))
@@ -52,16 +59,16 @@ pub mod duration {
 }
 
 /// A number of bytes such as `"10MB"` (10,000,000) or `"8MiB"` (8,388,608).
-pub mod byte_size {
-    use serde::{Deserializer, Serializer};
+pub enum byte_size {}
 
+impl byte_size {
     /// Reads `"10MB"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
         let parse = |text: &str| {
             let bytes = text.parse::<bytesize::ByteSize>()?.as_u64();
             usize::try_from(bytes).map_err(|_| "it is larger than memory can be".to_owned())
         };
-        deserializer.deserialize_str(super::text("a size like \"10MB\" or \"8MiB\"", parse))
+        deserializer.deserialize_str(text("a size like \"10MB\" or \"8MiB\"", parse))
     }
 
     /// Writes `"10MB"`.
@@ -71,12 +78,9 @@ pub mod byte_size {
 }
 
 /// A part of a whole: a number above 0 and below 1.
-pub mod fraction {
-    use serde::{
-        Deserialize, Deserializer, Serializer,
-        de::{Error, Unexpected},
-    };
+pub enum fraction {}
 
+impl fraction {
     /// Reads `0.8`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         let fraction = f64::deserialize(deserializer)?;
@@ -93,46 +97,51 @@ pub mod fraction {
 }
 
 /// A [`byte_size`] that need not be given.
-pub mod optional_byte_size {
-    use serde::Deserializer;
+pub enum optional_byte_size {}
 
+impl optional_byte_size {
     /// Reads `"10MB"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<usize>, D::Error> {
-        super::byte_size::deserialize(deserializer).map(Some)
+        byte_size::deserialize(deserializer).map(Some)
+    }
+
+    /// Writes `"10MB"`, or nothing.
+    pub fn serialize<S: Serializer>(
+        bytes: &Option<usize>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => byte_size::serialize(bytes, serializer),
+            None => serializer.serialize_none(),
+        }
     }
 }
 
 /// An address to listen at, as `"127.0.0.1:9598"`.
-pub mod listen_address {
-    use std::net::SocketAddr;
+pub enum listen_address {}
 
-    use serde::Deserializer;
-
+impl listen_address {
     /// Reads `"127.0.0.1:9598"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
         let expected = "an address with its port, like \"127.0.0.1:9598\"";
-        deserializer.deserialize_str(super::text(expected, str::parse::<SocketAddr>))
+        deserializer.deserialize_str(text(expected, str::parse::<SocketAddr>))
     }
 }
 
 /// The path of a field in an event, as VRL writes it without the leading dot: `"event.id"`; `""` is the root.
-pub mod field_path {
-    use serde::{Deserializer, Serializer};
-    use vrl::path::{OwnedValuePath, parse_value_path};
+pub enum field_path {}
 
+impl field_path {
     /// Reads `"event.id"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<OwnedValuePath, D::Error> {
-        deserializer.deserialize_str(super::text(
-            "a field path like \"event.id\"",
-            |text| match text {
-                "" => Ok(OwnedValuePath::root()),
-                path => parse_value_path(path),
-            },
-        ))
+        deserializer.deserialize_str(text("a field path like \"event.id\"", |text| match text {
+            "" => Ok(OwnedValuePath::root()),
+            path => parse_value_path(path),
+        }))
     }
 
     /// Writes `"event.id"`.
@@ -145,15 +154,14 @@ pub mod field_path {
 }
 
 /// The path of a field that need not be given: `"event.id"`.
-pub mod field_path_option {
-    use serde::{Deserializer, Serializer};
-    use vrl::path::OwnedValuePath;
+pub enum field_path_option {}
 
+impl field_path_option {
     /// Reads `"event.id"`.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<OwnedValuePath>, D::Error> {
-        super::field_path::deserialize(deserializer).map(Some)
+        field_path::deserialize(deserializer).map(Some)
     }
 
     /// Writes `"event.id"`.
@@ -166,13 +174,12 @@ pub mod field_path_option {
 }
 
 /// The paths of fields that need not be given: `["event.id"]`.
-pub mod field_paths_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use vrl::path::OwnedValuePath;
+pub enum field_paths_option {}
 
-    #[derive(Deserialize, Serialize)]
-    struct FieldPath(#[serde(with = "super::field_path")] OwnedValuePath);
+#[derive(Deserialize, Serialize)]
+struct FieldPath(#[serde(with = "field_path")] OwnedValuePath);
 
+impl field_paths_option {
     /// Reads `["event.id"]`.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
@@ -188,4 +195,56 @@ pub mod field_paths_option {
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(paths.iter().flatten().cloned().map(FieldPath))
     }
+}
+
+/// What humantime reads.
+const DURATION: &str = r"^\s*(0|([0-9]+(\.[0-9]+)?\s*(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|wks?|w|months?|M|years?|yrs?|y)\s*)+)\s*$";
+
+/// What bytesize reads.
+const BYTE_SIZE: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtTpPeE][iI]?)?[bB]?\s*$";
+
+/// Says of each type what an editor is to accept for it.
+macro_rules! accepted {
+    ($($name:ident: $schema:tt,)*) => { $(
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )* };
+}
+
+accepted! {
+    duration: {
+        "type": "string",
+        "pattern": DURATION,
+        "examples": ["30s", "5m", "7d"]
+    },
+    byte_size: {
+        "type": "string",
+        "pattern": BYTE_SIZE,
+        "examples": ["10MB", "8MiB"]
+    },
+    optional_byte_size: {
+        "type": "string",
+        "pattern": BYTE_SIZE,
+        "examples": ["10MB", "8MiB"]
+    },
+    fraction: { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 },
+    listen_address: {
+        "type": "string",
+        "pattern": r"^([0-9.]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$",
+        "examples": ["127.0.0.1:9598"]
+    },
+    field_path: { "type": "string", "examples": ["event.id"] },
+    field_path_option: { "type": "string", "examples": ["event.id"] },
+    field_paths_option: { "type": "array", "items": { "type": "string" }, "examples": [["event.id"]] },
 }

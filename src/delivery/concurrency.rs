@@ -1,7 +1,8 @@
 //! How many requests of a sink are under way at the same time, and how many go in a time: the options.
 
-use std::{fmt, num::NonZeroU32, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, num::NonZeroU32, num::NonZeroUsize, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Unexpected, Visitor},
@@ -81,6 +82,16 @@ impl Serialize for ConcurrencyOption {
     }
 }
 
+impl JsonSchema for ConcurrencyOption {
+    fn schema_name() -> Cow<'static, str> {
+        "ConcurrencyOption".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": ADAPTIVE }] })
+    }
+}
+
 /// So many requests in a time, as `"10/s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -116,6 +127,16 @@ impl fmt::Display for Rate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = PERIODS.iter().find(|(_, period)| *period == self.period);
         write!(formatter, "{}/{}", self.requests, unit.map_or("?", |(name, _)| name))
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[smh]\s*$", "examples": ["10/s"] })
     }
 }
 

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use net::TlsSettings;
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Tls;
 
 /// Whether to speak TLS, whom to trust, and who to be.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptionalTls {
     /// Whether TLS is spoken; the rest of the table says how.

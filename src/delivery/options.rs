@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,7 @@ use crate::config::units;
 const NO_PAUSE: &str = "a server that fails would be asked again without a pause";
 
 /// When a request is full.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchConfig {
     /// Events in a request.
@@ -28,7 +29,7 @@ pub struct BatchConfig {
 }
 
 /// How requests are made and repeated.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestConfig {
     /// Requests under way at the same time: a number, or `"adaptive"` for as many as the server bears. With 1, events keep
@@ -51,7 +52,7 @@ pub struct RequestConfig {
 }
 
 /// How the number of requests under way follows what the server bears.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdaptiveConfig {
     /// Requests under way at the start.

@@ -11,6 +11,7 @@ use chrono::{
     format::{Item, StrftimeItems},
 };
 use pipeline_core::{Event, Need, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::{
     path::{OwnedValuePath, parse_value_path},
@@ -18,7 +19,7 @@ use vrl::{
 };
 
 /// A text with places for fields and dates.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
     text: String,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use net::{ClientCertificate, TlsSettings};
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Whom to trust, and who to be.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// A PEM file with certificate authorities to trust besides those of the system.

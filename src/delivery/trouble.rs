@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::ComponentId;
+use pipeline_core::{ComponentId, ComponentMetrics};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
@@ -18,6 +18,7 @@ const REMIND_INTERVAL: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct Troubles {
     component_id: ComponentId,
+    metrics: ComponentMetrics,
     state: Mutex<State>,
 }
 
@@ -30,8 +31,8 @@ struct State {
 
 impl Troubles {
     /// No trouble yet.
-    pub fn new(component_id: ComponentId) -> Troubles {
-        Troubles { component_id, state: Mutex::default() }
+    pub fn new(component_id: ComponentId, metrics: ComponentMetrics) -> Troubles {
+        Troubles { component_id, metrics, state: Mutex::default() }
     }
 
     /// An attempt failed; `failures` counts those of the same request.
@@ -42,6 +43,7 @@ impl Troubles {
         if failures == 1 {
             state.waiting += 1;
         }
+        self.metrics.failing(true);
         let is_news = state.logged.is_none_or(|(error_type, at)| {
             error_type != failure.error_type || at.elapsed() >= REMIND_INTERVAL
         });
@@ -62,7 +64,11 @@ impl Troubles {
         let component_id = &self.component_id;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting = state.waiting.saturating_sub(1);
-        if state.waiting == 0 && state.logged.take().is_some() {
+        if state.waiting > 0 {
+            return;
+        }
+        self.metrics.failing(false);
+        if state.logged.take().is_some() {
             info!(%component_id, "delivery works again");
         }
     }

@@ -44,6 +44,7 @@ impl Complaints {
         let component_id = &self.component_id;
         let (error_type, needs_user) = class_of(code, reason);
         self.metrics.error(error_type, self.stage);
+        self.metrics.failing(true);
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news =
             logged.is_none_or(|(last, at)| last != error_type || at.elapsed() >= REMIND_INTERVAL);
@@ -65,6 +66,7 @@ impl Complaints {
     pub fn passed(&self) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.take().is_some() {
+            self.metrics.failing(false);
             info!(component_id = %self.component_id, "kafka works again");
         }
     }

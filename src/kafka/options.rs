@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use pipeline_core::Problem;
 use rdkafka::{ClientConfig, error::KafkaError};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -38,8 +39,9 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// The table `librdkafka_options`. What it holds may be secret, and is never printed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(with = "BTreeMap<String, String>")]
 pub struct LibrdkafkaOptions(BTreeMap<String, SecretString>);
 
 impl LibrdkafkaOptions {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use net::TlsError;
 use pipeline_core::ComponentId;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -13,7 +14,7 @@ use super::LibrdkafkaOptions;
 use crate::delivery::OptionalTls;
 
 /// Who to be.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sasl {
     /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
@@ -21,11 +22,12 @@ pub struct Sasl {
     /// The user's name.
     pub username: String,
     /// The user's password.
+    #[schemars(with = "String")]
     pub password: SecretString,
 }
 
 /// How the password is shown to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Mechanism {
     /// As it is.
     #[serde(rename = "PLAIN")]

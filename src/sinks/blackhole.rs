@@ -7,6 +7,7 @@ use pipeline_core::{
     Batch, BuildError, ComponentId, ComponentMetrics, Inlet, Outcome, RunError, Shutdown, Sink,
     SinkConfig, SinkContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::info;
@@ -14,7 +15,7 @@ use tracing::info;
 use crate::config::units;
 
 /// What a user may write under `[sinks.<id>]` with `type = "blackhole"`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How often the log says how many events were swallowed; `"0s"` never does.
@@ -87,6 +88,7 @@ impl Blackhole {
         self.events += events;
         self.bytes += bytes;
         self.metrics.sent(events, bytes);
+        self.metrics.sent_bytes("blackhole", None, bytes);
         batch.settle(Outcome::Delivered);
     }
 

@@ -10,13 +10,14 @@ use pipeline_core::{
     Batch, BuildError, ComponentId, ComponentMetrics, ErrorStage, Event, Inlet, Outcome, RunError,
     Shutdown, Sink, SinkConfig, SinkContext,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::delivery::append_line;
 
 /// What a user may write under `[sinks.<id>]` with `type = "console"`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `stdout` or `stderr`.
@@ -26,7 +27,7 @@ pub struct Config {
 }
 
 /// Where text goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// The standard output.
@@ -37,7 +38,7 @@ pub enum Target {
 }
 
 /// How an event is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// JSON on one line.
@@ -122,6 +123,7 @@ impl Console {
         self.writer.write_all(&self.text)?;
         self.writer.flush()?;
         self.metrics.sent(batch.len(), self.text.len());
+        self.metrics.sent_bytes("console", None, self.text.len());
         batch.settle(Outcome::Delivered);
         Ok(())
     }

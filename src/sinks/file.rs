@@ -15,6 +15,7 @@ use pipeline_core::{
     BuildError, ComponentMetrics, Event, EventAck, Finding, Inlet, Outcome, Problem, RunError,
     Shutdown, Sink, SinkConfig, SinkContext, Timestamp,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,7 +33,7 @@ const BATCH_EVENTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is n
 const BATCH_BYTES_MAX: usize = 8 * 1000 * 1000;
 
 /// What a user may write under `[sinks.<id>]` with `type = "file"`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The file; its folder must exist. Only its owner can read what is created.
@@ -159,6 +160,8 @@ impl Courier for Writer {
         let next = match written.await {
             Ok((lines, Ok(()))) => {
                 self.metrics.sent(lines.acks.len(), lines.text.len());
+                let place = ("file", &*self.path);
+                self.metrics.sent_bytes("file", Some(place), lines.text.len());
                 lines.acks.into_iter().for_each(|ack| ack.settle(Outcome::Delivered));
                 Next::Done
             }

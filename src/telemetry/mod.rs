@@ -1,11 +1,14 @@
-//! What the program tells about itself: metrics, logs, and the HTTP listeners that serve them.
+//! What the program tells about itself: metrics, logs, problems.
 
-mod http;
 mod logs;
+mod problems;
+mod process;
 mod recorder;
+mod service_manager;
 mod snapshot;
 
-pub use http::{ListenError, Listeners, Readiness};
-pub use logs::{LogFormat, init as init_logs};
+pub use logs::{LogFormat, LogOptions, Logs};
+pub use problems::{ProblemReport, Problems};
 pub use recorder::{InstallError, Metrics};
-pub use snapshot::Snapshot;
+pub use service_manager::ServiceManager;
+pub use snapshot::{Sample, Snapshot};

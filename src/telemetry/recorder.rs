@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Snapshot;
+use super::{Snapshot, process};
 
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
@@ -43,12 +43,20 @@ impl Metrics {
         Ok(Metrics(handle))
     }
 
+    /// Those of a recorder that only a test's own thread uses.
+    #[cfg(test)]
+    pub(crate) fn of(recorder: &metrics_exporter_prometheus::PrometheusRecorder) -> Metrics {
+        Metrics(recorder.handle())
+    }
+
     /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value
     /// and is left out: the exporter cannot delete a series while anybody holds its handle.
     pub fn render(&self) -> String {
         // The exporter keeps durations in a queue until it is told to sort them in.
         self.0.run_upkeep();
-        without_nan(self.0.render())
+        let mut scrape = without_nan(self.0.render());
+        process::write(&mut scrape);
+        scrape
     }
 
     /// Sorts durations in every now and then: the exporter keeps each until it is told to, also where nobody scrapes.
@@ -94,12 +102,54 @@ fn describe() {
         Unit::Bytes,
         "Size of the events that a component has handed on, as their source received them; for a sink, as encoded."
     );
+    describe_counter!(
+        "component_received_bytes_total",
+        Unit::Bytes,
+        "What a source has taken from where its events come, unpacked, before events were made of it."
+    );
+    describe_counter!(
+        "component_sent_bytes_total",
+        Unit::Bytes,
+        "What a sink has sent and was taken there, before it was packed."
+    );
+    describe_gauge!(
+        "o365flow_sink_failing",
+        "1 while what a sink could not deliver waits to be tried again, else 0."
+    );
     describe_counter!("component_errors_total", Unit::Count, "Errors, by type and stage.");
     describe_counter!(
         "component_discarded_events_total",
         Unit::Count,
         "Events that went no further: dropped on purpose, or kept as dead letters."
     );
+    describe_buffers();
+    describe_gauge!(
+        "utilization",
+        "Part of the time, 0 to 1, in which a component did not wait for events."
+    );
+    describe_gauge!(
+        "adaptive_concurrency_limit",
+        Unit::Count,
+        "Requests that a sink may have under way at the same time now."
+    );
+    describe_counter!(
+        "config_reloads_total",
+        Unit::Count,
+        "Times that the configuration was read again while the program ran, by what came of it."
+    );
+    describe_gauge!(
+        "config_last_reload_successful",
+        "Whether the configuration was taken over when it was last read, 1 or 0."
+    );
+    describe_gauge!(
+        "config_last_reload_success_timestamp_seconds",
+        Unit::Seconds,
+        "When the configuration was last read and found to be right, in seconds since 1970."
+    );
+    describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
+}
+
+fn describe_buffers() {
     describe_gauge!("buffer_size_events", Unit::Count, "Events that wait in front of a component.");
     describe_gauge!(
         "buffer_size_bytes",
@@ -124,16 +174,6 @@ fn describe() {
         Unit::Count,
         "Events in a buffer on disk that were lost to damage of its file."
     );
-    describe_gauge!(
-        "utilization",
-        "Part of the time, 0 to 1, in which a component did not wait for events."
-    );
-    describe_gauge!(
-        "adaptive_concurrency_limit",
-        Unit::Count,
-        "Requests that a sink may have under way at the same time now."
-    );
-    describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
-    Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, Event, Inlet, LetterKind,
-    Outcome, RunError, Shutdown,
+    Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, ErrorStage, Event, Inlet,
+    LetterKind, Outcome, RunError, Shutdown,
 };
 use tracing::warn;
 use vrl::{path, value::Value};
@@ -41,6 +41,7 @@ impl DeadLetterReader {
         };
         let letters: Vec<DeadLetter> = batch.events().iter().map(letter).collect();
         while let Err(error) = self.dead_letters.put(letters.clone()).await {
+            self.metrics.error("dead_letter_failed", ErrorStage::Processing);
             warn!(component_id = %self.id, error = &error as &dyn std::error::Error, "dead letters wait for the disk");
             tokio::time::sleep(RETRY_INTERVAL).await;
         }

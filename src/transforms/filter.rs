@@ -9,6 +9,7 @@ use pipeline_core::{
     Batch, Clock, ComponentId, ComponentMetrics, DROPPED_PORT, Output, Outputs, Prepared, Problem,
     Transform, TransformConfig, TransformContext, TransformFactory,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dropping::{Dropping, condition, dropped_output};
@@ -21,7 +22,7 @@ const MAIN: usize = 0;
 const DROPPED: usize = 1;
 
 /// Only events for which a condition holds go on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The condition: a VRL program that changes nothing and ends with `true` or `false`. Where it is `false`, the event

@@ -7,16 +7,19 @@ use std::{
 };
 
 /// For each module of the program, the modules that it may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("buffer", &["config", "storage"]),
+    ("api", &["components", "config", "live", "program", "telemetry"]),
     (
         "cli",
         &[
+            "api",
             "components",
             "config",
             "convert",
             "delivery",
             "keystore",
+            "live",
             "program",
             "telemetry",
             "topology",
@@ -30,13 +33,14 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("kafka", &["delivery"]),
     ("keystore", &[]),
     ("lib", &[]),
+    ("live", &["config", "program"]),
     ("main", &[]),
     ("program", &["config", "fields"]),
     ("sinks", &["config", "delivery", "kafka"]),
     ("sources", &["config", "delivery", "kafka", "storage"]),
     ("storage", &[]),
     ("transforms", &["config", "program"]),
-    ("topology", &["buffer", "config"]),
+    ("topology", &["buffer", "config", "live"]),
 ];
 
 /// `telemetry` serves what the configuration says where.

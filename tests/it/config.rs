@@ -15,6 +15,8 @@ data_dir = "/tmp/state"
 shutdown_timeout = "1m"
 [api]
 address = "127.0.0.1:8686"
+[log]
+components = { elastic = "debug" }
 [metrics]
 address = "127.0.0.1:9598"
 [sources.office365]
@@ -153,6 +155,8 @@ fn check_mistake(from: &str, to: &str, expected: &str) {
 #[test]
 fn frequent_mistakes_are_met_with_their_remedy() {
     check_mistake("[sinks.file]", "[sink.file]", "did you mean `sinks`?");
+    check_mistake("{ elastic = \"debug", "{ elastik = \"debug", "did you mean `elastic`?");
+    check_mistake("elastic = \"debug", "elastic = \"loud", "is not one of: off, error");
     check_mistake("[transforms.map]", "[transform.map]", "did you mean `transforms`?");
     check_mistake(
         "inputs = [\"map\"]",

@@ -23,6 +23,14 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
 }
 
+/// A tenant, for a configuration that is not the rig's.
+pub(crate) struct Tenant {
+    pub(crate) tenant_id: String,
+    pub(crate) client_id: String,
+    /// The lines that say where it is.
+    pub(crate) urls: String,
+}
+
 impl Rig {
     /// Starts a fake tenant with these arguments.
     pub(crate) fn new(arguments: &[&str]) -> Rig {
@@ -82,6 +90,20 @@ inputs = ["office365"]
     /// What the program signs in with.
     pub(crate) fn client_secret(&self) -> String {
         self.announced["tenants"][0]["client_secret"].as_str().expect("it has a secret").to_owned()
+    }
+
+    /// The tenant as a table of the source has it.
+    pub(crate) fn tenant(&self) -> Tenant {
+        let tenant = &self.announced["tenants"][0];
+        let text = |value: &Value| value.as_str().expect("it is announced").to_owned();
+        Tenant {
+            tenant_id: text(&tenant["tenant_id"]),
+            client_id: text(&tenant["client_id"]),
+            urls: format!(
+                "login_url = {}\nresource_url = {}",
+                self.announced["login_url"], self.announced["resource_url"]
+            ),
+        }
     }
 
     /// `run` with the configuration, to be started.

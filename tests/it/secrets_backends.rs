@@ -76,7 +76,8 @@ fn validate_reads_files_and_runs_commands_only_when_told() {
     fs::write(folder.path().join("vault.sh"), "echo 'the vault is sealed' >&2; exit 2")
         .expect("written");
     let output = o365flow(folder.path(), &["validate", "--resolve-secrets", "o365flow.toml"]);
-    assert_eq!(output.status.code(), Some(78));
+    // The configuration may be right: see docs/exit-codes.md.
+    assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(
         said.contains("o365flow.toml:18:17: secret backend `vault`: `/bin/sh` failed"),

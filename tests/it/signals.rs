@@ -56,6 +56,16 @@ fn wait_for(log: &mut impl BufRead, part: &str) {
     }
 }
 
+/// The next line of the log whose message contains `part`.
+fn line_of(log: &mut impl BufRead, part: &str) -> serde_json::Value {
+    let lines = log.lines().map(|line| line.expect("the log is text"));
+    let mut lines = lines.map(|line| serde_json::from_str(&line).expect("a line is JSON"));
+    let says = |line: &serde_json::Value| {
+        line["message"].as_str().is_some_and(|message| message.contains(part))
+    };
+    lines.find(says).unwrap_or_else(|| panic!("no `{part}` in the log"))
+}
+
 #[tokio::test]
 async fn sigterm_drains_and_ends_well() {
     let rig = tenant();
@@ -101,6 +111,9 @@ async fn a_second_signal_ends_at_once() {
     let (status, took) = ended(&mut running).await;
     assert!(took < Duration::from_secs(6), "{took:?}");
     assert_eq!(status.code(), Some(0));
+    let undelivered = line_of(&mut log, "not delivered: these");
+    assert_eq!(undelivered["component_id"], "out");
+    assert!(undelivered["events"].as_u64() > Some(0), "{undelivered}");
 }
 
 /// A pipe that nobody reads blocks whoever writes to it, beyond any order to end.

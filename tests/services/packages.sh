@@ -30,18 +30,27 @@ need_for_build() {
     [[ -s /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 }
 
-# What the real servers need, and promtool, which checks the metrics and the alert rules.
+# What the real servers need, and Prometheus, which checks metrics and alert rules and scrapes.
 need_for_test() {
     (java_home) >/dev/null 2>&1 || missing+=(default-jdk-headless)
     need mvn maven
     need openssl openssl
     need curl curl
     need promtool prometheus
+    # What the Debian package is made with, and run by.
+    need dpkg-deb dpkg
+    need runsv runit
+    is_root || need fakeroot fakeroot
+    need prometheus prometheus
     # What the Lumberjack receiver and Toxiproxy are built with.
     need go golang-go
     # The JDK of OpenSearch comes from PyPI.
     need python3 python3
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # What the status page is tested in.
+    need chromium chromium
+    need chromedriver chromium-driver
+    [[ -d /usr/share/fonts/truetype/dejavu ]] || missing+=(fonts-dejavu-core)
 }
 
 # as_root COMMAND...
@@ -67,7 +76,7 @@ install_missing() {
     # Apt's progress would bury what follows; its errors go to stderr.
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
         -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
-    # Only promtool is wanted: the server that comes with it must not keep running.
+    # The tests start servers of their own: the system's must not keep running.
     if [[ " ${missing[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
         as_root systemctl disable --now prometheus >&2 || true
     fi

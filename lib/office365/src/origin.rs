@@ -48,6 +48,11 @@ impl Origin {
         Some(Origin { is_https, host: authority.host().to_ascii_lowercase(), port })
     }
 
+    /// `https`, or `http` for loopback.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }

@@ -2,7 +2,10 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::{ComponentId, DEFAULT_PORT};
+use crate::{ComponentId, DEFAULT_PORT, error_type_of};
+
+/// The value of the label `output` for the port that has no name.
+const DEFAULT_OUTPUT: &str = "_default";
 
 /// What a component is; the value of the label `component_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +63,7 @@ pub struct ComponentMetrics {
     buffered_events: Gauge,
     buffered_bytes: Gauge,
     utilization: Gauge,
+    failing: Gauge,
 }
 
 impl std::fmt::Debug for ComponentMetrics {
@@ -86,11 +90,17 @@ impl ComponentMetrics {
                 &[id, kind, of_type, ("intentional", intentional.to_owned())]
             )
         };
+        // What a sink sends leaves by no port.
+        let is_sink = kind == ComponentKind::Sink;
+        let (sent_events, sent_bytes) = sent(&labels, (!is_sink).then_some(DEFAULT_OUTPUT));
+        let failing =
+            if is_sink { gauge!("o365flow_sink_failing", &labels) } else { Gauge::noop() };
         ComponentMetrics {
             received_events: counter!("component_received_events_total", &labels),
             received_bytes: counter!("component_received_event_bytes_total", &labels),
-            sent_events: counter!("component_sent_events_total", &labels),
-            sent_bytes: counter!("component_sent_event_bytes_total", &labels),
+            sent_events,
+            sent_bytes,
+            failing,
             discarded_intentionally: discarded("true"),
             discarded_unintentionally: discarded("false"),
             buffered_events: gauge!("buffer_size_events", &labels),
@@ -110,19 +120,14 @@ impl ComponentMetrics {
         }
     }
 
-    /// The same counters, of which those of what was sent have the label `output`: for a port that has a name.
+    /// The same counters, of which those of what was sent are of this port.
     #[must_use]
     pub fn of_output(&self, port: &str) -> ComponentMetrics {
         if port == DEFAULT_PORT {
             return self.clone();
         }
-        let [id, kind, of_type] = self.labels.clone();
-        let labels = [id, kind, of_type, ("output", port.to_owned())];
-        ComponentMetrics {
-            sent_events: counter!("component_sent_events_total", &labels),
-            sent_bytes: counter!("component_sent_event_bytes_total", &labels),
-            ..self.clone()
-        }
+        let (sent_events, sent_bytes) = sent(&self.labels, Some(port));
+        ComponentMetrics { sent_events, sent_bytes, ..self.clone() }
     }
 
     /// Counters that nobody sees, for a part of a component that is none itself.
@@ -139,6 +144,7 @@ impl ComponentMetrics {
             buffered_events: Gauge::noop(),
             buffered_bytes: Gauge::noop(),
             utilization: Gauge::noop(),
+            failing: Gauge::noop(),
         }
     }
 
@@ -155,6 +161,29 @@ impl ComponentMetrics {
         self.sent_bytes.increment(bytes as u64);
     }
 
+    /// Counts what a source has taken from where its events come, unpacked, before events are made of it. `protocol` is
+    /// such as `http`. For many events at once: the counter is looked up.
+    pub fn received_bytes(&self, protocol: &'static str, bytes: usize) {
+        let [id, kind, of_type] = self.labels.clone();
+        let labels = [id, kind, of_type, ("protocol", protocol.to_owned())];
+        counter!("component_received_bytes_total", &labels).increment(bytes as u64);
+    }
+
+    /// Counts what a sink has sent and was taken by whom it was sent to, before it is packed. `place` is the label
+    /// `endpoint` or `file` and its value, from the configuration, so that the number of values has a bound. For many
+    /// events at once, as above.
+    pub fn sent_bytes(
+        &self,
+        protocol: &'static str,
+        place: Option<(&'static str, &str)>,
+        bytes: usize,
+    ) {
+        let mut labels = self.labels.to_vec();
+        labels.push(("protocol", protocol.to_owned()));
+        labels.extend(place.map(|(label, value)| (label, value.to_owned())));
+        counter!("component_sent_bytes_total", &labels).increment(bytes as u64);
+    }
+
     /// Counts events dropped because the configuration says so.
     pub fn discarded_intentionally(&self, events: usize) {
         self.discarded_intentionally.increment(events as u64);
@@ -165,17 +194,26 @@ impl ComponentMetrics {
         self.discarded_unintentionally.increment(events as u64);
     }
 
-    /// Counts an error. `error_type` is from a small fixed set, as `request_failed`.
-    pub fn error(&self, error_type: &'static str, stage: ErrorStage) {
+    /// Counts an error. `error_code` is one of those that [`error_type_of`] knows.
+    pub fn error(&self, error_code: &'static str, stage: ErrorStage) {
+        let error_type = error_type_of(error_code).unwrap_or(error_code);
         let [id, kind, of_type] = self.labels.clone();
-        let labels = [
+        let mut labels = vec![
             id,
             kind,
             of_type,
             ("error_type", error_type.to_owned()),
             ("stage", stage.as_str().to_owned()),
         ];
+        if error_code != error_type {
+            labels.push(("error_code", error_code.to_owned()));
+        }
         counter!("component_errors_total", &labels).increment(1);
+    }
+
+    /// Says whether a sink's last attempt to deliver has failed and will be repeated.
+    pub fn failing(&self, is_failing: bool) {
+        self.failing.set(if is_failing { 1.0 } else { 0.0 });
     }
 
     /// Counts events that wait on the edge in front of the component.
@@ -199,6 +237,16 @@ impl ComponentMetrics {
     pub fn labels(&self) -> &[(&'static str, String)] {
         &self.labels
     }
+}
+
+/// The counters of what leaves by a port, or leaves a sink.
+fn sent(labels: &[(&'static str, String); 3], output: Option<&str>) -> (Counter, Counter) {
+    let mut labels = labels.to_vec();
+    labels.extend(output.map(|output| ("output", output.to_owned())));
+    (
+        counter!("component_sent_events_total", &labels),
+        counter!("component_sent_event_bytes_total", &labels),
+    )
 }
 
 #[expect(

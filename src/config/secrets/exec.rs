@@ -48,7 +48,8 @@ pub(super) fn ask(backend: &ExecBackend, keys: &BTreeSet<String>) -> Answer {
         if error.kind() == std::io::ErrorKind::TimedOut {
             let waited = humantime::format_duration(backend.timeout);
             return Fault::general(format!("`{program}` has not answered within {waited}"))
-                .fix("see why, or give it more `timeout`");
+                .fix("see why, or give it more `timeout`")
+                .passing();
         }
         cannot(error)
     })?;
@@ -90,7 +91,7 @@ impl Said {
         let parsed: Option<Value> = serde_json::from_slice(&self.answer).ok();
         let secrets = parsed.as_ref().and_then(Value::as_object);
         if !self.status.success() {
-            let fault = Fault::general(format!("`{program}` failed: {}", self.status));
+            let fault = Fault::general(format!("`{program}` failed: {}", self.status)).passing();
             return Err(self.explained(fault, secrets).fix("run it by hand to see what it lacks"));
         }
         let Some(secrets) = secrets else {
@@ -104,7 +105,7 @@ impl Said {
                 (Some(Value::String(value)), None | Some(Value::Null)) => Ok(value.clone()),
                 (_, Some(Value::String(error))) => {
                     let message = format!("`{program}` could not give `{key}`: {error}");
-                    Err(self.explained(Fault::general(message), Some(secrets)))
+                    Err(self.explained(Fault::general(message).passing(), Some(secrets)))
                 }
                 _ => Err(Fault::general(format!("`{program}` gave no `value` for `{key}`"))
                     .fix("its `value` has to be a string, its `error` null")),

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -56,7 +57,7 @@ impl fmt::Display for Secret {
 }
 
 /// Where secrets are kept.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Backend {
     /// A file with a JSON object of strings.
@@ -70,7 +71,7 @@ pub enum Backend {
 }
 
 /// `type = "file"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileBackend {
     /// The file: a JSON object, its keys the names and its values the secrets.
@@ -78,7 +79,7 @@ pub struct FileBackend {
 }
 
 /// `type = "directory"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryBackend {
     /// The folder: one file for each secret, called as the secret is. A line break at the end is no part of it.
@@ -86,7 +87,7 @@ pub struct DirectoryBackend {
 }
 
 /// `type = "exec"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecBackend {
     /// The program and its arguments; no shell is involved. It reads `{"version":"1.0","secrets":["key"]}` from its
@@ -102,7 +103,7 @@ fn command_timeout() -> Duration {
 }
 
 /// `type = "keystore"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeystoreBackend {
     /// The file that `o365flow keystore create` has made; by default `o365flow.keystore` in `data_dir`. Its password is

@@ -136,7 +136,7 @@ impl<C: Courier> Delivery<C> {
             settings,
             gate: Gate::new(settings.concurrency, settings.rate_limit, &context.metrics),
             backoff: Backoff::new(settings.backoff, seed),
-            troubles: Troubles::new(Arc::clone(&context.id)),
+            troubles: Troubles::new(Arc::clone(&context.id), context.metrics.clone()),
             rejections: Rejections::new(Arc::clone(&context.id)),
             context,
         }

@@ -148,10 +148,13 @@ impl User<'_> {
         let text = |part: &str| part_of(whole, part);
         let fields = [
             ("domain", self.domain.map(text)),
-            ("email", self.email.map(|email| match email {
-                Cow::Borrowed(email) => text(email),
-                Cow::Owned(email) => Value::from(email),
-            })),
+            (
+                "email",
+                self.email.map(|email| match email {
+                    Cow::Borrowed(email) => text(email),
+                    Cow::Owned(email) => Value::from(email),
+                }),
+            ),
             ("id", Some(text(self.id))),
             ("name", self.name.map(text)),
             ("process", self.process.map(text)),

@@ -2,11 +2,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, header::InvalidHeaderValue};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// The `auth` table.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(tag = "strategy", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
     /// Nobody in particular.
@@ -17,11 +18,13 @@ pub enum Auth {
         /// The user's name.
         user: String,
         /// The user's password.
+        #[schemars(with = "String")]
         password: SecretString,
     },
     /// An API key.
     ApiKey {
         /// The key as the server gave it in `encoded`, or as `id:api_key`.
+        #[schemars(with = "String")]
         api_key: SecretString,
     },
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use net::Transport;
 use pipeline_core::{BuildError, Finding, Need, Problem, Sink, SinkConfig, SinkContext, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use vrl::{path::OwnedValuePath, value::Kind};
@@ -31,7 +32,7 @@ use crate::{
 const SNIFF_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// What a user may write under `[sinks.<id>]` with `type = "elasticsearch"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to send, as `https://host:9200`: nodes of one cluster, or what stands in front of it. One that fails is
@@ -77,7 +78,7 @@ pub struct Config {
 }
 
 /// How a request's body is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// A fifth of the traffic for a little of one core.
@@ -90,7 +91,7 @@ pub enum Compression {
 }
 
 /// Which of the endpoints that are well is used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointSelection {
     /// One after the other.

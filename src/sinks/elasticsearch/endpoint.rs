@@ -3,11 +3,12 @@
 use std::fmt;
 
 use http::Uri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// The address of a server, without credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint(Url);
 
@@ -54,6 +55,10 @@ impl fmt::Display for Endpoint {
 impl Endpoint {
     pub(super) fn url(&self) -> &Url {
         &self.0
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.0.scheme() == "https" { "https" } else { "http" }
     }
 
     /// The address of `_bulk` below it, with the pipeline that all documents pass through, if there is one.

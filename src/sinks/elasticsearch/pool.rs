@@ -147,6 +147,14 @@ impl Pool {
         info!(component_id = %self.component_id, %endpoint, "endpoint answers again");
     }
 
+    /// What an endpoint is called in metrics. Nodes that were looked up share a name, as their number has no bound.
+    pub(super) fn label_of(&self, endpoint: &Endpoint) -> String {
+        let state = self.state();
+        let declared = state.places.iter().filter(|place| place.gauge.is_some());
+        let is_declared = declared.map(|place| &place.endpoint).any(|other| other == endpoint);
+        if is_declared { endpoint.to_string() } else { "looked up".to_owned() }
+    }
+
     /// The endpoint has failed with `error`.
     pub(super) fn failed(&self, endpoint: &Endpoint, error: &str, is_timeout: bool) {
         let component_id = &self.component_id;

@@ -100,7 +100,12 @@ impl BulkSender {
                 Err(error) if error.is_the_endpoints() => {
                     self.route.pool.failed(&endpoint, &chain(error), error.is_timeout());
                 }
-                Ok(_) | Err(_) => self.route.pool.worked(&endpoint),
+                Ok(_) => {
+                    self.route.pool.worked(&endpoint);
+                    let place = ("endpoint", &*self.route.pool.label_of(&endpoint));
+                    self.metrics.sent_bytes(endpoint.scheme(), Some(place), request.body.len());
+                }
+                Err(_) => self.route.pool.worked(&endpoint),
             }
             match answer {
                 // It may not even have been reached; another endpoint can be asked at once.

@@ -1,6 +1,7 @@
 //! What a user may write in the tables `data_stream` and `bulk`: where documents go, and what is done with them there.
 
 use pipeline_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::path::OwnedValuePath;
 
@@ -8,7 +9,7 @@ use super::destination::{name_problem, part_problem};
 use crate::{config::units, delivery::Template};
 
 /// What documents are written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// A data stream. Every event must have `@timestamp`.
@@ -19,7 +20,7 @@ pub enum Mode {
 }
 
 /// The parts of a data stream's name, which is `<type>-<dataset>-<namespace>`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataStream {
     /// The kind of data.
@@ -33,7 +34,7 @@ pub struct DataStream {
 }
 
 /// An index, and what to do in it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BulkConfig {
     /// The index or alias. `%Y`, `%m`, `%d` and the like are replaced by the date of the event, `{{ field }}` by that
@@ -54,7 +55,7 @@ pub struct BulkConfig {
 }
 
 /// What is done with a document.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Stored unless there is one with its id.
@@ -65,7 +66,7 @@ pub enum Action {
 }
 
 /// Which document of two with one id stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionType {
     /// The one with the higher version; the first of two that are the same.

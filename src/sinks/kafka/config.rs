@@ -7,6 +7,7 @@ use pipeline_core::{
     BuildError, ComponentId, Finding, Need, Problem, Sink, SinkConfig, SinkContext, Timestamp,
 };
 use rdkafka::ClientConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::{path::OwnedValuePath, value::Kind};
 
@@ -63,7 +64,7 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// What a user may write under `[sinks.<id>]` with `type = "kafka"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where brokers are, as `host:9092`, separated by commas. They tell where the others are.
@@ -106,7 +107,7 @@ pub struct Config {
 }
 
 /// How a message's partition is chosen, in librdkafka's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Partitioner {
     /// CRC-32 of the key.
@@ -127,7 +128,7 @@ pub enum Partitioner {
 }
 
 /// How sets of messages are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Not at all.

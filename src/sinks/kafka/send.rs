@@ -175,6 +175,10 @@ impl ProduceSender {
             }
         }
         self.metrics().sent(delivered, bytes);
+        if delivered > 0 {
+            let place = ("endpoint", &*self.config.bootstrap_servers);
+            self.metrics().sent_bytes("kafka", Some(place), bytes);
+        }
     }
 }
 

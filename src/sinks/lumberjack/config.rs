@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use net::StreamConnector;
 use pipeline_core::{BuildError, Finding, Need, Problem, Sink, SinkConfig, SinkContext, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use vrl::{path::OwnedValuePath, value::Kind};
@@ -31,7 +32,7 @@ const WINDOW_EVENTS_MAX: usize = 1_000_000;
 const BATCH_BYTES_MAX: usize = 1 << 30;
 
 /// What a user may write under `[sinks.<id>]` with `type = "lumberjack"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to send, as `logstash:5044`, with 5044 for a host without a port. A host that stands here twice gets two
@@ -70,7 +71,7 @@ pub struct Config {
 }
 
 /// Who Logstash thinks is sending.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metadata {
     /// The name of the Beat, of which Logstash's configurations make names of indices: `%{[@metadata][beat]}`.

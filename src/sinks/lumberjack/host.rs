@@ -1,13 +1,14 @@
 //! The address of a receiver, as Beats write it.
 
 use net::Address;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where Logstash listens unless told otherwise.
 const DEFAULT_PORT: u16 = 5044;
 
 /// The address of a receiver: a name or an address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Host(Address);
 

@@ -86,13 +86,13 @@ impl WindowSender {
             let (sent, result) = self.deliver(&way, shipment, events).await;
             shipment = sent;
             let Err(Undelivered { acked, error }) = result else {
-                self.settle(&mut shipment, events);
+                self.settle(&mut shipment, events, lease);
                 shipment.grow();
                 lease.succeeded(events);
                 return (shipment, Ok(()));
             };
             let acked = usize::try_from(acked).unwrap_or(usize::MAX).min(events);
-            self.settle(&mut shipment, acked);
+            self.settle(&mut shipment, acked, lease);
             let is_gone = matches!(error, ClientError::Closed | ClientError::Broken(_));
             if way.was_idle && is_gone && acked == 0 {
                 // The receiver had ended the connection, as it may between windows.
@@ -132,9 +132,15 @@ impl WindowSender {
     }
 
     /// Settles so many events at the front of what is left.
-    fn settle(&self, shipment: &mut Shipment, events: usize) {
+    fn settle(&self, shipment: &mut Shipment, events: usize, lease: &Lease<'_>) {
+        if events == 0 {
+            return;
+        }
         let first = shipment.first();
-        self.metrics.sent(events, shipment.frames.bytes_of(first..first + events));
+        let bytes = shipment.frames.bytes_of(first..first + events);
+        self.metrics.sent(events, bytes);
+        let host = lease.address().to_string();
+        self.metrics.sent_bytes("tcp", Some(("endpoint", &host)), bytes);
         for ack in shipment.acks.drain(..events) {
             ack.settle(Outcome::Delivered);
         }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::BoxFuture;
 use glob::Pattern;
 use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vrl::{
     path::{OwnedSegment, OwnedValuePath},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Audit records in files: NDJSON, JSON arrays, and CSV exports of `Search-UnifiedAuditLog` or of the portal.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The files, as paths with `*`, `?`, `[…]` and, for any number of folders, `**`.
@@ -66,7 +67,7 @@ fn record_bytes_max() -> usize {
 }
 
 /// How records stand in a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// As its first bytes say.
@@ -81,7 +82,7 @@ pub enum Format {
 }
 
 /// What a record is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schema {
     /// An audit record.
@@ -92,7 +93,7 @@ pub enum Schema {
 }
 
 /// When the source has read enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// When it is told to.

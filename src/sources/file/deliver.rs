@@ -89,6 +89,7 @@ impl Sender {
     pub(super) async fn send(&self, path: &Path, items: Items) -> Result<Sent, OutletClosed> {
         let bytes = items.iter().map(|item| item.payload.len()).sum();
         self.metrics.received(items.len(), bytes);
+        self.metrics.received_bytes("file", bytes);
         let file = path.display().to_string();
         let mut bad = Vec::new();
         let (items, receipt) = self.send_items(&file, items, &mut bad).await?;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
 use rdkafka::ClientConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::value::Value;
 
@@ -41,7 +42,7 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// What a user may write under `[sources.<id>]` with `type = "kafka"`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where brokers are, as `host:9092`, separated by commas. They tell where the others are.
@@ -75,7 +76,7 @@ pub struct Config {
 }
 
 /// Where a new group begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OffsetReset {
     /// With all that is there.
@@ -88,7 +89,7 @@ pub enum OffsetReset {
 }
 
 /// What a message is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schema {
     /// An audit record.

@@ -157,6 +157,7 @@ impl Delivery<'_> {
     async fn send(&self, chunk: Vec<Incoming>, outlet: &Outlet) -> UnderWay {
         let bytes: usize = chunk.iter().map(|incoming| incoming.bytes).sum();
         self.context.metrics.received(chunk.len(), bytes);
+        self.context.metrics.received_bytes("kafka", bytes);
         let Sorted { events, places, letters, settled } = self.sort(chunk);
         if !letters.is_empty() {
             self.keep(letters).await;

@@ -185,7 +185,7 @@ impl Attempt {
             }
             BlobStep::PauseTenant { pause } => {
                 if matches!(failure.fault, AttemptFault::Api(class) if plan::is_throttled(class)) {
-                    self.feed.metrics.throttled();
+                    self.tenant.note_throttled(&self.feed);
                 }
                 self.tenant.pause(pause, &failure.reason);
                 let at = now + plan::delta(pause);

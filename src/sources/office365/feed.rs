@@ -93,8 +93,9 @@ impl Feed {
             };
             let step = result.as_ref().err().map(PollError::step);
             self.failures = if step.is_some() { self.failures.saturating_add(1) } else { 0 };
-            if let Err(error) = &result {
-                self.report(error);
+            match &result {
+                Ok(()) => tenant.metrics.throttling(false),
+                Err(error) => self.report(error),
             }
             self.handle.refresh_status(&tenant).await;
             if shared.is_once {
@@ -335,7 +336,7 @@ impl Feed {
         let (component_id, content_type) = (&*shared.id, self.handle.content_type);
         shared.metrics.error(error.metric_type(), ErrorStage::Receiving);
         if let ListingStep::Pause(pause) = error.step() {
-            self.handle.metrics.throttled();
+            self.tenant.note_throttled(&self.handle);
             self.tenant.pause(pause, &error.text());
         }
         if !self.failures.is_power_of_two() {
@@ -359,6 +360,7 @@ impl Feed {
     fn report_missed(&self, missed: Unlisted) {
         let shared = &self.tenant.shared;
         shared.metrics.error("listing_gap", ErrorStage::Receiving);
+        self.handle.metrics.never_listed();
         tracing::error!(
             component_id = &*shared.id,
             tenant = self.tenant.name,

@@ -36,6 +36,10 @@ pub(super) fn describe() {
                 "o365_duplicate_records_total",
                 "Records of delivered blobs that were copies of others.",
             ),
+            (
+                "o365_listing_gaps_total",
+                "Times of which nothing was listed and nothing is listed any more.",
+            ),
         ];
         for (name, text) in counters {
             describe_counter!(name, Unit::Count, text);
@@ -56,7 +60,7 @@ fn describe_gauges() {
         (
             "o365_listed_until_timestamp_seconds",
             Unit::Seconds,
-            "Everything created before was listed.",
+            "Everything created before was listed, from where the feed began.",
         ),
         (
             "o365_oldest_pending_expiry_timestamp_seconds",
@@ -74,6 +78,16 @@ fn describe_gauges() {
             "Time from a tenant's last request to the end of the answer's headers.",
         ),
         ("o365_tenants", Unit::Count, "Tenants that are at work."),
+        (
+            "o365_signed_in",
+            Unit::Count,
+            "1 when the last sign-in of a tenant worked, 0 when it failed.",
+        ),
+        (
+            "o365_throttling",
+            Unit::Count,
+            "1 from the API's word that a tenant makes too many requests to the next one that works.",
+        ),
         (
             "o365_tenant_files_faulty",
             Unit::Count,
@@ -126,7 +140,11 @@ impl BlobMetrics {
             let [tenant, content_type] = labels.clone();
             counter!("o365_blobs_total", &[tenant, content_type, ("state", state.into())])
         };
+        let lag = gauge!("o365_lag_seconds", labels);
+        // Before anything was delivered there is no such time.
+        lag.set(f64::NAN);
         BlobMetrics {
+            lag,
             listed: blobs("listed"),
             fetched: blobs("fetched"),
             delivered: blobs("delivered"),
@@ -135,7 +153,6 @@ impl BlobMetrics {
             duplicates: counter!("o365_duplicate_records_total", labels),
             pending: gauge!("o365_blobs_pending", labels),
             oldest_pending_expiry: gauge!("o365_oldest_pending_expiry_timestamp_seconds", labels),
-            lag: gauge!("o365_lag_seconds", labels),
         }
     }
 }
@@ -144,16 +161,23 @@ impl FeedMetrics {
     pub(super) fn new(tenant: &str, content_type: ContentType) -> FeedMetrics {
         let tenant = SharedString::from_shared(tenant.into());
         let labels = [("tenant", tenant), ("content_type", content_type.name().into())];
-        FeedMetrics {
+        let metrics = FeedMetrics {
             blobs: OnceLock::new(),
             listed_until: gauge!("o365_listed_until_timestamp_seconds", &labels),
             subscription_enabled: gauge!("o365_subscription_enabled", &labels),
             labels,
-        }
+        };
+        // What is not known is not 0.
+        metrics.withdraw();
+        metrics
     }
 
     fn blobs(&self) -> &BlobMetrics {
         self.blobs.get_or_init(|| BlobMetrics::new(&self.labels))
+    }
+
+    pub(super) fn never_listed(&self) {
+        counter!("o365_listing_gaps_total", &self.labels).increment(1);
     }
 
     pub(super) fn throttled(&self) {
@@ -221,6 +245,8 @@ pub(super) struct TenantMetrics {
     last_answer: Gauge,
     certificate_expiry: OnceLock<Gauge>,
     token_expiry: Gauge,
+    signed_in: Gauge,
+    throttling: Gauge,
     clock_skew: Gauge,
 }
 
@@ -228,13 +254,26 @@ impl TenantMetrics {
     pub(super) fn new(tenant: &str) -> TenantMetrics {
         let tenant = SharedString::from_shared(tenant.into());
         let labels = [("tenant", tenant.clone())];
-        TenantMetrics {
+        let metrics = TenantMetrics {
             last_answer: last_answer(tenant.clone()),
             certificate_expiry: OnceLock::new(),
             tenant,
             token_expiry: gauge!("o365_token_expiry_timestamp_seconds", &labels),
+            signed_in: gauge!("o365_signed_in", &labels),
+            throttling: gauge!("o365_throttling", &labels),
             clock_skew: gauge!("o365_clock_skew_seconds", &labels),
-        }
+        };
+        metrics.withdraw();
+        metrics.throttling(false);
+        metrics
+    }
+
+    pub(super) fn signed_in(&self, is_signed_in: bool) {
+        self.signed_in.set(if is_signed_in { 1.0 } else { 0.0 });
+    }
+
+    pub(super) fn throttling(&self, is_throttling: bool) {
+        self.throttling.set(if is_throttling { 1.0 } else { 0.0 });
     }
 
     pub(super) fn token_expires(&self, at: Timestamp) {
@@ -244,9 +283,14 @@ impl TenantMetrics {
     /// Says of the gauges that they have no value any more.
     pub(super) fn withdraw(&self) {
         let certificate = self.certificate_expiry.get();
-        for gauge in
-            [&self.last_answer, &self.token_expiry, &self.clock_skew].into_iter().chain(certificate)
-        {
+        let known = [
+            &self.last_answer,
+            &self.token_expiry,
+            &self.signed_in,
+            &self.throttling,
+            &self.clock_skew,
+        ];
+        for gauge in known.into_iter().chain(certificate) {
             gauge.set(f64::NAN);
         }
     }

@@ -21,6 +21,7 @@ use super::{
     kept_letters::KeptLetters,
     ledger::Ledger,
     metrics::{Counted, FeedMetrics, TenantMetrics},
+    plan,
     shared::Shared,
     tenant::{FeedHandle, Tenant},
 };
@@ -62,6 +63,9 @@ impl Opening {
             let open = || self.ledger.open_feed(tenant_id, *content_type);
             let opened = shared.persist.until_done("open a feed", open).await;
             let metrics = FeedMetrics::new(name, *content_type);
+            // A feed that was never listed is behind from where it will begin.
+            let begin = || plan::first_start(&shared.listing, shared.clock.now());
+            metrics.listed_until(opened.listed_until.unwrap_or_else(begin));
             FeedHandle::new(*content_type, opened, metrics)
         }));
         let feeds: BTreeMap<_, _> =

@@ -17,6 +17,7 @@ use office365::TenantId;
 use pipeline_core::ErrorStage;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     metrics::tenant_gauges,
@@ -181,7 +182,8 @@ impl Roster {
         let (opening, shared) = (Arc::clone(&self.opening), Arc::clone(&self.shared));
         let (task_stop, tenant) = (stop.clone(), Arc::clone(&declared.tenant));
         let id = declared.id;
-        let task = self.tasks.spawn(async move {
+        let span = tracing::info_span!("tenant", component_id = &*shared.id, tenant = %tenant.name);
+        let task = async move {
             tokio::select! {
                 biased;
                 () = task_stop.cancelled() => return Ended::default(),
@@ -207,7 +209,8 @@ impl Roster {
                 tenant.withdraw_metrics();
             }
             ended
-        });
+        };
+        let task = self.tasks.spawn(task.instrument(span));
         self.owners.insert(task.id(), id);
         self.at_work.insert(id, AtWork { declared, stop, next: None });
     }

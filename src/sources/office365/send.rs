@@ -50,6 +50,8 @@ impl Attempt {
         let shared = &self.tenant.shared;
         let mut tally = Tally::default();
         tally.counts.records = (chunk.records.len() + chunk.bad.len()) as u64;
+        let protocol = self.tenant.client.settings().urls.resource.scheme();
+        shared.metrics.received_bytes(protocol, chunk.bytes);
         shared.metrics.received(chunk.records.len() + chunk.bad.len(), chunk.bytes);
         self.dead_letter(&mut chunk, &mut tally).await;
         let Chunk { mut records, parsed, share: _share, .. } = chunk;

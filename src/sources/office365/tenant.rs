@@ -21,6 +21,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     blob::Attempt,
@@ -165,6 +166,12 @@ impl Tenant {
 
     /// Signs in if need be, and shows how long that lasts, and the certificate.
     pub(super) async fn refresh_token(&self) -> Result<(), ApiError> {
+        let signed_in = self.sign_in().await;
+        self.metrics.signed_in(signed_in.is_ok());
+        signed_in
+    }
+
+    async fn sign_in(&self) -> Result<(), ApiError> {
         if let Some(certificate) = self.client.certificate().await? {
             self.metrics.certificate_expires(certificate.not_after);
         }
@@ -194,8 +201,15 @@ impl Tenant {
         }
     }
 
+    /// The API said of a request for a feed that there were too many.
+    pub(super) fn note_throttled(&self, feed: &FeedHandle) {
+        feed.metrics.throttled();
+        self.metrics.throttling(true);
+    }
+
     /// A blob was delivered.
     pub(super) fn note_success(&self) {
+        self.metrics.throttling(false);
         self.pauses.store(0, Ordering::Relaxed);
     }
 
@@ -227,9 +241,9 @@ impl Tenant {
         for handle in self.feeds.values() {
             let feed = Feed::new(Arc::clone(&self), Arc::clone(handle));
             let label = format!("{} {}", self.name, handle.content_type);
-            work.feeds.spawn(async move {
-                feed.run().await.map_err(|error| format!("{label}: {error}"))
-            });
+            let span = tracing::info_span!("feed", content_type = %handle.content_type);
+            let run = async move { feed.run().await.map_err(|error| format!("{label}: {error}")) };
+            work.feeds.spawn(run.instrument(span));
         }
         tokio::select! {
             biased;
@@ -333,8 +347,9 @@ impl Tenant {
         for blob in due.blobs {
             let Some(handle) = self.feeds.get(&blob.feed) else { continue };
             let row = blob.row;
+            let span = tracing::info_span!("blob", content_type = %handle.content_type);
             let attempt = Attempt::new(Arc::clone(self), Arc::clone(handle), blob);
-            let task = work.blobs.spawn(attempt.run(places.pop()));
+            let task = work.blobs.spawn(attempt.run(places.pop()).instrument(span));
             work.held.insert(task.id(), row);
         }
         due.next_at

@@ -67,6 +67,7 @@ const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "ids",
         kind: ComponentKind::Source,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             config::read_settings::<Empty>(node, faults)
                 .map(|Empty {}| Settings::Source(Box::new(Ids)))
@@ -75,6 +76,7 @@ const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "remap",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             config::read_settings::<remap::Config>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
@@ -83,6 +85,7 @@ const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "route",
         kind: ComponentKind::Transform,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             config::read_settings::<route::ExclusiveConfig>(node, faults)
                 .map(|config| Settings::Transform(Box::new(config)))
@@ -91,6 +94,7 @@ const REGISTRY: &[RegistryEntry] = &[
     RegistryEntry {
         name: "keyed",
         kind: ComponentKind::Sink,
+        schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             config::read_settings::<Empty>(node, faults)
                 .map(|Empty {}| Settings::Sink(Box::new(Keyed)))

@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use pipeline_core::{Output, Prepared, Problem, TransformConfig, TransformContext};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::path::OwnedValuePath;
 
@@ -10,7 +11,7 @@ use super::{Compared, Dedupe, seen::Seen};
 use crate::config::units;
 
 /// Of events that are the same in some fields, the first goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What makes an event a copy of another. Give `match` or `ignore`.
@@ -21,7 +22,7 @@ pub struct Config {
 }
 
 /// What of two events is compared.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fields {
     /// The fields that are compared, as `["event.id"]`. An event that lacks one of them is never a copy.
@@ -38,7 +39,7 @@ pub struct Fields {
 }
 
 /// What is remembered.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
     /// How many events are remembered, 200 bytes each; the one whose last copy was longest ago is forgotten first.
@@ -58,6 +59,10 @@ impl Default for Cache {
 impl TransformConfig for Config {
     fn ports(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn depends_on_settings_alone(&self) -> bool {
+        true
     }
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {

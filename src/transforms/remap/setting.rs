@@ -1,8 +1,9 @@
 //! What a user may set for a program: one string, number or boolean under each name.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use pipeline_core::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use vrl::value::Value;
 
@@ -22,6 +23,16 @@ impl fmt::Debug for Setting {
 impl<'de> Deserialize<'de> for Setting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Setting, D::Error> {
         deserializer.deserialize_any(Visitor).map(Setting)
+    }
+}
+
+impl JsonSchema for Setting {
+    fn schema_name() -> Cow<'static, str> {
+        "Setting".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
     }
 }
 

@@ -8,13 +8,14 @@ use std::{
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, TransformConfig, TransformContext, UNMATCHED_PORT,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Routes, Takers};
 use crate::transforms::dropping::{condition, dropped_output};
 
 /// Events leave by every port whose condition holds: by `NAME.PORT`, for the transform `NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The ports, each with its condition: a VRL program that changes nothing and ends with `true` or `false`. Where one
@@ -27,7 +28,7 @@ pub struct Config {
 }
 
 /// Events leave by the first port whose condition holds: by `NAME.PORT`, for the transform `NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExclusiveConfig {
     /// The ports, in the order in which they are asked.
@@ -39,7 +40,7 @@ pub struct ExclusiveConfig {
 }
 
 /// One port of an `exclusive_route`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExclusiveRoute {
     /// The port's name.

@@ -9,6 +9,7 @@ use pipeline_core::{
     Batch, Clock, ComponentId, ComponentMetrics, DROPPED_PORT, Event, Output, Outputs, Prepared,
     Problem, Transform, TransformConfig, TransformContext, TransformFactory,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vrl::path::OwnedValuePath;
 
@@ -28,7 +29,7 @@ const MAIN: usize = 0;
 const DROPPED: usize = 1;
 
 /// A share of the events goes on: always the same ones, by what they say.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// How many events there are for each that goes on: 10 is a tenth of them. Give `rate` or `ratio`.

@@ -17,6 +17,7 @@ use pipeline_core::{
     Batch, Clock, ComponentId, ComponentMetrics, DROPPED_PORT, Event, Output, Outputs, Prepared,
     Problem, Transform, TransformConfig, TransformContext, TransformFactory,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use vrl::path::OwnedValuePath;
@@ -40,7 +41,7 @@ const DROPPED: usize = 1;
 const KEYS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("it is not zero");
 
 /// So many events in a span of time go on; what comes above that is dropped on purpose, which counts as delivered.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// How many events go on in each `window`. So many may come at once; the allowance then grows again evenly.
@@ -64,6 +65,10 @@ fn one_second() -> Duration {
 impl TransformConfig for Config {
     fn ports(&self) -> Vec<String> {
         vec![DROPPED_PORT.to_owned()]
+    }
+
+    fn depends_on_settings_alone(&self) -> bool {
+        self.exclude.is_none()
     }
 
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {

@@ -177,7 +177,7 @@ fn narrowed(kind: &Kind, text: &str) -> Kind {
 /// What holds after a piece: `after`, as the piece left what it was told (`before`), and of what it was not told, and so
 /// could not change, what held of `full`. `changed` are the paths, from here, to which it assigned.
 fn combined(full: &Kind, before: &Kind, after: &Kind, changed: &[&[OwnedSegment]]) -> Kind {
-    if before == after {
+    if before == after && changed.is_empty() {
         return full.clone();
     }
     let (Some(all), Some(told), Some(left)) =

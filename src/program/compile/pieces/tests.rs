@@ -36,6 +36,8 @@ fn what_is_known_in_the_end_is_what_the_whole_would_know() {
         [".a = { \"x\": 1 }", "if .b == 1 { .a = \"text\" }", ".c = 1"],
         [".a = { \"x\": 1 }", "if .b == 1 { .a.x = \"text\" }", ".c = 1"],
         [".a = { \"x\": 1 }", ".c = 1", "del(.a)"],
+        [".a = { \"x\": 1 }", ".a = .b", ".c = 1"],
+        [".a = { \"x\": 1 }; .b = object(.c) ?? {}", ".a = .b", ".c = 1"],
     ] {
         let (pieces, whole) = ends(&parts);
         assert_eq!(pieces, whole, "{parts:?}");

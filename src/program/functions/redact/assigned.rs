@@ -5,73 +5,67 @@
 
 use std::ops::Range;
 
+use super::{
+    markup,
+    plain::{self, blanks},
+    quotes::{closed, closing, quote},
+};
+
+/// The most signs between a name and its value, as in `=>` and `:=`.
+const SIGNS_MAX: usize = 2;
+
 /// Words that stand where a value would, and are none.
 const NO_VALUES: &[&str] = &["true", "false", "null", "none", "$true", "$false", "$null"];
-
-/// Ways of signing in that stand before the value of an `Authorization` header.
-const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "sharedaccesssignature"];
 
 /// Where the value stands whose name ends at `end` and lies in the word that holds `start`.
 pub(super) fn value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let after_name = quote(bytes, end).map_or(end, |quote| quote.end);
-    let mut at = blanks(bytes, after_name);
-    match separator(bytes, at) {
-        Some(length) => at = blanks(bytes, at + length),
-        // PowerShell: `-Password value`.
-        None if at > after_name && after_name == end && is_parameter(bytes, start) => {}
-        None => return None,
-    }
-    let range = match quote(bytes, at) {
-        Some(opening) => opening.end..closing(bytes, &opening),
-        None => match *bytes.get(at)? {
-            b'(' => at..closed(bytes, at, b'(', b')'),
-            b'[' => at..closed(bytes, at, b'[', b']'),
-            b'{' => return None,
-            b'-' if bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
-                && is_parameter(bytes, start) =>
-            {
-                return secure_string(bytes, start, end, at);
+    let range = markup::element(text, start, end).or_else(|| {
+        // `Password2` is as good as `Password`.
+        let end = end + bytes[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let after_name = quote(bytes, end).map_or(end + markup::mark(text, end), |quote| quote.end);
+        let at = blanks(bytes, after_name);
+        match separator(bytes, at) {
+            Some(length) => {
+                let encoded = bytes[at] == b'%';
+                stated(text, blanks(bytes, at + length), encoded)
             }
-            _ => at..plain(text, at),
-        },
-    };
+            // PowerShell: `-Password value`.
+            None if at > after_name && after_name == end && is_parameter(bytes, start) => {
+                if bytes.get(at) == Some(&b'-')
+                    && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
+                {
+                    return secure_string(bytes, start, end, at);
+                }
+                stated(text, at, false)
+            }
+            None => None,
+        }
+    })?;
     let value = text.get(range.clone())?;
     (!is_none(value)).then_some(range)
 }
 
-/// The values of a pair whose name ends at `end`: `"Name":"Password","NewValue":"…","OldValue":"…"` in JSON.
-pub(super) fn pair(text: &str, end: usize) -> Vec<Range<usize>> {
+/// The value that begins at `at`.
+fn stated(text: &str, at: usize, encoded: bool) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let mut values = Vec::new();
-    let mut at = quote(bytes, end).map_or(bytes.len(), |quote| quote.end);
-    while let Some(value) = next_of_pair(bytes, &mut at) {
-        if text.get(value.clone()).is_some_and(|value| !is_none(value)) {
-            values.push(value);
-        }
-    }
-    values
-}
-
-/// The value of the next key of a pair behind `at`, which is moved behind it.
-fn next_of_pair(bytes: &[u8], at: &mut usize) -> Option<Range<usize>> {
-    let comma = blanks(bytes, *at);
-    if bytes.get(comma) != Some(&b',') {
-        return None;
-    }
-    let key = quote(bytes, blanks(bytes, comma + 1))?;
-    let key_end = closing(bytes, &key);
-    if ![&b"Value"[..], b"NewValue", b"OldValue"].contains(&bytes.get(key.end..key_end)?) {
-        return None;
-    }
-    let colon = blanks(bytes, key_end + key.len());
-    if bytes.get(colon) != Some(&b':') {
-        return None;
-    }
-    let opening = quote(bytes, blanks(bytes, colon + 1))?;
-    let end = closing(bytes, &opening);
-    *at = end + opening.len();
-    Some(opening.end..end)
+    let (start, end, next) = if let Some(opening) = quote(bytes, at) {
+        let end = closing(bytes, &opening);
+        (opening.end, end, end + opening.len())
+    } else if let Some(marked) = markup::marked(text, at) {
+        return Some(marked);
+    } else {
+        let end = match *bytes.get(at)? {
+            b'(' => closed(bytes, at, b'(', b')'),
+            b'[' => closed(bytes, at, b'[', b']'),
+            b'{' => closed(bytes, at, b'{', b'}'),
+            _ => plain::end(text, at, encoded),
+        };
+        (at, end, end)
+    };
+    // What goes on without a gap, as in `"hun"ter2`, belongs to it.
+    let goes_on = next < bytes.len() && !plain::is_end(bytes, next) && bytes[next] != b'%';
+    Some(if goes_on { at..plain::until_delimiter(bytes, next, encoded) } else { start..end })
 }
 
 /// Whether `value` only says that there is none.
@@ -88,88 +82,16 @@ fn secure_string(bytes: &[u8], start: usize, end: usize, at: usize) -> Option<Ra
     is_it.then(|| at..memchr::memchr(b')', &bytes[at..]).map_or(bytes.len(), |found| at + found))
 }
 
-/// A quotation mark at `at`, with the backslashes before it that stand for its nesting.
-fn quote(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    let slashes = bytes.get(at..)?.iter().take_while(|byte| **byte == b'\\').count();
-    let mark = at + slashes;
-    matches!(bytes.get(mark), Some(b'"' | b'\'')).then_some(at..mark + 1)
-}
-
-/// Where the text ends that `opening` opens: at the next such mark of the same nesting.
-fn closing(bytes: &[u8], opening: &Range<usize>) -> usize {
-    let mark = bytes[opening.end - 1];
-    let depth = opening.len() - 1;
-    let mut slashes = 0;
-    for (at, byte) in bytes.iter().enumerate().skip(opening.end) {
-        match *byte {
-            b'\\' => slashes += 1,
-            byte if byte == mark && slashes <= depth => return at - slashes,
-            _ => slashes = 0,
-        }
-    }
-    bytes.len()
-}
-
-/// The end of what `open` at `at` opens. What stands in quotation marks opens and closes nothing.
-fn closed(bytes: &[u8], at: usize, open: u8, close: u8) -> usize {
-    let mut depth = 0_usize;
-    let mut at = at;
-    while at < bytes.len() {
-        if let Some(opening) = quote(bytes, at) {
-            at = closing(bytes, &opening) + opening.len();
-            continue;
-        }
-        if bytes[at] == open {
-            depth += 1;
-        } else if bytes[at] == close {
-            depth -= 1;
-            if depth == 0 {
-                return at + 1;
-            }
-        }
-        at += 1;
-    }
-    bytes.len()
-}
-
-/// The end of a value without quotation marks.
-fn plain(text: &str, at: usize) -> usize {
-    let bytes = text.as_bytes();
-    let scheme = |word: &str| SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word));
-    let mut end = until_delimiter(bytes, at);
-    if text.get(at..end).is_some_and(scheme) {
-        end = until_delimiter(bytes, blanks(bytes, end));
-    }
-    end
-}
-
-fn until_delimiter(bytes: &[u8], start: usize) -> usize {
-    let ends = |at: usize| match bytes[at] {
-        b'&' | b';' | b'"' | b'\'' | b')' | b']' | b'}' | b'<' | b'>' | b'\\' => true,
-        b',' => names_follow(bytes, at + 1),
-        b'%' => bytes[at..].get(..3).is_some_and(|code| code.eq_ignore_ascii_case(b"%26")),
-        byte => byte.is_ascii_whitespace(),
-    };
-    (start..bytes.len()).find(|at| ends(*at)).unwrap_or(bytes.len())
-}
-
-/// Whether a name and a sign of equality come next: only then has a comma ended a value.
-fn names_follow(bytes: &[u8], at: usize) -> bool {
-    let rest = &bytes[blanks(bytes, at)..];
-    let word = rest.iter().take_while(|byte| {
-        byte.is_ascii_alphanumeric() || matches!(**byte, b'_' | b'-' | b'.' | b'"' | b'\\')
-    });
-    let length = word.count();
-    length > 0 && matches!(rest.get(length), Some(b'=' | b':'))
-}
-
 /// The length of what stands between a name and its value.
 fn separator(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let starts =
         |code: &[u8]| rest.get(..code.len()).is_some_and(|start| start.eq_ignore_ascii_case(code));
     match rest.first()? {
-        b'=' | b':' | b'>' => Some(1),
+        b'=' | b':' | b'>' => {
+            let signs = rest.iter().take(SIGNS_MAX).take_while(|byte| b"=:>".contains(byte));
+            Some(signs.count())
+        }
         b'%' if starts(b"%3d") || starts(b"%3a") => Some(3),
         b'&' if starts(b"&gt;") => Some(4),
         _ => None,
@@ -186,8 +108,4 @@ fn is_parameter(bytes: &[u8], start: usize) -> bool {
     // `ConvertTo-SecureString` is the one command that takes a secret without a parameter's name.
     bytes[start..].get(..12).is_some_and(|name| name.eq_ignore_ascii_case(b"securestring"))
         || bytes[..dash - 1].last().is_none_or(|before| !before.is_ascii_alphanumeric())
-}
-
-fn blanks(bytes: &[u8], at: usize) -> usize {
-    at + bytes.iter().skip(at).take_while(|byte| byte.is_ascii_whitespace()).count()
 }

@@ -5,9 +5,13 @@
 
 mod assigned;
 mod mark;
+mod markup;
 mod names;
 mod needles;
+mod pair;
 mod persons;
+mod plain;
+mod quotes;
 mod shapes;
 mod walk;
 

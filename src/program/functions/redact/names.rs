@@ -10,36 +10,49 @@ const SECRET_ENDINGS: &[&str] = &[
     "accountkey",
     "apikey",
     "authkey",
+    "authtoken",
+    "bearertoken",
     "clientassertion",
     "connectionstring",
     "credential",
     "credentials",
     "devicetoken",
+    "encryptionkey",
     "guestaccesstoken",
     "idtoken",
     "keymaterial",
+    "masterkey",
+    "passcode",
     "passphrase",
     "passwd",
     "password",
+    "passwordhash",
     "passwords",
     "privatekey",
     "pwd",
+    "recoverykey",
     "refreshtoken",
     "sastoken",
     "secret",
+    "secrets",
     "secretkey",
     "secrettext",
+    "secretvalue",
     "securestring",
+    "securitytoken",
     "sessiontoken",
     "sharedkey",
+    "signingkey",
     "subscriptionkey",
 ];
 
 /// Whole names, likewise, that would mean something else at the end of a longer one.
-const SECRET_NAMES: &[&str] = &["authorization", "pin", "tempauth"];
+const SECRET_NAMES: &[&str] = &["authorization", "cookie", "pin", "setcookie", "tempauth"];
 
 /// Whether the value of a field or parameter `name` is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
+    // Forms number what they ask for twice: `Password2`.
+    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     // Nearly every name is told apart by its last letter and its length.
     let Some(last) = name.bytes().last() else { return false };
     if name.len() < 3 || !b"dgnltsyehDGNLTSYEH".contains(&last) {

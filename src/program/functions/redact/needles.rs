@@ -25,6 +25,8 @@ pub(super) enum Needle {
     ClientSecret,
     /// A private key in PEM.
     Pem,
+    /// What precedes the authority of a URL, in which a password can stand.
+    UserInfo,
     /// A webhook's address, whose last parts are its key.
     Webhook,
     /// A sharing link, whose last part is its key.
@@ -36,10 +38,17 @@ pub(super) enum Needle {
 /// In lower case. Names are found inside longer ones (`password` in `NewPassword`); what follows them decides.
 const NEEDLES: &[(&str, Needle)] = &[
     ("password", Needle::Name),
+    ("passwords", Needle::Name),
+    ("passwordhash", Needle::Name),
+    ("password_hash", Needle::Name),
+    ("passcode", Needle::Name),
     ("passwd", Needle::Name),
     ("pwd", Needle::Name),
     ("passphrase", Needle::Name),
     ("secret", Needle::Name),
+    ("secrets", Needle::Name),
+    ("secretvalue", Needle::Name),
+    ("secret_value", Needle::Name),
     ("secret_text", Needle::Name),
     ("secrettext", Needle::Name),
     ("secretkey", Needle::Name),
@@ -73,6 +82,14 @@ const NEEDLES: &[(&str, Needle)] = &[
     ("clientassertion", Needle::Name),
     ("guestaccesstoken", Needle::Name),
     ("authkey", Needle::Name),
+    ("authtoken", Needle::Name),
+    ("auth_token", Needle::Name),
+    ("bearertoken", Needle::Name),
+    ("securitytoken", Needle::Name),
+    ("encryptionkey", Needle::Name),
+    ("masterkey", Needle::Name),
+    ("recoverykey", Needle::Name),
+    ("signingkey", Needle::Name),
     ("tempauth", Needle::WholeName),
     ("authorization", Needle::WholeName),
     ("detectedvalues", Needle::Detected),
@@ -87,6 +104,7 @@ const NEEDLES: &[(&str, Needle)] = &[
     ("bearer%20", Needle::Bearer),
     ("q~", Needle::ClientSecret),
     ("-----begin ", Needle::Pem),
+    ("://", Needle::UserInfo),
     ("/incomingwebhook/", Needle::Webhook),
     (":/g/", Needle::Link),
     (":/s/", Needle::Link),

@@ -5,8 +5,9 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::{
-    Classes, assigned,
+    Classes, assigned, mark,
     needles::{self, Found, Needle},
+    pair,
 };
 
 /// The fewest bytes that a URL's parameter of a common name has if it is a key. Shorter ones are words.
@@ -34,16 +35,25 @@ const LINK_MIN: usize = 20;
 pub(super) fn secrets(text: &str, classes: Classes) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
+    let mut no_token_before = 0;
     while let Some(found) = needles::next(text, from) {
         // A needle is ASCII, so that the next byte begins a character.
         from = found.start + 1;
+        if found.needle == Needle::Jwt {
+            // What is no token is none from a later letter on: a text of nothing but `eyJ` took forever.
+            if found.start < no_token_before {
+                continue;
+            }
+            no_token_before = run(text.as_bytes(), found.start, is_base64url).end;
+        }
         let mut secrets: Vec<Range<usize>> = secret(text, found, classes).into_iter().collect();
         if secrets.is_empty() && found.needle == Needle::Name && classes.credentials {
-            secrets = assigned::pair(text, found.end);
+            secrets = pair::values(text, found.end);
         }
         for range in secrets {
             let whole = text.is_char_boundary(range.start) && text.is_char_boundary(range.end);
-            if whole && !range.is_empty() {
+            let is_done = text.get(range.clone()).is_some_and(mark::is_mark);
+            if whole && !range.is_empty() && !is_done {
                 from = range.end;
                 ranges.push(range);
             }
@@ -65,6 +75,7 @@ fn secret(text: &str, found: Found, classes: Classes) -> Option<Range<usize>> {
         | Needle::Bearer
         | Needle::ClientSecret
         | Needle::Pem
+        | Needle::UserInfo
         | Needle::Webhook => classes.credentials,
     };
     if !wanted {
@@ -84,6 +95,7 @@ fn secret(text: &str, found: Found, classes: Classes) -> Option<Range<usize>> {
         Needle::ClientSecret => client_secret(bytes, start, end),
         Needle::Pem => pem(text, start),
         Needle::Webhook => Some(run(bytes, end, |byte| is_token(byte) || byte == b'@')),
+        Needle::UserInfo => user_info(bytes, end),
         Needle::Link => link(bytes, start, end),
         Needle::GuestAccess => share(bytes, end),
     }
@@ -99,12 +111,15 @@ fn parameter(bytes: &[u8], start: usize, end: usize) -> Option<Range<usize>> {
     let is_signature =
         bytes[start..].get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"sig"));
     let bare = is_signature && before.last().is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    if !starts_parameter && !bare {
+        return None;
+    }
     let at = |from: usize| {
         bytes.get(from..from + 3).is_some_and(|code| code.eq_ignore_ascii_case(b"%26"))
     };
     let length = (end..bytes.len()).take_while(|at_| is_token(bytes[*at_]) && !at(*at_)).count();
     let fewest = if is_signature { SIGNATURE_MIN } else { PARAMETER_MIN };
-    ((starts_parameter || bare) && length >= fewest).then_some(end..end + length)
+    (length >= fewest).then_some(end..end + length)
 }
 
 /// Two parts at least that are base64url, with dots between, the first of which is JSON's `{"`.
@@ -125,12 +140,13 @@ fn client_secret(bytes: &[u8], start: usize, end: usize) -> Option<Range<usize>>
     let from = start.checked_sub(CLIENT_SECRET_BEFORE)?;
     let is_part =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'~' | b'.' | b'-');
-    let rest = run(bytes, end, is_part);
+    let longest = end + CLIENT_SECRET_AFTER.end();
+    let rest = run(bytes.get(..longest).unwrap_or(bytes), end, is_part);
     let is_secret = bytes[start] == b'Q'
         && bytes[start - 1].is_ascii_digit()
         && bytes[from..start].iter().all(|byte| is_part(*byte))
         && rest.len() >= *CLIENT_SECRET_AFTER.start();
-    is_secret.then_some(from..rest.end.min(end + CLIENT_SECRET_AFTER.end()))
+    is_secret.then_some(from..rest.end)
 }
 
 /// A private key, up to the end of its last line, or of the text where it was cut off.
@@ -165,6 +181,16 @@ fn share(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     });
     let name = memchr::memmem::find(&bytes[query.clone()], b"share=")?;
     Some(run(bytes, query.start + name + 6, |byte| is_token(byte) && byte != b'&'))
+}
+
+/// The password in `https://alice:password@contoso.example/`.
+fn user_info(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    let authority = run(bytes, start, |byte| {
+        !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'?' | b'#' | b'"' | b'<' | b'\\')
+    });
+    let at = memchr::memrchr(b'@', &bytes[authority.clone()])?;
+    let colon = memchr::memchr(b':', &bytes[authority.start..authority.start + at])?;
+    Some(authority.start + colon + 1..authority.start + at)
 }
 
 /// The bytes from `start` on for which `is` holds.

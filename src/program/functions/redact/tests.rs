@@ -113,6 +113,53 @@ fn secrets_in_texts_are_known_by_the_names_before_them() {
 }
 
 #[test]
+fn a_secret_is_taken_to_its_end_whatever_it_holds() {
+    // PowerShell: quotation marks inside, twice or behind a backtick, and what goes on behind them.
+    check_text("-Password '", "hun''ter 2", "' -Force");
+    check_text("-Password \"", "hun`\"ter 2", "\" -Force");
+    check_text("-Password ", "\"hun\"ter2", " -Force");
+    check_text("-Password ", "hun\"t;e)r'2&\\x", " -Force");
+    check_text("-Password:", "-hunter2", " -Force");
+    check_text("-Password \u{201c}", "hunter 2", "\u{201d} -Force");
+    check_text("{\"Cmd\":\"New-X -Password ", "hun;ter2", "\",\"b\":2}");
+    // JSON: what ends in a backslash, other types, objects, and other signs of assignment.
+    check_text(r#"{"Password":""#, r"hunter2\\", r#"","User":"bob"}"#);
+    check_text(r#"{"Body":"{\"Password\":\""#, r"hunter2\\\\", r#"\",\"User\":\"bob\"}"}"#);
+    check_text(r#"{"Credential":"#, r#"{"user":"a","x":"hunter2"}"#, r#","b":2}"#);
+    check_text("password => ", "hunter2", " end");
+    check_text("password := ", "hunter2", " end");
+    check_text("&quot;password&quot;:&quot;", "hun ter2", "&quot;,&quot;b&quot;:1");
+    check_text("Password2: ", "hunter2", " end");
+    // Query strings and connection strings.
+    check_text("?password=", "a%26b&c", "&user=x");
+    check_text("Server=db;Password=", "hun ter;2&x", ";User Id=app");
+    check_text("Password=", "hun ter2", ";Server=db");
+    check_text("Password=", "a\"b'c)d]e}f<gh\\i", ", and more");
+    check_text("https://alice:", "hun:ter2", "@contoso.example/a?b=c@d");
+    // Markup.
+    check_text("<a:Password type=\"plain\">", "hun ter>2", "</a:Password>");
+    check_text("&lt;Password&gt;", "hun ter2", "&lt;/Password&gt;");
+    check_text("<Password>", "<![CDATA[hun<ter 2]]>", "</Password>");
+    unchanged(json!({ "Text": "<Password/><User>alice</User> https://contoso.example:443/a@b" }));
+    // Pairs in JSON, with other keys between, and values that are no text.
+    let pairs = |old: &str, new: &str| {
+        format!(r#"[{{"name":"AppSecret","type":"x","OldValue":{old},"NewValue":{new},"n":1}}]"#)
+    };
+    check(
+        json!({ "Text": pairs("null", "\"hunter2\"") }),
+        json!({ "Text": pairs("null", "\"[redacted]\"") }),
+    );
+    check(
+        json!({ "Text": pairs("[\"a\"]", "12") }),
+        json!({ "Text": pairs("[redacted]", "[redacted]") }),
+    );
+    check(
+        json!({ "Settings": [{ "name": "clientSecret", "value": "hunter2" }] }),
+        json!({ "Settings": [{ "name": "clientSecret", "value": "[redacted]" }] }),
+    );
+}
+
+#[test]
 fn secrets_in_texts_are_known_by_their_form() {
     let jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl";
     check_text("token ", jwt, " was sent");
@@ -240,6 +287,36 @@ fn what_only_looks_like_a_secret_stays() {
         "Rest": "a bearer of bad news, Bearer authentication-is-required",
         "Empty": { "Password": "", "Secret": null, "Credential": true, "ApiKey": "***" },
     }));
+}
+
+#[test]
+fn a_long_text_takes_no_more_time_than_its_length() {
+    for piece in [
+        "eyJ",
+        "q~",
+        "8Q~",
+        "key=",
+        "password=\\",
+        "password=<",
+        "<password ",
+        "password",
+        "\"password\",\"a\":[",
+        "&password=",
+        "://a:",
+        "-password ",
+        "bearer ",
+        "-----begin ",
+        "password=\"`",
+        ":/g/",
+        "guestaccess.aspx?",
+        "\\n",
+    ] {
+        let text = piece.repeat(300_000 / piece.len());
+        let text = format!("password=a{text}{text}");
+        let started = tokio::time::Instant::now();
+        redact(&json!({ "Text": text }), "");
+        assert!(started.elapsed() < Duration::from_secs(5), "{piece}: {:?}", started.elapsed());
+    }
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use vrl::value::{KeyString, ObjectMap, Value};
 
-use super::{Rules, assigned, mark, names, persons, shapes};
+use super::{Rules, assigned, mark, names, pair, persons, shapes};
 
 /// How deep the walk goes. JSON as serde reads it ends at 128.
 const DEPTH_MAX: usize = 160;
@@ -181,10 +181,11 @@ impl Walk<'_> {
 
 /// Whether an object is the pair of a name that is a secret's with its values.
 fn is_secret_pair(fields: &ObjectMap) -> bool {
-    let name = fields.get("Name").or_else(|| fields.get("Key"));
-    name.and_then(Value::to_str).is_some_and(names::is_secret)
+    let is_name = |key: &str| key.eq_ignore_ascii_case("Name") || key.eq_ignore_ascii_case("Key");
+    let mut named = fields.iter().filter(|(key, _)| is_name(key));
+    named.any(|(_, name)| name.to_str().is_some_and(names::is_secret))
 }
 
 fn is_value(key: &str) -> bool {
-    matches!(key, "Value" | "NewValue" | "OldValue")
+    pair::is_value(key.as_bytes())
 }

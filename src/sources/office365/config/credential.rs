@@ -7,19 +7,21 @@ use std::{
 
 use office365::{CertificateFiles, Credential, IdentityEndpoint, SigningAlgorithm};
 use pipeline_core::{Problem, RunError};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 
 /// One app that serves every tenant which has no `client_id` and no credential of its own: a multi-tenant app that each
 /// of them has given admin consent to. It has one of `client_secret`, `certificate` and `federated_token_file`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct App {
     /// The GUID of the app registration (its application id).
     pub client_id: String,
     /// The value of a client secret of the app, not the secret's id.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,
     /// Instead of a secret: a certificate of the app, with its private key. `path` is a PFX container or PEM, `password`
     /// opens it, `key_path` is a PEM file with the key where that is not in `path`, `algorithm` is `PS256` or `RS256`. The
@@ -36,19 +38,21 @@ pub struct App {
 }
 
 /// A certificate and its private key.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The file with the certificate: PFX or PEM.
     pub path: PathBuf,
     /// What the container, or the key, is encrypted with.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// The PEM file with the private key, where that is not in `path`.
     #[serde(default)]
     pub key_path: Option<PathBuf>,
     /// How assertions are signed: `PS256`, or `RS256` for a cloud that does not know it.
     #[serde(default, deserialize_with = "algorithm")]
+    #[schemars(schema_with = "algorithms")]
     pub algorithm: SigningAlgorithm,
 }
 
@@ -60,7 +64,7 @@ impl Certificate {
 }
 
 /// The managed identity of the machine.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManagedIdentity {
     /// The client id of a user-assigned identity; the system-assigned one needs none.
@@ -203,6 +207,10 @@ impl ManagedIdentity {
         let wrong = |_| RunError::plain("`managed_identity.client_id` is not a GUID");
         self.client_id.as_ref().map(parse).transpose().map_err(wrong)
     }
+}
+
+fn algorithms(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["PS256", "RS256"] })
 }
 
 fn algorithm<'de, D: serde::Deserializer<'de>>(

@@ -16,6 +16,7 @@ use std::{
 use net::Timeouts;
 use office365::{ContentType, TenantId};
 use pipeline_core::Problem;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use uuid::Uuid;
 use vrl::path::{OwnedSegment, OwnedValuePath};
@@ -42,11 +43,12 @@ const DAY: Duration = Duration::from_hours(24);
 const DEDUPE_WINDOW_MAX: Duration = DAY.saturating_mul(366);
 
 /// Office 365 audit records of one or more tenants, through the Management Activity API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What to collect of each tenant. `DLP.All` needs the permission `ActivityFeed.ReadDlp` as well.
     #[serde(deserialize_with = "content_types")]
+    #[schemars(schema_with = "known_content_types")]
     pub content_types: Vec<ContentType>,
     /// How long after one listing of a feed the next one follows.
     #[serde(with = "duration")]
@@ -108,7 +110,7 @@ pub struct Config {
 }
 
 /// How connections are secured.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
     /// A PEM file with certificates to trust in addition to the system's, for a proxy that inspects traffic.
@@ -264,6 +266,10 @@ fn range_problem(key: &str, value: Duration, least: Duration, most: Duration) ->
     } else {
         None
     }
+}
+
+fn known_content_types(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "enum": ContentType::ALL.map(ContentType::name) } })
 }
 
 fn content_types<'de, D: serde::Deserializer<'de>>(

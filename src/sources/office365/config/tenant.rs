@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use office365::{Cloud, Credential, Origin, TenantId, TenantSettings, TokenEndpoint};
 use pipeline_core::{Problem, RunError};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use super::{
 /// One tenant, and the app that may read its records.
 ///
 /// It has one credential, or none where there is a shared app.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// What logs, metrics and events call the tenant.
@@ -28,6 +29,7 @@ pub struct Tenant {
     pub client_id: Option<String>,
     /// The value of a client secret of the app, not the secret's id.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub client_secret: Option<SecretString>,
     /// Instead of a secret: a certificate of the app, with its private key. `path` is a PFX container or PEM, `password`
     /// opens it, `key_path` is a PEM file with the key where that is not in `path`, `algorithm` is `PS256` or `RS256`. The
@@ -44,9 +46,11 @@ pub struct Tenant {
     pub managed_identity: Option<ManagedIdentity>,
     /// Which form of Microsoft's token endpoint is used: `v2`, or `v1` as older programs did.
     #[serde(default, deserialize_with = "token_endpoint")]
+    #[schemars(schema_with = "token_endpoints")]
     pub token_endpoint: TokenEndpoint,
     /// Where the tenant lives: `enterprise`, `gcc`, `gcc-high` or `dod`.
     #[serde(default, deserialize_with = "cloud")]
+    #[schemars(schema_with = "clouds")]
     pub cloud: Cloud,
     /// Where to sign in, instead of the cloud's own host.
     #[serde(default)]
@@ -182,6 +186,14 @@ impl Tenant {
         settings.record_bytes_max = source.record_bytes_max;
         Ok(settings)
     }
+}
+
+fn clouds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": Cloud::ALL.map(Cloud::name) })
+}
+
+fn token_endpoints(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["v1", "v2"] })
 }
 
 fn cloud<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Cloud, D::Error> {
