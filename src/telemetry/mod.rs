@@ -1,5 +1,6 @@
 //! What the program tells about itself: metrics and logs.
 
+mod forget;
 mod logs;
 mod process;
 mod recorder;

@@ -61,6 +61,11 @@ impl Metrics {
         }
     }
 
+    /// Shows the gauges of a component no more, until they are set again.
+    pub fn forget_component(&self, component_id: &str) {
+        forget(&self.render(), component_id);
+    }
+
     /// All metrics as numbers.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::parse(&self.render())

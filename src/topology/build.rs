@@ -38,6 +38,14 @@ pub struct Environment {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// How many batches one chain of transforms works on side by side: the number of cores.
     pub workers_max: NonZeroUsize,
+    /// Who is told of components that are gone after a reload.
+    pub farewell: Arc<dyn Farewell>,
+}
+
+/// Is told of components that are gone: nothing counts for them any more.
+pub trait Farewell: std::fmt::Debug + Send + Sync {
+    /// The component has ended, and the topology has none of this name.
+    fn gone(&self, id: &ComponentId);
 }
 
 /// A topology that is ready to run.
