@@ -11,16 +11,17 @@ use tracing::{info, warn};
 
 use super::{
     Failure,
-    load::Loaded,
+    load::{Loaded, office365_sources},
     progress,
-    reload::{Reloading, Triggers},
+    reload::{Reloading, Shown, Triggers},
     start_and_end,
 };
 use crate::{
-    api::{Listeners, Readiness},
+    api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
+    components::office365,
     delivery::DeadLetterFiles,
-    live::Live,
-    telemetry::{Logs, Metrics, ServiceManager, Snapshot},
+    live::{Live, Workshop},
+    telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Farewell, Topology},
 };
 
@@ -49,11 +50,23 @@ pub(super) async fn execute_until(
     shutdown: &Shutdown,
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
+    let feeds = FeedSources::default();
+    feeds.set(feed_sources(&loaded));
     let global = loaded.global;
     let (live, requests) = Live::new();
     live.describe(loaded.topology.describe(1));
-    let listeners =
-        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
+    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
+    let watched = Watched {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        live: live.clone(),
+        problems: Problems::of_process(&clock),
+        feeds: feeds.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let listeners = Listeners::bind(&global, watched).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
@@ -71,6 +84,7 @@ pub(super) async fn execute_until(
         clock: Arc::clone(&clock),
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
         farewell: Arc::new(Forgetting(metrics.clone())),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
@@ -83,7 +97,8 @@ pub(super) async fn execute_until(
             let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
             let letters = dead_letters.clone();
             let (live, manager) = (live.clone(), manager.clone());
-            let reloading = Reloading { again, reloader, live, letters, clock, manager, global };
+            let shown = Shown { live, feeds, manager };
+            let reloading = Reloading { again, reloader, shown, letters, clock, global };
             reloading.obey(triggers).boxed()
         }
         None => pending().boxed(),
@@ -94,6 +109,7 @@ pub(super) async fn execute_until(
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
         never = reloading => match never {},
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
@@ -128,6 +144,16 @@ struct Ending<'a> {
     readiness: &'a Readiness,
     manager: &'a ServiceManager,
     drain_timeout: Duration,
+}
+
+/// The sources whose feeds can be shown.
+pub(super) fn feed_sources(loaded: &Loaded) -> Vec<FeedSource> {
+    let shown = office365_sources(loaded).into_iter().map(|source| FeedSource {
+        id: source.id.to_string(),
+        ledger: office365::ledger_path(&source.state_dir),
+        config: source.config,
+    });
+    shown.collect()
 }
 
 /// The signals that end the program.

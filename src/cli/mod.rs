@@ -18,6 +18,7 @@ mod preview;
 mod progress;
 mod record_input;
 mod reload;
+mod remote;
 mod replay;
 mod report;
 mod run;
@@ -29,7 +30,9 @@ mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
 mod vrl;
 mod when;
@@ -91,6 +94,8 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
     Schema(schema::Schema),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -145,6 +150,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Completions(command) => command.execute(),
         Command::Man(command) => command.execute(),

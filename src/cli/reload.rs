@@ -12,13 +12,17 @@ use tracing::{error, info, warn};
 
 use super::{
     Chain, Failure,
+    execute::feed_sources,
     files_read::FilesRead,
     load::{Again, Loaded},
 };
 use crate::{
+    api::FeedSources,
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
-    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
+    live::{
+        Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded, Workshop,
+    },
     telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
@@ -33,12 +37,18 @@ pub(super) struct Triggers {
 pub(super) struct Reloading {
     pub(super) again: Again,
     pub(super) reloader: Reloader,
-    pub(super) live: Live,
+    pub(super) shown: Shown,
     pub(super) letters: DeadLetterFiles,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) manager: ServiceManager,
     /// As it was at the start, or where it could be applied since.
     pub(super) global: Global,
+}
+
+/// Where it is shown what runs.
+pub(super) struct Shown {
+    pub(super) live: Live,
+    pub(super) feeds: FeedSources,
+    pub(super) manager: ServiceManager,
 }
 
 impl Reloading {
@@ -58,13 +68,13 @@ impl Reloading {
                 () = files.changed(), if self.again.is_watching => "a file has changed",
             };
             info!(cause, "reading the configuration again");
-            self.manager.reloading();
+            self.shown.manager.reloading();
             // What the new one was read from replaces the list, also where it is wrong: there it will be mended.
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
-            self.manager.ready(&self.live.description().to_string());
-            self.live.reload_ended(end.clone());
+            self.shown.manager.ready(&self.shown.live.description().to_string());
+            self.shown.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
                 drop(answer.send(end));
@@ -106,8 +116,10 @@ impl Reloading {
         for warning in &loaded.topology.warnings {
             warn!(warning = %warning, "configuration");
         }
-        let before = self.live.description();
+        let before = self.shown.live.description();
         let described = loaded.topology.describe(before.generation + 1);
+        let workshop = Workshop::new(loaded.topology.workplaces(), loaded.tables.clone());
+        let feeds = feed_sources(&loaded);
         let reloaded = self.reloader.reload(loaded.topology, loaded.global.shutdown_timeout);
         let changed = reloaded.await.map_err(|error| match error {
             ReloadError::Build(error) => refused(Failure::Failed(Box::new(error))),
@@ -116,7 +128,9 @@ impl Reloading {
         self.apply_global(&loaded.global);
         let is_changed = changed != Changes::default();
         if is_changed {
-            self.live.describe(described);
+            self.shown.live.describe(described);
+            self.shown.live.equip(workshop);
+            self.shown.feeds.set(feeds);
         }
         Ok(Reloaded { generation: before.generation + u64::from(is_changed), changed })
     }

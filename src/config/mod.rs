@@ -3,6 +3,7 @@
 //! Which components there are is the caller's to say, by a [`Registry`]; how they fit together is the topology's
 //! to check. Nothing here opens anything but the configuration files.
 
+mod api;
 mod buffer;
 mod dead_letter;
 mod declare;
@@ -30,6 +31,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
+    api::{ApiConfig, ApiTls, is_loopback},
     buffer::{BufferConfig, BufferKind, WhenFull},
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
@@ -105,9 +107,9 @@ impl Config {
 pub struct Global {
     /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/ready` are served.
-    pub api: Option<Listener>,
-    /// Where `/metrics` is served.
+    /// Where the status page and the API are served, with `/health` and `/ready`.
+    pub api: Option<ApiConfig>,
+    /// Where `/metrics` is served, with `/health` and `/ready`.
     pub metrics: Option<Listener>,
     /// What is logged of each component.
     pub log: LogConfig,
@@ -284,7 +286,10 @@ pub fn parse_asking(
         }
     }
     let (global, node) = read_global(files, global, &mut faults);
+    let problems = global.api.iter().flat_map(ApiConfig::problems);
+    faults.extend(problems.map(|problem| node.fault(problem)));
     let mut private_files = answers.files;
+    private_files.extend(global.api.iter().filter_map(|api| api.tls.key_file.clone()));
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }

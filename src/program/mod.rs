@@ -17,6 +17,7 @@ mod source;
 mod surroundings;
 pub mod tables;
 mod undo;
+mod variables;
 
 pub use builtin::{builtin, read_or_builtin};
 pub use compile::{CompileError, Place, Program, compile, compile_observed, compile_source};

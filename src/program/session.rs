@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vrl::{
     compiler::{
-        CompileConfig, Function, TargetValue, TimeZone, TypeState, compile_with_state,
+        Function, TargetValue, TimeZone, TypeState,
         runtime::Runtime,
         state::{ExternalEnv, LocalEnv, RuntimeState},
     },
@@ -16,8 +16,12 @@ use vrl::{
 };
 
 use super::{
-    Place, Source, Surroundings, functions, run::Deadline, source::ReadFile,
-    surroundings::ProgramText,
+    Place, Source, Surroundings,
+    compile::compile_statement,
+    functions,
+    run::{Deadline, run_pieces},
+    source::ReadFile,
+    variables::Variables,
 };
 
 /// How long a statement may run.
@@ -89,29 +93,21 @@ impl Session {
         let place = Place::Option(PLACE.to_owned());
         let source =
             Source::new(text, &place, read_file).map_err(|error| SessionError(error.diagnostic))?;
-        let mut config = CompileConfig::default();
-        config.disable_unused_expression_check();
-        config.set_custom(self.surroundings.clone());
-        config.set_custom(ProgramText(source.text().into()));
-        let compiled = compile_with_state(source.text(), &self.functions, &self.types, config);
-        let compiled = compiled.map_err(|findings| {
-            SessionError(super::compile::describe(&source, findings).diagnostic)
-        })?;
+        let (pieces, types) =
+            compile_statement(&source, &self.functions, &self.surroundings, &self.types)
+                .map_err(|error| SessionError(error.diagnostic))?;
         let before = (self.target.value.clone(), self.target.metadata.clone());
+        let variables = Variables::of(source.text(), &self.types, &mut self.runtime);
         let mut deadline = Deadline::new(TIMEOUT);
-        let ended = self.runtime.resolve_with_control(
-            &mut self.target,
-            &compiled.program,
-            &self.timezone,
-            &mut deadline,
-        );
-        match ended {
+        let target = &mut self.target;
+        match run_pieces(&mut self.runtime, &pieces, target, &self.timezone, &mut deadline) {
             Ok(value) => {
-                self.types = compiled.program.final_type_info().state;
+                self.types = types;
                 Ok(value)
             }
             Err(end) => {
                 (self.target.value, self.target.metadata) = before;
+                variables.put_back(&self.types, &mut self.runtime);
                 Err(SessionError(end.to_string()))
             }
         }
@@ -182,6 +178,26 @@ mod tests {
             error[E105]: call to undefined function
             { "a": 1 }
             { "a": 1 }"#]],
+        );
+    }
+
+    #[test]
+    fn what_fails_leaves_variables_as_they_were() {
+        check(
+            &[
+                "x = 1; if_ = [2]",
+                "x = \"a\"; if_ = null; y = 3; to_int!(\"x\")",
+                "x + 1",
+                "if_",
+                "y",
+            ],
+            &expect![[r#"
+                [2]
+                function call error for "to_int" at (28:40): Invalid integer "x": invalid digit found in string
+                2
+                [2]
+                error[E701]: call to undefined variable
+                {  }"#]],
         );
     }
 

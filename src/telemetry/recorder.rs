@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{Snapshot, process};
+use super::{Snapshot, forget::forget, process};
 
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
@@ -41,6 +41,12 @@ impl Metrics {
         describe();
         gauge!("o365flow_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         Ok(Metrics(handle))
+    }
+
+    /// Those of a recorder that only a test's own thread uses.
+    #[cfg(test)]
+    pub(crate) fn of(recorder: &metrics_exporter_prometheus::PrometheusRecorder) -> Metrics {
+        Metrics(recorder.handle())
     }
 
     /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value

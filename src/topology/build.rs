@@ -23,6 +23,7 @@ use super::{
 use crate::{
     buffer::{self, Buffer, DiskBuffer, LeftBehind, MemoryBuffer},
     config::{BufferConfig, BufferKind, Settings},
+    live::Taps,
 };
 
 /// What a topology is built with.
@@ -38,6 +39,8 @@ pub struct Environment {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// How many batches one chain of transforms works on side by side: the number of cores.
     pub workers_max: NonZeroUsize,
+    /// Where events can be watched.
+    pub taps: Taps,
     /// Who is told of components that are gone after a reload.
     pub farewell: Arc<dyn Farewell>,
 }
@@ -162,11 +165,14 @@ impl Builder<'_> {
         let new_edge = |metrics: &ComponentMetrics| {
             edge_to_sink(EDGE_BATCHES_MAX, metrics, withdrawal.clone())
         };
+        let spyhole = self.environment.taps.of(&id).input();
         let Some(config) = node.declared.buffer.clone() else {
             let (entry, inlet) = new_edge(&metrics);
+            let inlet = inlet.seen_through(spyhole);
             return Ok(BuiltSink { id, sink, inlet, entry, buffer: None, withdrawal });
         };
         let (outlet, inlet) = new_edge(&metrics.without_buffer());
+        let inlet = inlet.seen_through(spyhole);
         if plan == BufferPlan::Keep {
             return Ok(BuiltSink { id, sink, inlet, entry: outlet, buffer: None, withdrawal });
         }

@@ -11,6 +11,7 @@ mod describe;
 mod difference;
 mod draw;
 mod graph;
+mod kinds;
 mod left_out;
 mod life;
 mod narrow;

@@ -38,7 +38,10 @@ pub(super) fn wire(
     for (number, node) in nodes.iter().enumerate() {
         match node.declared.kind {
             ComponentKind::Source => {
-                sources.insert(node.declared.id.clone(), wiring.outlet(number, 0));
+                let id = &node.declared.id;
+                let spyhole = environment.taps.of(id).output(&node.outputs[0].port);
+                let outlet = wiring.outlet(number, 0).seen_through(spyhole);
+                sources.insert(id.clone(), outlet);
             }
             ComponentKind::Transform => {
                 if let Some(inlet) = wiring.inlets.remove(&number) {
@@ -148,10 +151,16 @@ impl<'a> Wiring<'a> {
                 id: self.nodes[node].declared.id.clone(),
                 factory: Arc::clone(&prepared.factory),
                 metrics: self.metrics[node].clone(),
+                tap: self.environment.taps.of(&self.nodes[node].declared.id).of_transform(),
+                ports: self.port_names(node),
                 exits,
             });
         }
         Stage::new(steps, Arc::clone(&self.environment.clock), self.environment.workers_max)
+    }
+
+    fn port_names(&self, node: usize) -> Vec<String> {
+        self.nodes[node].outputs.iter().map(|output| output.port.clone()).collect()
     }
 
     fn is_discarded(&self, node: usize, port: usize) -> bool {

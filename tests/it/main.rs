@@ -1,6 +1,7 @@
 //! What o365flow promises, against real servers.
 
 mod alerts;
+mod api;
 mod architecture;
 mod assets;
 mod buffer;
@@ -20,12 +21,14 @@ mod kafka;
 mod keystore;
 mod kill;
 mod language_page;
+mod live;
 mod lumberjack;
 mod mapping_tools;
 mod metrics;
 mod office365;
 mod options_table;
 mod outage;
+mod page;
 mod permissions;
 mod proxy;
 mod reference;

@@ -256,6 +256,32 @@ async fn a_scrape_is_valid_and_is_what_the_table_of_metrics_says() {
     }
 }
 
+/// The words after `start` in the sources below `folder`.
+fn words_after(start: &str, folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            words_after(start, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a file can be read");
+            let words = text.split(start).skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(words.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn each_error_code_has_a_type_in_vectors_words() {
+    let mut codes = BTreeSet::new();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for start in ["metrics.error(\"", "metrics().error(\"", "Failure::of(\""] {
+        words_after(start, &sources, &mut codes);
+    }
+    assert!(codes.contains("blob_lost") && codes.contains("write_failed"), "{codes:?}");
+    codes.retain(|code| pipeline_core::error_type_of(code).is_none());
+    assert!(codes.is_empty(), "not in error_type.rs: {codes:?}");
+}
+
 #[tokio::test]
 async fn health_and_readiness_are_told() {
     let rig = Rig::new(&["--blobs-per-hour", "0.1"]);

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Batch, ComponentMetrics,
+    Batch, ComponentMetrics, Spyhole,
     switch::{Lead, Withdrawal},
 };
 
@@ -49,7 +49,8 @@ fn new_edge(
     let edge = Edge { sender, reader: reader.clone(), withdrawal };
     let outlet = Outlet::new(Lead::new(Arc::new([edge])));
     let has_ended = Arc::new(AtomicBool::new(false));
-    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended })
+    let spyhole = Spyhole::default();
+    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended, spyhole })
 }
 
 /// Where a component puts its events. Clones lead to the same readers; an edge ends when all of them are gone.
@@ -57,6 +58,7 @@ fn new_edge(
 pub struct Outlet {
     pub(crate) lead: Lead,
     pub(crate) writer: Option<ComponentMetrics>,
+    pub(crate) spyhole: Spyhole,
 }
 
 /// The edges to all readers of an outlet.
@@ -87,7 +89,7 @@ pub struct OutletClosed;
 
 impl Outlet {
     pub(crate) fn new(lead: Lead) -> Outlet {
-        Outlet { lead, writer: None }
+        Outlet { lead, writer: None, spyhole: Spyhole::default() }
     }
 
     /// One outlet that feeds all readers of `outlets`, and counts what passes as sent by `writer`.
@@ -96,11 +98,18 @@ impl Outlet {
         Outlet { writer: Some(writer.clone()), ..Outlet::new(Lead::new(edges)) }
     }
 
+    /// The same outlet, of which `spyhole` shows what is sent.
+    #[must_use]
+    pub fn seen_through(self, spyhole: Spyhole) -> Outlet {
+        Outlet { spyhole, ..self }
+    }
+
     /// Hands a batch on to every reader; only the second reader on gets a copy. Waits while an edge is full.
     pub async fn send(&self, batch: Batch) -> Result<(), OutletClosed> {
         if batch.is_empty() {
             return Ok(());
         }
+        self.spyhole.show(&batch);
         let (events, bytes) = (batch.len(), batch.byte_size());
         let edges = self.lead.now();
         let Some((last, others)) = edges.split_last() else { return Err(OutletClosed) };
@@ -153,12 +162,20 @@ pub struct Inlet {
     busy: Busy,
     /// Set when the reader was told of the end.
     has_ended: Arc<AtomicBool>,
+    spyhole: Spyhole,
 }
 
 impl Inlet {
     /// Watches how far the edge is read.
     pub fn watch(&self) -> EdgeWatch {
         EdgeWatch(Arc::clone(&self.has_ended))
+    }
+
+    /// The same inlet, of which `spyhole` shows what is taken.
+    #[must_use]
+    pub fn seen_through(mut self, spyhole: Spyhole) -> Inlet {
+        self.spyhole = spyhole;
+        self
     }
 
     /// The next batch, or nothing when the edge has ended. Cancel-safe.
@@ -181,6 +198,7 @@ impl Inlet {
         let (events, bytes) = (batch.len(), batch.byte_size());
         self.reader.unbuffered(events, bytes);
         self.reader.received(events, bytes);
+        self.spyhole.show(&batch);
         Some(batch)
     }
 }

@@ -21,6 +21,7 @@ mod port;
 mod shutdown;
 mod sink;
 mod source;
+mod spyhole;
 mod switch;
 pub mod testing;
 mod transform;
@@ -28,11 +29,11 @@ mod transform;
 pub use ack::{AckGroup, EventAck, Fates, Outcome, Receipt};
 pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
-pub use component::{BuildError, ComponentId, Problem, RunError};
+pub use component::{BuildError, ComponentId, Problem, ProgramFinding, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters, LetterKind};
 pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge, edge_to_sink};
 pub use error_type::error_type_of;
-pub use event::{Event, EventTarget, Origin};
+pub use event::{Event, EventTarget, EventView, Origin};
 pub use finding::{Finding, Health};
 pub use json::{write_json, write_json_text};
 pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
@@ -40,7 +41,9 @@ pub use port::{DEFAULT_PORT, DROPPED_PORT, Fit, Need, Output, Schema, UNMATCHED_
 pub use shutdown::Shutdown;
 pub use sink::{Sink, SinkConfig, SinkContext};
 pub use source::{RunMode, Source, SourceConfig, SourceContext};
+pub use spyhole::{Look, Spyhole};
 pub use switch::{OutletSwitch, WeakOutlet, Withdrawal};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
+    TransformProgram,
 };

@@ -12,7 +12,7 @@ use std::sync::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    Batch, ComponentMetrics, Outlet,
+    Batch, ComponentMetrics, Outlet, Spyhole,
     edge::{Edge, Edges},
 };
 
@@ -44,6 +44,7 @@ impl Lead {
 pub struct OutletSwitch {
     lead: Weak<RwLock<Edges>>,
     writer: Option<ComponentMetrics>,
+    spyhole: Spyhole,
 }
 
 impl OutletSwitch {
@@ -56,14 +57,22 @@ impl OutletSwitch {
 
     /// A clone of the outlet; nothing where all of them are gone.
     pub fn upgrade(&self) -> Option<Outlet> {
-        Some(Outlet { lead: Lead(self.lead.upgrade()?), writer: self.writer.clone() })
+        Some(Outlet {
+            lead: Lead(self.lead.upgrade()?),
+            writer: self.writer.clone(),
+            spyhole: self.spyhole.clone(),
+        })
     }
 }
 
 impl Outlet {
     /// A way to lead this outlet and all its clones elsewhere.
     pub fn switch(&self) -> OutletSwitch {
-        OutletSwitch { lead: Arc::downgrade(&self.lead.0), writer: self.writer.clone() }
+        OutletSwitch {
+            lead: Arc::downgrade(&self.lead.0),
+            writer: self.writer.clone(),
+            spyhole: self.spyhole.clone(),
+        }
     }
 
     /// The edges of this outlet, without keeping them open.

@@ -93,14 +93,8 @@ impl Runner {
     /// Runs the program on `target`, and gives the value of its last expression.
     pub(super) fn resolve(&mut self, target: &mut dyn Target) -> Result<Value, Failure> {
         let mut deadline = Deadline::new(self.timeout);
-        let mut ended = Ok(Value::Null);
-        for piece in &self.program.pieces {
-            let timezone = &self.timezone;
-            ended = self.runtime.resolve_with_control(target, piece, timezone, &mut deadline);
-            if ended.is_err() {
-                break;
-            }
-        }
+        let (pieces, timezone) = (&self.program.pieces, &self.timezone);
+        let ended = run_pieces(&mut self.runtime, pieces, target, timezone, &mut deadline);
         self.runtime.clear();
         if let Some(observations) = self.program.observations() {
             observations.end();
@@ -133,6 +127,21 @@ impl Runner {
             None => error.to_string(),
         }
     }
+}
+
+/// Runs the pieces of a program one after the other, and gives the value of the last.
+pub(super) fn run_pieces(
+    runtime: &mut Runtime,
+    pieces: &[vrl::compiler::Program],
+    target: &mut dyn Target,
+    timezone: &TimeZone,
+    deadline: &mut Deadline,
+) -> Result<Value, Terminate> {
+    let mut value = Value::Null;
+    for piece in pieces {
+        value = runtime.resolve_with_control(target, piece, timezone, deadline)?;
+    }
+    Ok(value)
 }
 
 /// Looks at what the program has left at the root, and takes it out where it is an array.

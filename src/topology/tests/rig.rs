@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::script::{self, Observed, REGISTRY, Settled};
 use crate::{
     config::{self, fault::SourceFile},
-    live::Changes,
+    live::{Changes, Taps},
     topology::{Checked, Environment, Farewell, Reloader, Topology, check, reloads, run},
 };
 
@@ -148,6 +148,7 @@ impl Play {
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
             farewell: Arc::clone(&observed) as Arc<dyn Farewell>,
+            taps: Taps::default(),
         };
         let (result, took, stages) = metrics::with_local_recorder(&recorder, || {
             runtime.block_on(async {

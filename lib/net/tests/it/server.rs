@@ -7,8 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Response;
-use http_body_util::Full;
-use net::{ClientSettings, Handler, HttpClient, ServerSettings, Transport, read_body, serve};
+use net::{
+    ClientSettings, Handler, HttpClient, ServerSettings, Service, Transport, full_body, read_body,
+    serve,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -26,10 +28,10 @@ async fn start(settings: ServerSettings) -> Server {
     let (stop, stopped) = oneshot::channel::<()>();
     let handler: Handler = Arc::new(|request| {
         let path = request.uri().path().to_owned();
-        async move { Response::new(Full::new(Bytes::from(path))) }.boxed()
+        async move { Response::new(full_body(path)) }.boxed()
     });
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(listener, handler, settings, stopped.map(|_| ())));
+    tasks.spawn(serve(listener, Service::new(handler), settings, stopped.map(|_| ())));
     Server { address, stop, tasks }
 }
 

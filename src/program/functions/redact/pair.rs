@@ -51,24 +51,21 @@ fn next(bytes: &[u8], at: &mut usize) -> Option<(Range<usize>, Range<usize>)> {
     let start = blanks(bytes, colon + 1);
     let is_other = !bytes.get(key.end..key_end).is_some_and(is_value);
     let within = if is_other { &bytes[..bytes.len().min(start + OTHER_MAX)] } else { bytes };
-    let value = match quote(bytes, start) {
-        Some(opening) => {
-            let end = closing(bytes, &opening);
-            *at = end + opening.len();
-            opening.end..end
+    let value = if let Some(opening) = quote(bytes, start) {
+        let end = closing(bytes, &opening);
+        *at = end + opening.len();
+        opening.end..end
+    } else {
+        let end = match bytes.get(start)? {
+            b'[' => closed(within, start, b'[', b']'),
+            b'{' => closed(within, start, b'{', b'}'),
+            _ => start + bytes[start..].iter().take_while(|byte| is_bare(**byte)).count(),
+        };
+        if is_other && end == within.len() {
+            return None;
         }
-        None => {
-            let end = match bytes.get(start)? {
-                b'[' => closed(within, start, b'[', b']'),
-                b'{' => closed(within, start, b'{', b'}'),
-                _ => start + bytes[start..].iter().take_while(|byte| is_bare(**byte)).count(),
-            };
-            if is_other && end == within.len() {
-                return None;
-            }
-            *at = end;
-            start..end
-        }
+        *at = end;
+        start..end
     };
     Some((key.end..key_end, value))
 }
