@@ -20,7 +20,7 @@ use crate::{
     api::FeedSources,
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
-    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
+    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded, Workshop},
     telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
@@ -35,13 +35,18 @@ pub(super) struct Triggers {
 pub(super) struct Reloading {
     pub(super) again: Again,
     pub(super) reloader: Reloader,
-    pub(super) live: Live,
-    pub(super) feeds: FeedSources,
+    pub(super) shown: Shown,
     pub(super) letters: DeadLetterFiles,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) manager: ServiceManager,
     /// As it was at the start, or where it could be applied since.
     pub(super) global: Global,
+}
+
+/// Where it is shown what runs.
+pub(super) struct Shown {
+    pub(super) live: Live,
+    pub(super) feeds: FeedSources,
+    pub(super) manager: ServiceManager,
 }
 
 impl Reloading {
@@ -61,14 +66,14 @@ impl Reloading {
                 () = files.changed(), if self.again.is_watching => "a file has changed",
             };
             info!(cause, "reading the configuration again");
-            self.manager.reloading();
+            self.shown.manager.reloading();
             // What the new one was read from replaces the list, also where it is wrong: there it will be mended.
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
             let refused = if end.is_err() { "; the last reload was refused" } else { "" };
-            self.manager.ready(&format!("{}{refused}", self.live.description()));
-            self.live.reload_ended(end.clone());
+            self.shown.manager.ready(&format!("{}{refused}", self.shown.live.description()));
+            self.shown.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
                 drop(answer.send(end));
@@ -110,7 +115,7 @@ impl Reloading {
         for warning in &loaded.topology.warnings {
             warn!(warning = %warning, "configuration");
         }
-        let before = self.live.description();
+        let before = self.shown.live.description();
         let view = View::of(&loaded, before.generation + 1);
         let reloaded = self.reloader.reload(loaded.topology, loaded.global.shutdown_timeout);
         let changed = reloaded.await.map_err(|error| match error {
@@ -120,7 +125,7 @@ impl Reloading {
         self.apply_global(&loaded.global);
         let is_changed = changed != Changes::default();
         if is_changed {
-            view.show(&self.live, &self.feeds);
+            view.show(&self.shown.live, &self.shown.feeds);
         }
         Ok(Reloaded { generation: before.generation + u64::from(is_changed), changed })
     }

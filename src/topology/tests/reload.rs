@@ -148,6 +148,31 @@ fn sinks_come_and_go_and_the_others_notice_nothing() {
 }
 
 #[test]
+fn nothing_is_shown_of_what_is_gone() {
+    let text = format!("{SOURCE}{OUT}");
+    let played = play(&text, async |stage, observed| {
+        stage.reload(&format!("{text}{SECOND}")).await.expect("it is right");
+        stage.reload(&text).await.expect("it is right");
+        seconds(1).await;
+        assert_eq!(observed.gone(), ["second"]);
+        stage.reload(&format!("{SOURCE}{SECOND}")).await.expect("it is right");
+        seconds(1).await;
+        let mut gone = observed.gone();
+        gone.sort_unstable();
+        assert_eq!(gone, ["map", "out", "second"]);
+        // One that comes back at once was never gone.
+        stage.reload(&text).await.expect("it is right");
+        stage.reload(&format!("{text}{SECOND}")).await.expect("it is right");
+        seconds(1).await;
+        assert_eq!(observed.gone().len(), 3);
+    });
+    assert_eq!(played.result, Ok(()));
+    for sink in ["out", "second"] {
+        assert_eq!(played.sum("buffer_size_events", sink), 0, "{sink}");
+    }
+}
+
+#[test]
 fn a_changed_sink_starts_when_the_old_one_has_ended() {
     let text = format!("{SOURCE}{OUT}{}", SECOND.replace("inputs", "millis = 50\ninputs"));
     let played = play(&text, async |stage, _| {
