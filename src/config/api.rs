@@ -37,7 +37,8 @@ pub struct ApiConfig {
     /// Whether the status page may write the files of programs.
     #[serde(default)]
     pub allow_edit: bool,
-    /// What the API is served with over TLS. The files are read again with each reload.
+    /// What the API is served with over TLS: PEM files with its certificate (and chain) and with the private key, not
+    /// encrypted. They are read again with each reload.
     #[serde(default)]
     pub tls: ApiTls,
 }
