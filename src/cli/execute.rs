@@ -1,21 +1,26 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{
+    future::pending, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration,
+};
 
+use futures_util::FutureExt;
 use pipeline_core::{Clock, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{
     Failure,
-    load::{Loaded, office365_sources},
-    progress, start_and_end,
+    load::Loaded,
+    progress,
+    reload::{Reloading, Triggers},
+    start_and_end,
+    view::View,
 };
 use crate::{
-    api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
-    components::office365,
+    api::{FeedSources, Listeners, Readiness, Watched},
     delivery::DeadLetterFiles,
-    live::{Live, Workshop},
+    live::Live,
     telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Topology},
 };
@@ -46,11 +51,9 @@ pub(super) async fn execute_until(
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let feeds = FeedSources::default();
-    feeds.set(feed_sources(&loaded));
+    let (live, requests) = Live::new();
+    View::of(&loaded, 1).show(&live, &feeds);
     let global = loaded.global;
-    let (live, _reloads) = Live::new();
-    live.describe(loaded.topology.describe(1));
-    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
     let taps = live.taps().clone();
     let keeps_samples = global.api.is_some();
     let watched = Watched {
@@ -58,7 +61,7 @@ pub(super) async fn execute_until(
         readiness: readiness.clone(),
         live: live.clone(),
         problems: Problems::of_process(&clock),
-        feeds,
+        feeds: feeds.clone(),
         clock: Arc::clone(&clock),
     };
     let listeners = Listeners::bind(&global, watched).await?;
@@ -71,26 +74,39 @@ pub(super) async fn execute_until(
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
-    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter)?;
+    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter.clone())?;
     let environment = Environment {
         dead_letters: Arc::new(dead_letters.clone()),
-        data_dir: global.data_dir,
+        data_dir: global.data_dir.clone(),
         mode,
-        clock,
+        clock: Arc::clone(&clock),
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
         taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
     let manager = ServiceManager::from_environment();
-    let ending =
-        Ending { readiness: &readiness, manager: &manager, drain_timeout: global.shutdown_timeout };
+    let (reloader, reloads) = topology::reloads();
+    let drain_timeout = global.shutdown_timeout;
+    let ending = Ending { readiness: &readiness, manager: &manager, drain_timeout };
+    let reloading = match loaded.again {
+        Some(again) => {
+            let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
+            let letters = dead_letters.clone();
+            let (live, manager) = (live.clone(), manager.clone());
+            let reloading =
+                Reloading { again, reloader, live, feeds, letters, clock, manager, global };
+            reloading.obey(triggers).boxed()
+        }
+        None => pending().boxed(),
+    };
     readiness.set(true);
     manager.ready(&live.description().to_string());
     start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
-        result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
+        result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
         never = taps.sample_for_ever(), if keeps_samples => match never {},
+        never = reloading => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
@@ -110,16 +126,6 @@ struct Ending<'a> {
     readiness: &'a Readiness,
     manager: &'a ServiceManager,
     drain_timeout: Duration,
-}
-
-/// The sources whose feeds can be shown.
-fn feed_sources(loaded: &Loaded) -> Vec<FeedSource> {
-    let shown = office365_sources(loaded).into_iter().map(|source| FeedSource {
-        id: source.id.to_string(),
-        ledger: office365::ledger_path(&source.state_dir),
-        config: source.config,
-    });
-    shown.collect()
 }
 
 /// The signals that end the program.

@@ -65,6 +65,18 @@ impl fmt::Debug for ApiConfig {
     }
 }
 
+impl PartialEq for ApiConfig {
+    fn eq(&self, other: &ApiConfig) -> bool {
+        let ApiConfig { address, token, hosts, allow_edit, tls } = self;
+        let exposed = |token: &Option<SecretString>| {
+            token.as_ref().map(|token| token.expose_secret().to_owned())
+        };
+        (address, hosts, allow_edit, tls)
+            == (&other.address, &other.hosts, &other.allow_edit, &other.tls)
+            && exposed(token) == exposed(&other.token)
+    }
+}
+
 impl ApiConfig {
     /// The files of the certificate and of its key, where TLS is spoken.
     pub fn certificate(&self) -> Option<(PathBuf, PathBuf)> {

@@ -9,6 +9,7 @@ mod dead_letter;
 mod declare;
 mod enrichment;
 pub mod fault;
+mod identity;
 mod interpolate;
 mod log;
 mod permissions;
@@ -34,6 +35,7 @@ pub use self::{
     buffer::{BufferConfig, BufferKind, WhenFull},
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
+    identity::Identity,
     interpolate::Variables,
     log::{LogConfig, LogLevel},
     permissions::too_open,
@@ -162,6 +164,8 @@ pub struct Declared {
     pub buffer: Option<BufferConfig>,
     /// What it is set to do; nothing where that could not be read, which has been reported.
     pub settings: Option<Settings>,
+    /// Digests of what it depends on that stands neither in its table nor in a file that this names.
+    pub depends_on: Vec<Vec<u8>>,
     /// Its table, to find the line of a problem.
     node: Node,
     key_span: Span,

@@ -132,6 +132,20 @@ fn describe() {
         Unit::Count,
         "Requests that a sink may have under way at the same time now."
     );
+    describe_counter!(
+        "config_reloads_total",
+        Unit::Count,
+        "Times that the configuration was read again while the program ran, by what came of it."
+    );
+    describe_gauge!(
+        "config_last_reload_successful",
+        "Whether the configuration was taken over when it was last read, 1 or 0."
+    );
+    describe_gauge!(
+        "config_last_reload_success_timestamp_seconds",
+        Unit::Seconds,
+        "When the configuration was last read and found to be right, in seconds since 1970."
+    );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
 }
 

@@ -32,6 +32,7 @@ mod page;
 mod permissions;
 mod proxy;
 mod reference;
+mod reload;
 mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]

@@ -11,7 +11,7 @@ use vrl::{
     value::Value,
 };
 
-use crate::{EventAck, Outcome, write_json};
+use crate::{EventAck, Outcome, Withdrawal, write_json};
 
 /// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
@@ -166,6 +166,11 @@ impl Event {
             byte_size: self.byte_size,
             ack: EventAck::unattended(),
         }
+    }
+
+    /// See [`EventAck::bind`].
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.ack.bind(withdrawal);
     }
 
     /// Says what became of the event.

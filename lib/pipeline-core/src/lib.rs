@@ -22,6 +22,7 @@ mod shutdown;
 mod sink;
 mod source;
 mod spyhole;
+mod switch;
 pub mod testing;
 mod transform;
 
@@ -30,7 +31,7 @@ pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
 pub use component::{BuildError, ComponentId, Problem, ProgramFinding, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters, LetterKind};
-pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
+pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge, edge_to_sink};
 pub use error_type::error_type_of;
 pub use event::{Event, EventTarget, EventView, Origin};
 pub use finding::{Finding, Health};
@@ -41,6 +42,7 @@ pub use shutdown::Shutdown;
 pub use sink::{Sink, SinkConfig, SinkContext};
 pub use source::{RunMode, Source, SourceConfig, SourceContext};
 pub use spyhole::{Look, Spyhole};
+pub use switch::{OutletSwitch, WeakOutlet, Withdrawal};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
     TransformProgram,

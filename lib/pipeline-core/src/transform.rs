@@ -26,6 +26,12 @@ pub trait TransformConfig: Any + Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Whether what it does depends on its settings alone, and not on the kinds of what arrives, on programs or tables. What
+    /// it remembers is then kept when all around it changes.
+    fn depends_on_settings_alone(&self) -> bool {
+        false
+    }
+
     /// Checks the configuration against what arrives, and makes the transform ready. All problems at once.
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>>;
 }
