@@ -20,7 +20,7 @@ use crate::{
     api::FeedSources,
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
-    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded, Workshop},
+    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
     telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
