@@ -1,6 +1,6 @@
 //! What runs, what is wrong with it, how far the feeds are; and the order to read the configuration again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -9,6 +9,7 @@ use futures_util::{
 use http::StatusCode;
 use pipeline_core::Timestamp;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{
     Context, answer,
@@ -18,6 +19,9 @@ use super::{
     route::{Answer, Audience, Route},
 };
 use crate::live::{FaultReport, Refused};
+
+/// How long a caller waits for the end of a reload: less than a connection lasts.
+const RELOAD_WAIT: Duration = Duration::from_secs(20);
 
 pub(super) const ROUTES: &[Route] = &[
     Route::get("/api/status", Audience::Token, status),
@@ -103,9 +107,25 @@ impl<'a> From<&'a Refused> for RefusedReload<'a> {
     }
 }
 
+/// A reload that takes its time, as one does that waits for a sink to end.
+#[derive(Serialize)]
+struct StillReloading {
+    message: &'static str,
+}
+
+impl Default for StillReloading {
+    fn default() -> StillReloading {
+        StillReloading { message: "it is still at work: `/api/events` tells how it ends" }
+    }
+}
+
 fn reload(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
     async move {
-        match context.watched.live.reload().await {
+        // What was ordered is done, whether or not anybody waits for its end.
+        let Ok(end) = timeout(RELOAD_WAIT, context.watched.live.reload()).await else {
+            return Ok(answer::json(StatusCode::ACCEPTED, &StillReloading::default()));
+        };
+        match end {
             Some(Ok(reloaded)) => Ok(answer::json(StatusCode::OK, &reloaded)),
             Some(Err(refused)) => {
                 let told = RefusedReload::from(&*refused);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -78,6 +78,13 @@ pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// Reads the body of a request that may have one.
 pub(super) async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let error = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Reason::TooLarge, error)
+    };
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
     let read = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let Ok(read) = read else {
         let error = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
@@ -85,8 +92,7 @@ pub(super) async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
     };
     read.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let error = format!("the body is larger than {BODY_BYTES_MAX} bytes");
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Reason::TooLarge, error)
+            too_large()
         } else {
             let error = "the body did not arrive";
             Refusal::new(StatusCode::BAD_REQUEST, Reason::Malformed, error)

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_core::{DEFAULT_PORT, Timestamp};
+use pipeline_core::Timestamp;
 use serde::Serialize;
 
 use super::feeds::FeedSource;
 use crate::telemetry::{Sample, Snapshot};
+
+/// What metrics call the port without a name.
+const DEFAULT_OUTPUT: &str = "_default";
 
 /// All counts at one time. They are totals: a reader makes rates of them.
 #[derive(Debug, Serialize)]
@@ -31,7 +34,7 @@ struct ComponentStats {
     buffer_max_events: Option<f64>,
     buffer_max_bytes: Option<f64>,
     utilization: f64,
-    /// What left by each port.
+    /// What left by each port; `""` is the one without a name.
     outputs: BTreeMap<String, f64>,
 }
 
@@ -42,7 +45,8 @@ struct SourceStats {
     lag_seconds: Option<f64>,
     blobs_pending: f64,
     blobs_lost: f64,
-    throttled: f64,
+    /// Answers that said that there were too many requests.
+    throttled_answers: f64,
 }
 
 impl Stats {
@@ -84,8 +88,8 @@ impl ComponentStats {
             "component_received_event_bytes_total" => self.received_bytes += value,
             "component_sent_events_total" => {
                 self.sent_events += value;
-                let port = sample.label("output").unwrap_or_else(|| DEFAULT_PORT.to_owned());
-                *self.outputs.entry(port).or_default() += value;
+                let port = sample.label("output").filter(|port| port != DEFAULT_OUTPUT);
+                *self.outputs.entry(port.unwrap_or_default()).or_default() += value;
             }
             "component_sent_event_bytes_total" => self.sent_bytes += value,
             "component_errors_total" => self.errors += value,
@@ -111,7 +115,7 @@ impl SourceStats {
             "o365_blobs_total" if sample.label("state").as_deref() == Some("lost") => {
                 self.blobs_lost += value;
             }
-            "o365_throttled_total" => self.throttled += value,
+            "o365_throttled_total" => self.throttled_answers += value,
             _ => {}
         }
     }

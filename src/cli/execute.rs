@@ -11,16 +11,16 @@ use tracing::{info, warn};
 
 use super::{
     Failure,
-    load::{Loaded, office365_sources},
+    load::Loaded,
     progress,
-    reload::{Reloading, Shown, Triggers},
+    reload::{Reloading, Triggers},
     start_and_end,
+    view::View,
 };
 use crate::{
-    api::{FeedSource, FeedSources, Listeners, Readiness, Watched},
-    components::office365,
+    api::{FeedSources, Listeners, Readiness, Watched},
     delivery::DeadLetterFiles,
-    live::{Live, Workshop},
+    live::Live,
     telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
     topology::{self, Environment, Farewell, Topology},
 };
@@ -51,11 +51,9 @@ pub(super) async fn execute_until(
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
     let feeds = FeedSources::default();
-    feeds.set(feed_sources(&loaded));
-    let global = loaded.global;
     let (live, requests) = Live::new();
-    live.describe(loaded.topology.describe(1));
-    live.equip(Workshop::new(loaded.topology.workplaces(), loaded.tables.clone()));
+    View::of(&loaded, 1).show(&live, &feeds);
+    let global = loaded.global;
     let taps = live.taps().clone();
     let keeps_samples = global.api.is_some();
     let watched = Watched {
@@ -97,8 +95,8 @@ pub(super) async fn execute_until(
             let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
             let letters = dead_letters.clone();
             let (live, manager) = (live.clone(), manager.clone());
-            let shown = Shown { live, feeds, manager };
-            let reloading = Reloading { again, reloader, shown, letters, clock, global };
+            let reloading =
+                Reloading { again, reloader, live, feeds, letters, clock, manager, global };
             reloading.obey(triggers).boxed()
         }
         None => pending().boxed(),
@@ -108,8 +106,8 @@ pub(super) async fn execute_until(
     start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
         result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
-        never = reloading => match never {},
         never = taps.sample_for_ever(), if keeps_samples => match never {},
+        never = reloading => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
@@ -144,16 +142,6 @@ struct Ending<'a> {
     readiness: &'a Readiness,
     manager: &'a ServiceManager,
     drain_timeout: Duration,
-}
-
-/// The sources whose feeds can be shown.
-pub(super) fn feed_sources(loaded: &Loaded) -> Vec<FeedSource> {
-    let shown = office365_sources(loaded).into_iter().map(|source| FeedSource {
-        id: source.id.to_string(),
-        ledger: office365::ledger_path(&source.state_dir),
-        config: source.config,
-    });
-    shown.collect()
 }
 
 /// The signals that end the program.

@@ -34,10 +34,11 @@ mod tap;
 mod test;
 mod top;
 mod validate;
+mod view;
 mod vrl;
 mod when;
 
-use std::{error::Error, fmt, process::ExitCode, sync::Arc};
+use std::{error::Error, fmt, io::Write as _, process::ExitCode, sync::Arc};
 
 use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
@@ -195,13 +196,11 @@ fn show_faults(faults: &[Fault]) {
 
 /// Writes a line to standard output. A reader that has gone away is no error.
 fn say(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

@@ -12,17 +12,15 @@ use tracing::{error, info, warn};
 
 use super::{
     Chain, Failure,
-    execute::feed_sources,
     files_read::FilesRead,
     load::{Again, Loaded},
+    view::View,
 };
 use crate::{
     api::FeedSources,
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
-    live::{
-        Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded, Workshop,
-    },
+    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
     telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
@@ -37,18 +35,13 @@ pub(super) struct Triggers {
 pub(super) struct Reloading {
     pub(super) again: Again,
     pub(super) reloader: Reloader,
-    pub(super) shown: Shown,
-    pub(super) letters: DeadLetterFiles,
-    pub(super) clock: Arc<dyn Clock>,
-    /// As it was at the start, or where it could be applied since.
-    pub(super) global: Global,
-}
-
-/// Where it is shown what runs.
-pub(super) struct Shown {
     pub(super) live: Live,
     pub(super) feeds: FeedSources,
+    pub(super) letters: DeadLetterFiles,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) manager: ServiceManager,
+    /// As it was at the start, or where it could be applied since.
+    pub(super) global: Global,
 }
 
 impl Reloading {
@@ -68,13 +61,13 @@ impl Reloading {
                 () = files.changed(), if self.again.is_watching => "a file has changed",
             };
             info!(cause, "reading the configuration again");
-            self.shown.manager.reloading();
+            self.manager.reloading();
             // What the new one was read from replaces the list, also where it is wrong: there it will be mended.
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
-            self.shown.manager.ready(&self.shown.live.description().to_string());
-            self.shown.live.reload_ended(end.clone());
+            self.manager.ready(&self.live.description().to_string());
+            self.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
                 drop(answer.send(end));
@@ -116,10 +109,8 @@ impl Reloading {
         for warning in &loaded.topology.warnings {
             warn!(warning = %warning, "configuration");
         }
-        let before = self.shown.live.description();
-        let described = loaded.topology.describe(before.generation + 1);
-        let workshop = Workshop::new(loaded.topology.workplaces(), loaded.tables.clone());
-        let feeds = feed_sources(&loaded);
+        let before = self.live.description();
+        let view = View::of(&loaded, before.generation + 1);
         let reloaded = self.reloader.reload(loaded.topology, loaded.global.shutdown_timeout);
         let changed = reloaded.await.map_err(|error| match error {
             ReloadError::Build(error) => refused(Failure::Failed(Box::new(error))),
@@ -128,21 +119,19 @@ impl Reloading {
         self.apply_global(&loaded.global);
         let is_changed = changed != Changes::default();
         if is_changed {
-            self.shown.live.describe(described);
-            self.shown.live.equip(workshop);
-            self.shown.feeds.set(feeds);
+            view.show(&self.live, &self.feeds);
         }
         Ok(Reloaded { generation: before.generation + u64::from(is_changed), changed })
     }
 
     fn apply_global(&mut self, new: &Global) {
-        let sections = [
-            ("api", self.global.api != new.api),
-            ("metrics", self.global.metrics != new.metrics),
-        ];
+        let sections =
+            [("api", self.global.api != new.api), ("metrics", self.global.metrics != new.metrics)];
         for (section, is_changed) in sections {
             if is_changed {
-                warn!("`[{section}]` has changed, which takes a restart: it stays as it was until then");
+                warn!(
+                    "`[{section}]` has changed, which takes a restart: it stays as it was until then"
+                );
             }
         }
         self.letters.bound_by(new.dead_letter.clone());

@@ -160,12 +160,12 @@ impl Builder<'_> {
             unreachable!("a checked sink has the settings of one")
         };
         let sink = config.build(self.sink_context(node)?).await?;
+        let spyhole = self.environment.taps.of(&node.declared.id).input();
         let (id, metrics) = (node.declared.id.clone(), metrics_of(node));
         let withdrawal = Withdrawal::default();
         let new_edge = |metrics: &ComponentMetrics| {
             edge_to_sink(EDGE_BATCHES_MAX, metrics, withdrawal.clone())
         };
-        let spyhole = self.environment.taps.of(&id).input();
         let Some(config) = node.declared.buffer.clone() else {
             let (entry, inlet) = new_edge(&metrics);
             let inlet = inlet.seen_through(spyhole);

@@ -20,13 +20,16 @@ impl Checked {
             let id = node.declared.id.clone();
             match self.nodes.iter().find(|old| old.declared.id == id) {
                 None => changes.added.push(id),
-                Some(old) if !(old.does_as(node) && old.declared.inputs == node.declared.inputs) => {
+                Some(old)
+                    if !(old.does_as(node) && old.declared.inputs == node.declared.inputs) =>
+                {
                     changes.changed.push(id);
                 }
                 Some(_) => {}
             }
         }
-        let is_gone = |old: &&Node| new.nodes.iter().all(|node| node.declared.id != old.declared.id);
+        let is_gone =
+            |old: &&Node| new.nodes.iter().all(|node| node.declared.id != old.declared.id);
         let gone = self.nodes.iter().filter(is_gone);
         changes.removed = gone.map(|old| old.declared.id.clone()).collect();
         changes

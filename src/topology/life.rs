@@ -27,11 +27,7 @@ pub(super) struct Life {
 impl Life {
     /// One that ends with `all`, or alone.
     pub(super) fn of(all: &Shutdown) -> Life {
-        Life {
-            shutdown: all.child(),
-            ended: CancellationToken::new(),
-            is_replaced: Arc::default(),
-        }
+        Life { shutdown: all.child(), ended: CancellationToken::new(), is_replaced: Arc::default() }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -63,7 +59,8 @@ pub(super) fn live(
     let end = life.ended.drop_guard();
     let is_replaced = life.is_replaced;
     // So that every line that is logged on the way tells whose it is.
-    let span = name.as_ref().map_or_else(Span::none, |id| info_span!("component", component_id = id));
+    let span =
+        name.as_ref().map_or_else(Span::none, |id| info_span!("component", component_id = id));
     async move {
         let result = AssertUnwindSafe(running).catch_unwind().instrument(span).await;
         let result = result.unwrap_or_else(|panic| {

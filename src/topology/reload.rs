@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{
-    BuildError, ComponentId, ComponentKind, Outlet, RunError, Source,
-};
+use pipeline_core::{BuildError, ComponentId, ComponentKind, Outlet, RunError, Source};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -24,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    build::{BufferPlan, BuiltSink, Builder, Topology},
+    build::{BufferPlan, Builder, BuiltSink, Topology},
     check::{Checked, Node},
     life::Life,
     run::{ABANDON_TIMEOUT, Runner, RunningBuffer, RunningSink, RunningSource},

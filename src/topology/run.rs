@@ -145,11 +145,7 @@ impl Runner {
         let (shutdown, watch) = (life.shutdown.clone(), inlet.watch());
         let waiting = all_ended(after.clone());
         let running = async move {
-            if waits(waiting, &shutdown).await {
-                sink.run(inlet, shutdown).await
-            } else {
-                Ok(())
-            }
+            if waits(waiting, &shutdown).await { sink.run(inlet, shutdown).await } else { Ok(()) }
         };
         let running = to_the_end(running, watch, life.shutdown.clone());
         self.tasks.spawn(live(Some(id.to_string()), life.clone(), running));

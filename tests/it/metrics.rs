@@ -44,7 +44,11 @@ impl Served {
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        Served::get_at(&self.address, path)
+    }
+
+    fn get_at(address: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).expect("it listens");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .expect("it reads");
         let mut answer = String::new();
@@ -162,6 +166,9 @@ async fn eventful(folder: &Path) -> (Program, Vec<Tenant>) {
 data_dir = "{folder_name}/state"
 [metrics]
 address = "ADDRESS"
+[api]
+address = "ADDRESS"
+hosts = ["x"]
 [dead_letter]
 max_total_bytes = "500KB"
 when_full = "drop_oldest"
@@ -220,6 +227,8 @@ bulk.action = "create"
 async fn a_scrape_is_valid_and_is_what_the_table_of_metrics_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let (program, tenants) = eventful(folder.path()).await;
+    let nothing = Served::get_at(&program.address, "/nothing");
+    assert_eq!(nothing.0, 404);
     program.scrape_until(&["o365_dead_letters_total{", "o365_throttled_total{"]).await;
     // A day that was never listed, by the API's own clock.
     tenants[1].move_clock(TimeDelta::days(8));

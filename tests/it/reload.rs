@@ -54,7 +54,10 @@ impl Running {
         loop {
             let line = self.log.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("none of {parts:?} is in the log"));
-            if parts.iter().any(|part| line["message"].as_str().is_some_and(|text| text.contains(part))) {
+            if parts
+                .iter()
+                .any(|part| line["message"].as_str().is_some_and(|text| text.contains(part)))
+            {
                 return line;
             }
         }
@@ -99,7 +102,9 @@ fn draw(dice: &mut fastrand::Rng, folder: &Path) -> (String, String, bool) {
         rest += "[transforms.more]\ntype = \"filter\"\ninputs = [\"map\"]\ncondition = 'exists(.version)'\n";
         last = "more";
     }
-    rest += &format!("[sinks.keep]\ntype = \"file\"\ninputs = [\"{last}\"]\npath = \"{shown}/keep.ndjson\"\n");
+    rest += &format!(
+        "[sinks.keep]\ntype = \"file\"\ninputs = [\"{last}\"]\npath = \"{shown}/keep.ndjson\"\n"
+    );
     for number in 0..2 {
         if dice.bool() {
             let buffer = ["", "buffer.type = \"disk\"\n", "buffer.max_events = 500\n"];
@@ -113,7 +118,11 @@ fn draw(dice: &mut fastrand::Rng, folder: &Path) -> (String, String, bool) {
     }
     let is_broken = dice.u8(0..5) == 0;
     if is_broken {
-        let broken = ["[sinks.bad]\ntype = \"file\"\ninputs = [\"nobody\"]\n", "[transforms.bad]\ntype = \"remap\"\n", "[[["];
+        let broken = [
+            "[sinks.bad]\ntype = \"file\"\ninputs = [\"nobody\"]\n",
+            "[transforms.bad]\ntype = \"remap\"\n",
+            "[[[",
+        ];
         rest += broken[dice.usize(0..3)];
     }
     (program, rest, is_broken)
@@ -129,10 +138,14 @@ fn reloads_under_load_lose_nothing_and_repeat_nothing() {
         // Slow enough to be under way for as long as this takes.
         let path = folder.join("o365flow.toml");
         let text = fs::read_to_string(&path).expect("it was written");
-        let text = text.replace("max_requests_per_minute = 10000000", "max_requests_per_minute = 4000");
+        let text =
+            text.replace("max_requests_per_minute = 10000000", "max_requests_per_minute = 4000");
         write_private(&path, &text);
     };
-    let keep = format!("[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n", folder.display());
+    let keep = format!(
+        "[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n",
+        folder.display()
+    );
     configure("source = '.version = 0'", &keep);
     let mut running = Running::start(&rig, &[]);
     let (mut taken, mut refused) = (0, 0);
@@ -143,7 +156,11 @@ fn reloads_under_load_lose_nothing_and_repeat_nothing() {
         let end = running.wait_for(&[TAKEN, SAME, REFUSED]);
         let is_refused = end["message"].as_str().is_some_and(|text| text.contains(REFUSED));
         assert_eq!(is_refused, is_broken, "{end} of:\n{rest}");
-        if is_refused { refused += 1 } else { taken += 1 }
+        if is_refused {
+            refused += 1
+        } else {
+            taken += 1
+        }
         std::thread::sleep(Duration::from_millis(dice.u64(0..200)));
     }
     assert!(taken > RELOADS / 2 && refused > 3, "{taken} taken, {refused} refused");
@@ -163,7 +180,10 @@ fn reloads_under_load_lose_nothing_and_repeat_nothing() {
 fn a_reload_with_three_mistakes_tells_all_three_and_changes_nothing() {
     let rig = Rig::new(&["--blobs-per-hour", "0.2", "--records-min", "5", "--records-max", "9"]);
     let folder = rig.folder.path().to_owned();
-    let sink = format!("[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n", folder.display());
+    let sink = format!(
+        "[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n",
+        folder.display()
+    );
     rig.configure_mapped("source = '.'", &sink);
     let mut running = Running::start(&rig, &[]);
     let wrong = sink.replace("inputs = [\"map\"]", "inputs = [\"mop\"]\npat = \"x\"");
@@ -191,9 +211,13 @@ fn an_edited_program_is_taken_over_within_two_seconds() {
     let rig = Rig::new(&["--blobs-per-hour", "0.2", "--records-min", "5", "--records-max", "9"]);
     let folder = rig.folder.path().to_owned();
     let program = folder.join("flatten.vrl");
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("vrl/flatten.vrl")).expect("it is there");
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("vrl/flatten.vrl"))
+        .expect("it is there");
     fs::write(&program, &text).expect("it is written");
-    let sink = format!("[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n", folder.display());
+    let sink = format!(
+        "[sinks.keep]\ntype = \"file\"\ninputs = [\"map\"]\npath = \"{}/keep.ndjson\"\n",
+        folder.display()
+    );
     rig.configure_mapped(&format!("file = \"{}\"", program.display()), &sink);
     let mut running = Running::start(&rig, &["--watch-config"]);
     let mut check = |edit: &dyn Fn(), parts: &[&str]| {
@@ -203,7 +227,10 @@ fn an_edited_program_is_taken_over_within_two_seconds() {
         start.elapsed()
     };
     // As some editors do, and as others.
-    let took = check(&|| fs::write(&program, format!("{text}\n.one = 1\n")).expect("it is written"), &[TAKEN]);
+    let took = check(
+        &|| fs::write(&program, format!("{text}\n.one = 1\n")).expect("it is written"),
+        &[TAKEN],
+    );
     assert!(took < Duration::from_secs(2), "{took:?}");
     let aside = folder.join("flatten.vrl.new");
     let replace = |text: &str| {
@@ -217,7 +244,11 @@ fn an_edited_program_is_taken_over_within_two_seconds() {
     // As a mounted `ConfigMap` is changed.
     for version in ["a", "b"] {
         fs::create_dir(folder.join(version)).expect("a folder");
-        fs::write(folder.join(version).join("flatten.vrl"), format!("{text}\n.five = \"{version}\"\n")).expect("it is written");
+        fs::write(
+            folder.join(version).join("flatten.vrl"),
+            format!("{text}\n.five = \"{version}\"\n"),
+        )
+        .expect("it is written");
     }
     let link = |version: &str| {
         let aside = folder.join("current.new");
@@ -235,14 +266,20 @@ fn an_edited_program_is_taken_over_within_two_seconds() {
     }
     assert!(!rest.contains(TAKEN), "it was taken over for nothing");
     let mut written = String::new();
-    fs::File::open(folder.join("keep.ndjson")).expect("it was written").read_to_string(&mut written).expect("text");
+    fs::File::open(folder.join("keep.ndjson"))
+        .expect("it was written")
+        .read_to_string(&mut written)
+        .expect("text");
 }
 
 #[test]
 fn state_cannot_be_moved_from_under_a_running_program() {
     let rig = Rig::new(&["--blobs-per-hour", "0.2", "--records-min", "5", "--records-max", "9"]);
     let folder = rig.folder.path().to_owned();
-    rig.configure_mapped("source = '.'", "[sinks.keep]\ntype = \"blackhole\"\ninputs = [\"map\"]\n");
+    rig.configure_mapped(
+        "source = '.'",
+        "[sinks.keep]\ntype = \"blackhole\"\ninputs = [\"map\"]\n",
+    );
     let mut running = Running::start(&rig, &[]);
     let path = folder.join("o365flow.toml");
     let text = fs::read_to_string(&path).expect("it was written");

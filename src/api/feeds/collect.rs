@@ -102,7 +102,8 @@ fn shown(
         state,
         listed_until: feed.listed_until,
         lag_seconds: number("o365_lag_seconds"),
-        throttled: count(number("o365_throttled_total")),
+        throttled: numbers.feed("o365_throttling", &name, "") == Some(1.0),
+        throttled_answers: count(number("o365_throttled_total")),
         pending: count(number("o365_blobs_pending")),
         lost,
         token_expires: numbers.time("o365_token_expiry_timestamp_seconds", &name),
@@ -127,8 +128,11 @@ struct Numbers(HashMap<(String, String, String), f64>);
 
 impl Numbers {
     const OF_FEEDS: [&str; 3] = ["o365_lag_seconds", "o365_throttled_total", "o365_blobs_pending"];
-    const OF_TENANTS: [&str; 2] =
-        ["o365_token_expiry_timestamp_seconds", "o365_certificate_expiry_timestamp_seconds"];
+    const OF_TENANTS: [&str; 3] = [
+        "o365_throttling",
+        "o365_token_expiry_timestamp_seconds",
+        "o365_certificate_expiry_timestamp_seconds",
+    ];
 
     fn of(snapshot: &Snapshot) -> Numbers {
         let mut numbers = HashMap::new();

@@ -83,8 +83,10 @@ pub(super) struct FeedShown {
     pub(super) state: FeedState,
     pub(super) listed_until: Option<Timestamp>,
     pub(super) lag_seconds: Option<f64>,
-    /// How often the API said that there were too many requests, since the start.
-    pub(super) throttled: u64,
+    /// Whether the API says of the tenant that there are too many requests.
+    pub(super) throttled: bool,
+    /// How often it has said so of the feed, since the start.
+    pub(super) throttled_answers: u64,
     /// Blobs that are neither delivered nor lost.
     pub(super) pending: u64,
     /// Blobs that were lost within what is shown.

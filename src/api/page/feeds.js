@@ -133,6 +133,7 @@ const STATES = {
 class HeatMap {
   #type;
   #cells = new Map();
+  #crosses = s("path", { class: "cross", "aria-hidden": "true" });
   #days = [];
   #state = h("p", { class: "muted small" });
   #readout = h("p", { class: "readout small" });
@@ -154,12 +155,14 @@ class HeatMap {
     const days = daysOf(Math.max(Math.floor(Date.now() / HOUR), ...hours.keys()));
     if (days[0] !== this.#days[0]) this.#draw(days);
     const most = Math.max(1, ...feed.hours.map((hour) => hour.listed));
+    let crosses = "";
     for (const [hour, cell] of this.#cells) {
       const numbers = hours.get(hour) ?? { listed: 0, delivered: 0, pending: 0, lost: 0 };
-      set(cell.square, "class", `cell ${stateOf(numbers, most)}`);
-      set(cell.mark, "class", numbers.lost > 0 ? "cross" : "none");
-      set(cell.group, "aria-label", `${day(hour * HOUR)}, ${clock(hour)}: ${words(numbers)}`);
+      set(cell, "class", `cell ${stateOf(numbers, most)}`);
+      set(cell, "aria-label", `${day(hour * HOUR)}, ${clock(hour)}: ${words(numbers)}`);
+      if (numbers.lost > 0) crosses += cross(Number(cell.getAttribute("x")), Number(cell.getAttribute("y")));
     }
+    set(this.#crosses, "d", crosses);
     const totals = Object.fromEntries(["delivered", "pending", "lost"].map((name) => [name, sum(feed.hours, name)]));
     const lag = Number.isFinite(feed.lag_seconds) ? `lag ${duration(feed.lag_seconds)}` : "no lag known";
     const throttled = feed.throttled > 0 ? `throttled ${count(feed.throttled)} times` : null;
@@ -182,22 +185,23 @@ class HeatMap {
     this.#drawing.replaceChildren(s("svg", {
       class: "heat", viewBox: `0 0 ${LEFT + 24 * CELL} ${TOP + DAYS * CELL}`, role: "grid", "aria-label": `${this.#type}, hour by hour`,
       keydown: (event) => this.#move(event), mouseleave: rest, focusout: rest,
-    }, s("g", { "aria-hidden": "true" }, ...ticks), ...rows));
+    }, s("g", { "aria-hidden": "true" }, ...ticks), ...rows, this.#crosses));
     this.#at = this.#cells.size - 1;
-    this.#group(this.#at)?.setAttribute("tabindex", "0");
+    this.#cellAt(this.#at).setAttribute("tabindex", "0");
   }
 
   #cell(hour, x, y) {
-    const square = s("rect", { class: "cell level-0", x: 0.5, y: 0.5, width: CELL - 1.5, height: CELL - 1.5, rx: 1.5 });
-    const mark = s("path", { class: "none", d: `M2.8 2.8l4.9 4.9m0-4.9l-4.9 4.9` });
-    const tell = () => say(this.#readout, group.getAttribute("aria-label") ?? "");
-    const group = s("g", { role: "gridcell", tabindex: -1, transform: `translate(${x} ${y})`, mouseenter: tell, focus: tell }, square, mark);
-    this.#cells.set(hour, { group, square, mark });
-    return group;
+    const tell = () => say(this.#readout, cell.getAttribute("aria-label") ?? "");
+    const cell = s("rect", {
+      class: "cell level-0", role: "gridcell", tabindex: -1, x: x + 0.5, y: y + 0.5, width: CELL - 1.5, height: CELL - 1.5, rx: 1.5,
+      mouseenter: tell, focus: tell,
+    });
+    this.#cells.set(hour, cell);
+    return cell;
   }
 
-  #group(index) {
-    return [...this.#cells.values()][index]?.group;
+  #cellAt(index) {
+    return [...this.#cells.values()][index];
   }
 
   #move(event) {
@@ -207,10 +211,10 @@ class HeatMap {
     if (Number.isNaN(to)) return;
     event.preventDefault();
     if (to < 0 || to > last) return;
-    this.#group(this.#at).setAttribute("tabindex", "-1");
+    this.#cellAt(this.#at).setAttribute("tabindex", "-1");
     this.#at = to;
-    this.#group(to).setAttribute("tabindex", "0");
-    this.#group(to).focus();
+    this.#cellAt(to).setAttribute("tabindex", "0");
+    this.#cellAt(to).focus();
   }
 
   #fillTable() {
@@ -247,6 +251,9 @@ function words({ listed, delivered, pending, lost }) {
   if (lost > 0) said.push(`${count(lost)} lost`);
   return said.join(", ");
 }
+
+/** The path of a cross over the square at this place. */
+const cross = (x, y) => `M${x + 2.3} ${y + 2.3}l4.9 4.9m0-4.9l-4.9 4.9`;
 
 const clock = (hour) => `${String(hour % 24).padStart(2, "0")}:00`;
 

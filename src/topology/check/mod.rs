@@ -138,10 +138,11 @@ pub fn check(components: Vec<Declared>, means: Means<'_>) -> Result<Checked, Vec
         return Err(faults);
     }
     let nodes = components.into_iter().zip(inputs).zip(typed);
-    let node = |((declared, inputs), (outputs, prepared)): ((Declared, _), (_, Option<Prepared>))| {
-        let identity = identity(&declared, prepared.as_ref(), means);
-        Node { declared, inputs, outputs, prepared, left_out: Vec::new(), identity }
-    };
+    let node =
+        |((declared, inputs), (outputs, prepared)): ((Declared, _), (_, Option<Prepared>))| {
+            let identity = identity(&declared, prepared.as_ref(), means);
+            Node { declared, inputs, outputs, prepared, left_out: Vec::new(), identity }
+        };
     Ok(Checked { nodes: nodes.map(node).collect(), warnings })
 }
 

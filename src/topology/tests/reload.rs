@@ -57,7 +57,8 @@ fn times(played: &Played, sink: &str) -> BTreeMap<usize, usize> {
 
 /// All events of the source, each once, in order.
 fn check_exactly(played: &Played, sink: &str) {
-    let done: Vec<usize> = played.observed.ledger("a", |ledger| ledger.done.iter().copied().collect());
+    let done: Vec<usize> =
+        played.observed.ledger("a", |ledger| ledger.done.iter().copied().collect());
     let got: Vec<usize> = times(played, sink).into_keys().collect();
     assert!(done.len() > 150, "{sink}: {}", done.len());
     assert_eq!(got, done, "{sink}");
@@ -98,7 +99,8 @@ fn what_says_the_same_changes_nothing() {
     let text = format!("{SOURCE}{OUT}{SECOND}");
     let played = play(&text, async |stage, observed| {
         // The same in other words, and other places.
-        let again = format!("{SECOND}\n# A comment.\n{OUT}{}", SOURCE.replace("events = 2", "events=2"));
+        let again =
+            format!("{SECOND}\n# A comment.\n{OUT}{}", SOURCE.replace("events = 2", "events=2"));
         assert_eq!(stage.reload(&again).await, Ok(Changes::default()));
         assert_eq!(observed.ledger("a", |ledger| ledger.openings), 1);
     });
@@ -271,7 +273,10 @@ fn a_sink_that_does_not_answer_does_not_hold_a_reload_up() {
     let played = play(&text, async |stage, observed| {
         seconds(5).await;
         let start = Instant::now();
-        stage.reload(&text.replace("source = '.'", "source = '.x = 1'")).await.expect("it is right");
+        stage
+            .reload(&text.replace("source = '.'", "source = '.x = 1'"))
+            .await
+            .expect("it is right");
         assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         seconds(10).await;
         let before = observed.got("out").len();
@@ -453,9 +458,14 @@ fn ports_can_be_read_by_others() {
     let sink = |name: &str, input: &str| {
         format!("[sinks.{name}]\ntype = 'script'\ninputs = ['{input}']\n")
     };
-    let text = format!("{SOURCE}{route}{}{}", sink("one", "split.even"), sink("two", "split._unmatched"));
+    let text =
+        format!("{SOURCE}{route}{}{}", sink("one", "split.even"), sink("two", "split._unmatched"));
     let played = play(&text, async |stage, _| {
-        let swapped = format!("{SOURCE}{route}{}{}", sink("one", "split._unmatched"), sink("two", "split.even"));
+        let swapped = format!(
+            "{SOURCE}{route}{}{}",
+            sink("one", "split._unmatched"),
+            sink("two", "split.even")
+        );
         let changes = stage.reload(&swapped).await.expect("it is right");
         assert_eq!(changes.changed, names(&["one", "two"]));
     });
@@ -470,7 +480,8 @@ fn ports_can_be_read_by_others() {
 
 #[test]
 fn what_is_dropped_is_kept_as_dead_letters_before_and_after() {
-    let text = format!("{SOURCE}{OUT}").replace("source = '.'", "source = '.x = int!(\"no number\")'");
+    let text =
+        format!("{SOURCE}{OUT}").replace("source = '.'", "source = '.x = int!(\"no number\")'");
     let played = play(&text, async |stage, _| {
         stage.reload(&text.replace("no number", "none")).await.expect("it is right");
     });
@@ -484,7 +495,8 @@ fn what_is_dropped_is_kept_as_dead_letters_before_and_after() {
 fn what_a_transform_remembers_stays() {
     // Each event comes twice, and the copy after the reload.
     let dedupe = "[transforms.once]\ntype = 'dedupe'\ninputs = ['map']\nfields.match = ['n']\ncache.num_events = 100000\n";
-    let text = format!("{SOURCE}{OUT}{dedupe}").replace("inputs = ['map']\n[t", "inputs = ['once']\n[t");
+    let text =
+        format!("{SOURCE}{OUT}{dedupe}").replace("inputs = ['map']\n[t", "inputs = ['once']\n[t");
     let played = play(&text, async |stage, _| {
         let modulo = "source = '.n = mod(int!(.n), 50)'";
         stage.reload(&text.replace("source = '.'", modulo)).await.expect("it is right");

@@ -124,10 +124,15 @@ impl Model {
             inputs = "'a', 'b'";
         }
         let program = self.program;
-        write!(text, "[transforms.map]\ntype = 'remap'\ninputs = [{inputs}]\nsource = '.v = {program}'\n").expect("text");
+        write!(
+            text,
+            "[transforms.map]\ntype = 'remap'\ninputs = [{inputs}]\nsource = '.v = {program}'\n"
+        )
+        .expect("text");
         let mut last = "map";
         if self.has_more {
-            text += "[transforms.more]\ntype = 'remap'\ninputs = ['map']\nsource = '.more = true'\n";
+            text +=
+                "[transforms.more]\ntype = 'remap'\ninputs = ['map']\nsource = '.more = true'\n";
             last = "more";
         }
         text += &sink("mapped", last, "");
@@ -138,14 +143,22 @@ impl Model {
         for (number, other) in self.others.iter().enumerate() {
             let Some(Sink { input, buffer, millis, tag, is_stuck }) = other else { continue };
             let stuck = if *is_stuck { "ending = 'sticks'\n" } else { "" };
-            text += &sink(&format!("s{number}"), input, &format!("millis = {millis}\ntag = '{tag}'\n{stuck}"));
+            text += &sink(
+                &format!("s{number}"),
+                input,
+                &format!("millis = {millis}\ntag = '{tag}'\n{stuck}"),
+            );
             match buffer {
                 Buffer::None => {}
                 Buffer::Memory => {
                     write!(text, "[sinks.s{number}.buffer]\nmax_events = 20\n").expect("text");
                 }
                 Buffer::Disk { mebibytes } => {
-                    write!(text, "[sinks.s{number}.buffer]\ntype = 'disk'\nmax_bytes = '{mebibytes}MiB'\n").expect("text");
+                    write!(
+                        text,
+                        "[sinks.s{number}.buffer]\ntype = 'disk'\nmax_bytes = '{mebibytes}MiB'\n"
+                    )
+                    .expect("text");
                 }
             }
         }
@@ -213,9 +226,9 @@ fn check(seed: u64) -> Tally {
     assert_eq!(played.result, Ok(()), "seed {seed}");
     let mut sent = BTreeMap::new();
     for source in ["a", "b"] {
-        let (next, done, again) = played.observed.ledger(source, |ledger| {
-            (ledger.next, ledger.done.len(), ledger.sent_again.len())
-        });
+        let (next, done, again) = played
+            .observed
+            .ledger(source, |ledger| (ledger.next, ledger.done.len(), ledger.sent_again.len()));
         assert_eq!((done, again), (next, 0), "seed {seed}: {source}");
         sent.extend((0..next).map(|number| (format!("{source}{number}"), 1)));
     }
@@ -241,8 +254,17 @@ fn each_event_reaches_the_sinks_that_stay_once_whatever_is_reloaded() {
     let mut all = Tally::default();
     for seed in seeds {
         let Tally { done, refused, stuck } = check(seed);
-        all = Tally { done: all.done + done, refused: all.refused + refused, stuck: all.stuck + stuck };
+        all = Tally {
+            done: all.done + done,
+            refused: all.refused + refused,
+            stuck: all.stuck + stuck,
+        };
     }
-    assert!(all.done > RELOADS / 2 && all.refused > 0, "{} done, {} refused", all.done, all.refused);
+    assert!(
+        all.done > RELOADS / 2 && all.refused > 0,
+        "{} done, {} refused",
+        all.done,
+        all.refused
+    );
     assert!(only.is_some() || all.stuck > 5, "{}", all.stuck);
 }

@@ -116,8 +116,7 @@ impl Stage {
 }
 
 impl Play {
-    pub(super) const PLAIN: Play =
-        Play { workers_max: 3, letters_failing: 0, mode: RunMode::Once };
+    pub(super) const PLAIN: Play = Play { workers_max: 3, letters_failing: 0, mode: RunMode::Once };
     pub(super) const CONTINUOUS: Play = Play { mode: RunMode::Continuous, ..Play::PLAIN };
 
     /// Runs the topology `text`. `direct` runs beside it, and can order it to end.

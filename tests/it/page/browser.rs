@@ -14,7 +14,7 @@ use url::{ParseError, Url};
 use crate::services::chromium;
 
 /// Longest wait for what takes a second at most, on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How somebody looks at the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
