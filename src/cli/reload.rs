@@ -66,7 +66,8 @@ impl Reloading {
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
-            self.manager.ready(&self.live.description().to_string());
+            let refused = if end.is_err() { "; the last reload was refused" } else { "" };
+            self.manager.ready(&format!("{}{refused}", self.live.description()));
             self.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.

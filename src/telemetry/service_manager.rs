@@ -21,7 +21,7 @@ const BEATS_PER_TIMEOUT: u32 = 3;
 const END_MARGIN: Duration = Duration::from_secs(15);
 
 /// The service manager that has started the program, if one has. The default is none.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
     is_there: bool,
     /// The time after which it ends a program that gives no sign of life.

@@ -52,8 +52,9 @@ fn ended(arguments: &[&str], more: &str) -> (Option<i32>, String) {
     put("a.ndjson", "{\"a\":1}\n");
     put("file", "");
     put("it.toml", &format!("{more}{RIGHT}"));
-    let asks = "secret.vault = { type = \"exec\", command = [\"false\"] }\nshutdown_timeout = \"SECRET[vault.t]\"";
-    put("secret.toml", &format!("{more}{asks}{RIGHT}"));
+    let vault = "secret.vault = { type = \"exec\", command = [\"false\"] }";
+    let asking = RIGHT.replace("[\"*.ndjson\"]", "[\"SECRET[vault.files]\"]");
+    put("secret.toml", &format!("{more}{vault}{asking}"));
     put("blocked.toml", &RIGHT.replace("\"state\"", "\"file\""));
     let output = Command::new(PROGRAM)
         .args(arguments)
