@@ -7,7 +7,8 @@ use metrics::{Label, gauge};
 
 /// Takes the value from every gauge in `scrape` that has the label `component_id` with this value.
 pub(super) fn forget(scrape: &str, component_id: &str) {
-    let is_gauge = |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" gauge")?.to_owned());
+    let is_gauge =
+        |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" gauge")?.to_owned());
     let gauges: BTreeSet<String> = scrape.lines().filter_map(is_gauge).collect();
     for line in scrape.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, rest)) = line.split_once('{') else { continue };
@@ -67,7 +68,10 @@ mod tests {
         let waiting: Vec<&str> =
             scrape.lines().filter(|line| line.starts_with("waiting{")).collect();
         assert_eq!(waiting.len(), 2, "{scrape}");
-        assert!(waiting.iter().any(|line| line.contains("out") && line.ends_with(" NaN")), "{scrape}");
+        assert!(
+            waiting.iter().any(|line| line.contains("out") && line.ends_with(" NaN")),
+            "{scrape}"
+        );
         assert!(waiting.contains(&"waiting{component_id=\"other\"} 3"), "{scrape}");
         assert!(scrape.contains("} 2") && scrape.contains("up 1"), "{scrape}");
     }

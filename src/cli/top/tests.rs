@@ -91,7 +91,9 @@ fn check(keys: &[KeyCode], expected: &Expect) {
 
 #[test]
 fn components_are_shown_with_what_they_do() {
-    check(&[], &expect![[r#"
+    check(
+        &[],
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
@@ -99,12 +101,15 @@ fn components_are_shown_with_what_they_do() {
         ecs         transform  remap            250     250   1500                                        42%
         elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]
 fn feeds_and_problems_have_tables_of_their_own() {
-    check(&[KeyCode::Tab], &expect![[r#"
+    check(
+        &[KeyCode::Tab],
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         TENANT    CONTENT TYPE    STATE    LAG   PENDING   LOST   THROTTLED  TOKEN ENDS        CERTIFICATE ENDS
@@ -112,8 +117,11 @@ fn feeds_and_problems_have_tables_of_their_own() {
         fabrikam  Audit.Exchange  ok       61s        40                  2  2026-01-02 04:00
 
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
-    check(&[KeyCode::Char('3')], &expect![[r#"
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
+    check(
+        &[KeyCode::Char('3')],
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         LAST      LEVEL    TIMES  COMPONENT   TENANT   PROBLEM                                    FIX
@@ -121,8 +129,11 @@ fn feeds_and_problems_have_tables_of_their_own() {
         03:04:02  warn         1  elastic              a sink is slow: connection refused\u001b[  start the server
 
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
-    check(&[KeyCode::BackTab, KeyCode::Tab], &expect![[r#"
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
+    check(
+        &[KeyCode::BackTab, KeyCode::Tab],
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
@@ -130,13 +141,16 @@ fn feeds_and_problems_have_tables_of_their_own() {
         ecs         transform  remap            250     250   1500                                        42%
         elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]
 fn tables_can_be_sorted_and_filtered() {
     let sort = [KeyCode::Char('s'); 6];
-    check(&sort, &expect![[r#"
+    check(
+        &sort,
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         COMPONENT   KIND       TYPE            IN/S   OUT/S   OUT▼   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
@@ -144,9 +158,12 @@ fn tables_can_be_sorted_and_filtered() {
         office365   source     office365                250   1500                                               2h
         ecs         transform  remap            250     250   1500                                        42%
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
     let filter = ['/', 'e', 'l', 'a', 'x'].map(KeyCode::Char);
-    check(&[&filter[..], &[KeyCode::Backspace, KeyCode::Enter]].concat(), &expect![[r#"
+    check(
+        &[&filter[..], &[KeyCode::Backspace, KeyCode::Enter]].concat(),
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         COMPONENT   KIND   TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
@@ -154,8 +171,11 @@ fn tables_can_be_sorted_and_filtered() {
 
 
 
-        filter: ela   enter: keep   esc: clear"#]]);
-    check(&[&filter[..], &[KeyCode::Enter]].concat(), &expect![[r#"
+        filter: ela   enter: keep   esc: clear"#]],
+    );
+    check(
+        &[&filter[..], &[KeyCode::Enter]].concat(),
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         nothing has that in it
@@ -163,8 +183,11 @@ fn tables_can_be_sorted_and_filtered() {
 
 
 
-        filter: elax   enter: keep   esc: clear"#]]);
-    check(&[&filter[..], &[KeyCode::Esc]].concat(), &expect![[r#"
+        filter: elax   enter: keep   esc: clear"#]],
+    );
+    check(
+        &[&filter[..], &[KeyCode::Esc]].concat(),
+        &expect![[r#"
          1 Components 3   2 Feeds 2   3 Problems 2
         generation 2 · http://127.0.0.1:8686
         COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
@@ -172,7 +195,8 @@ fn tables_can_be_sorted_and_filtered() {
         ecs         transform  remap            250     250   1500                                        42%
         elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
 
-        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]]);
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]

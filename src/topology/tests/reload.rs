@@ -343,7 +343,8 @@ fn a_sink_with_another_name_gets_what_the_old_one_could_not_deliver() {
 fn a_buffer_stays_and_gives_the_changed_sink_what_the_old_one_could_not_deliver() {
     for buffer in ["type = 'disk'", "type = 'memory'"] {
         let stuck = format!("{STUCK}[sinks.second.buffer]\n{buffer}\n");
-        let text = format!("{SOURCE}{OUT}{stuck}").replace("every_millis = 20", "every_millis = 200");
+        let text =
+            format!("{SOURCE}{OUT}{stuck}").replace("every_millis = 20", "every_millis = 200");
         let played = play(&text, async |stage, _| {
             seconds(5).await;
             let right = text.replace("ending = 'sticks'", "tag = 'right'");
