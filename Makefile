@@ -6,9 +6,9 @@
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## Build o365flow and run its demo: a fake tenant, no account needed
+demo: ## Build o365flow and run its demo, with no account needed; LIVE=1: with its status page, until Ctrl-C
 	@tests/services/packages.sh build
-	cargo run --release --locked --bin o365flow -- demo
+	cargo run --release --locked --bin o365flow -- demo $(if $(LIVE),--live)
 
 test: ## Check formatting and lints, run every test against real servers
 	@tests/run.sh

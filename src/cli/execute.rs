@@ -1,18 +1,28 @@
 //! Runs a loaded topology with all that belongs to it: state folder, dead letters, listeners, signals.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{
+    future::pending, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration,
+};
 
-use pipeline_core::{Clock, RunError, RunMode, Shutdown};
+use futures_util::FutureExt;
+use pipeline_core::{Clock, ComponentId, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{Failure, load::Loaded, progress, start_and_end};
+use super::{
+    Failure,
+    load::Loaded,
+    progress,
+    reload::{Reloading, Triggers},
+    start_and_end,
+    view::View,
+};
 use crate::{
-    api::{Listeners, Readiness},
+    api::{FeedSources, Listeners, Readiness, Watched},
     delivery::DeadLetterFiles,
     live::Live,
-    telemetry::{Logs, Metrics, ServiceManager, Snapshot},
-    topology::{self, Environment, Topology},
+    telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
+    topology::{self, Environment, Farewell, Topology},
 };
 
 /// A run that has ended.
@@ -40,11 +50,21 @@ pub(super) async fn execute_until(
     shutdown: &Shutdown,
 ) -> Result<Ended, Failure> {
     let readiness = Readiness::default();
+    let feeds = FeedSources::default();
+    let (live, requests) = Live::new();
+    View::of(&loaded, 1).show(&live, &feeds);
     let global = loaded.global;
-    let (live, _reloads) = Live::new();
-    live.describe(loaded.topology.describe(1));
-    let listeners =
-        Listeners::bind(&global, metrics.clone(), readiness.clone(), live.clone()).await?;
+    let taps = live.taps().clone();
+    let keeps_samples = global.api.is_some();
+    let watched = Watched {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        live: live.clone(),
+        problems: Problems::of_process(&clock),
+        feeds: feeds.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let listeners = Listeners::bind(&global, watched).await?;
     for address in listeners.addresses() {
         info!(%address, "listening");
     }
@@ -54,24 +74,40 @@ pub(super) async fn execute_until(
     for warning in &loaded.topology.warnings {
         warn!(warning = %warning, "configuration");
     }
-    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter)?;
+    let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter.clone())?;
     let environment = Environment {
         dead_letters: Arc::new(dead_letters.clone()),
-        data_dir: global.data_dir,
+        data_dir: global.data_dir.clone(),
         mode,
-        clock,
+        clock: Arc::clone(&clock),
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        farewell: Arc::new(Forgetting(metrics.clone())),
+        taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
     let signals = Signals::new()?;
     let manager = ServiceManager::from_environment();
-    let ending =
-        Ending { readiness: &readiness, manager: &manager, drain_timeout: global.shutdown_timeout };
+    let (reloader, reloads) = topology::reloads();
+    let drain_timeout = global.shutdown_timeout;
+    let ending = Ending { readiness: &readiness, manager: &manager, drain_timeout };
+    let reloading = match loaded.again {
+        Some(again) => {
+            let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
+            let letters = dead_letters.clone();
+            let (live, manager) = (live.clone(), manager.clone());
+            let reloading =
+                Reloading { again, reloader, live, feeds, letters, clock, manager, global };
+            reloading.obey(triggers).boxed()
+        }
+        None => pending().boxed(),
+    };
     readiness.set(true);
     manager.ready(&live.description().to_string());
     start_and_end::say_what_runs(&live.description());
     let result = tokio::select! {
-        result = topology::run(topology, shutdown.clone(), global.shutdown_timeout) => result,
+        result = topology::run(topology, shutdown.clone(), drain_timeout, reloads) => result,
+        never = taps.sample_for_ever(), if keeps_samples => match never {},
+        never = reloading => match never {},
         never = signals.obey(shutdown, ending) => match never {},
         never = manager.keep_alive() => match never {},
         never = listeners.serve() => match never {},
@@ -84,6 +120,21 @@ pub(super) async fn execute_until(
     let snapshot = metrics.snapshot();
     start_and_end::say_what_was_not_delivered(&snapshot, &live.description());
     Ok(Ended { snapshot, result })
+}
+
+/// Lets the metrics forget components that are gone.
+struct Forgetting(Metrics);
+
+impl std::fmt::Debug for Forgetting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Forgetting")
+    }
+}
+
+impl Farewell for Forgetting {
+    fn gone(&self, id: &ComponentId) {
+        self.0.forget_component(id);
+    }
 }
 
 /// Who is told that the program ends.

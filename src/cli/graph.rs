@@ -1,4 +1,4 @@
-//! `o365flow graph`: a topology as text that other programs draw.
+//! `o365flow graph`: a topology as text that other programs draw, or as a picture.
 
 use clap::Args;
 
@@ -31,7 +31,10 @@ impl Graph {
         if !faults.is_empty() {
             show_faults(&faults);
         }
-        super::say(draw(&config.components, self.format).trim_end());
+        // What passes the edges is known where all is right.
+        let loaded = load::load_asking(&files, variables, Ask::Files).ok();
+        let checked = loaded.as_ref().map(|loaded| &loaded.topology);
+        super::say(draw(&config.components, checked, self.format).trim_end());
         Ok(())
     }
 }

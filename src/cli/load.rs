@@ -7,9 +7,9 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::ComponentId;
+use pipeline_core::{ComponentId, ComponentKind};
 
-use super::Failure;
+use super::{Failure, files_read::FilesRead};
 use crate::{
     components::{
         REGISTRY, observe_program,
@@ -17,7 +17,7 @@ use crate::{
         office365_config, read_table_files,
     },
     config::{
-        self, Ask, Config, DeclaredTest, Global, Privacy, Settings, TableReader,
+        self, Ask, Config, DeclaredTest, EnrichmentTable, Global, Privacy, Settings, TableReader,
         fault::{Fault, SourceFile},
     },
     program::{
@@ -66,13 +66,44 @@ pub(super) struct Loaded {
     pub(super) tables: Tables,
     /// What the transforms are to do.
     pub(super) tests: Vec<DeclaredTest>,
+    /// How it is read again while it runs; nothing where it is not.
+    pub(super) again: Option<Again>,
     /// Files with secrets or private keys, besides the configuration itself.
     private_files: Vec<PathBuf>,
+}
+
+/// Reads a configuration again, and notes the files.
+pub(super) type LoadAgain = dyn Fn(&FilesRead) -> Result<Loaded, Failure> + Send + Sync;
+
+/// How a configuration is read again.
+#[derive(Clone)]
+pub(super) struct Again {
+    /// Reads it.
+    pub(super) load: Arc<LoadAgain>,
+    /// What it was read from.
+    pub(super) files: FilesRead,
+    /// Whether it is read as soon as one of its files changes.
+    pub(super) is_watching: bool,
 }
 
 impl ConfigFiles {
     /// Reads and checks the configuration, and that nobody else can read or change it.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
+        self.load_noting(&FilesRead::default())
+    }
+
+    /// As [`ConfigFiles::load`], to be read again while it runs: when it is asked for, and, with `is_watching`, when one of
+    /// its files changes.
+    pub(super) fn load_to_run(&self, is_watching: bool) -> Result<Loaded, Failure> {
+        let (own, files) = (self.clone(), FilesRead::default());
+        let mut loaded = self.load_noting(&files)?;
+        let load = Arc::new(move |files: &FilesRead| own.load_noting(files));
+        loaded.again = Some(Again { load, files, is_watching });
+        Ok(loaded)
+    }
+
+    fn load_noting(&self, files_read: &FilesRead) -> Result<Loaded, Failure> {
+        files_read.note_all(self.paths.iter().cloned());
         let is_strict = !self.permissions.no_strict_permissions;
         // Before anything is done with them: they may name a command to run.
         if is_strict {
@@ -80,7 +111,8 @@ impl ConfigFiles {
         }
         let privacy = if is_strict { Privacy::Strict } else { Privacy::Any };
         let files = config::read_files(&self.paths)?;
-        let manner = Manner { ask: Ask::All, privacy, observer: None };
+        let files_read = files_read.clone();
+        let manner = Manner { privacy, files_read, ..Manner::asking(Ask::All) };
         let loaded = load_private(&files, environment, manner)?;
         if is_strict {
             refuse(loaded.too_open())?;
@@ -147,7 +179,7 @@ pub(super) fn load_asking(
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ask: Ask,
 ) -> Result<Loaded, Failure> {
-    load_private(files, variables, Manner { ask, privacy: Privacy::Any, observer: None })
+    load_private(files, variables, Manner::asking(ask))
 }
 
 /// As [`load_asking`], with no command run for a secret; `observer` sees the programs of all transforms.
@@ -155,9 +187,26 @@ pub(super) fn load_observed(
     files: &[Arc<SourceFile>],
     observer: &Observer,
 ) -> Result<Loaded, Failure> {
-    let manner =
-        Manner { ask: Ask::Files, privacy: Privacy::Any, observer: Some(observer.clone()) };
+    let manner = Manner { observer: Some(observer.clone()), ..Manner::asking(Ask::Files) };
     load_private(files, environment, manner)
+}
+
+/// Reads and checks a configuration whose text is built in, to be read again while it runs as soon as one of the files
+/// that it names changes.
+pub(super) fn load_built_in(
+    texts: Vec<Arc<SourceFile>>,
+    variables: impl Fn(&str) -> Option<String> + Clone + Send + Sync + 'static,
+) -> Result<Loaded, Failure> {
+    let load = move |files: &FilesRead| {
+        let manner = Manner { files_read: files.clone(), ..Manner::asking(Ask::All) };
+        let loaded = load_private(&texts, variables.clone(), manner);
+        texts.iter().for_each(|text| files.forget(&text.path));
+        loaded
+    };
+    let files = FilesRead::default();
+    let mut loaded = load(&files)?;
+    loaded.again = Some(Again { load: Arc::new(load), files, is_watching: true });
+    Ok(loaded)
 }
 
 /// How a configuration is read.
@@ -167,6 +216,22 @@ struct Manner {
     privacy: Privacy,
     /// Whoever wants to see the programs.
     observer: Option<Observer>,
+    files_read: FilesRead,
+}
+
+impl Manner {
+    fn asking(ask: Ask) -> Manner {
+        Manner { ask, privacy: Privacy::Any, observer: None, files_read: FilesRead::default() }
+    }
+}
+
+/// What tells whether the tables in which programs look values up are what they were.
+fn table_digests(global: &Global, files_read: &FilesRead) -> Vec<Vec<u8>> {
+    let digest = |(name, table): (&String, &EnrichmentTable)| {
+        let content = files_read.content(table.path());
+        [format!("{name} {table:?}").as_bytes(), &content].concat()
+    };
+    global.enrichment_tables.iter().map(digest).collect()
 }
 
 fn load_private(
@@ -174,16 +239,28 @@ fn load_private(
     variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     manner: Manner,
 ) -> Result<Loaded, Failure> {
-    let Manner { ask, privacy, observer } = manner;
+    let Manner { ask, privacy, observer, files_read } = manner;
+    for file in files {
+        files_read.note(&file.path, Some(file.text.as_bytes()));
+    }
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
-    let (tables, table_problems) =
-        tables::load(&config.global.enrichment_tables, &|path| fs::read(path));
+    files_read.note_all(config.private_files.iter().cloned());
+    let read_file = |path: &Path| {
+        let read = fs::read(path);
+        files_read.note(path, read.as_deref().ok());
+        read
+    };
+    let (tables, table_problems) = tables::load(&config.global.enrichment_tables, &read_file);
+    let table_digests = table_digests(&config.global, &files_read);
     let tables = tables.and_unread(config.table_names());
     faults.extend(table_problems.into_iter().map(|problem| config.fault(problem)));
     let Config { global, mut components, secrets, mut private_files, tests, .. } = config;
     let reader = TableReader::new(secrets, variables).of(privacy);
     let mut file_faults = Vec::new();
     for component in &mut components {
+        if component.kind == ComponentKind::Transform {
+            component.depends_on.clone_from(&table_digests);
+        }
         if let (Some(settings), Some(observer)) = (&mut component.settings, &observer) {
             observe_program(settings, observer);
         }
@@ -206,7 +283,12 @@ fn load_private(
     } else {
         Vec::new()
     };
-    let means = Means { read_file: &|path| fs::read_to_string(path), tables: &tables };
+    let read_text = |path: &Path| {
+        let read = fs::read_to_string(path);
+        files_read.note(path, read.as_deref().ok().map(str::as_bytes));
+        read
+    };
+    let means = Means { read_file: &read_text, tables: &tables };
     match topology::check(components, means) {
         Ok(topology) if faults.is_empty() => {
             let letters_dir = global.data_dir.clone();
@@ -218,6 +300,7 @@ fn load_private(
                 unset_variables,
                 tables,
                 tests,
+                again: None,
                 private_files,
             })
         }

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod execute;
 mod fake_tenant;
+mod files_read;
 mod graph;
 mod keystore;
 mod load;
@@ -16,6 +17,8 @@ mod man;
 mod preview;
 mod progress;
 mod record_input;
+mod reload;
+mod remote;
 mod replay;
 mod report;
 mod run;
@@ -27,12 +30,15 @@ mod start_and_end;
 mod state;
 mod subscriptions;
 mod summary;
+mod tap;
 mod test;
+mod top;
 mod validate;
+mod view;
 mod vrl;
 mod when;
 
-use std::{error::Error, fmt, process::ExitCode, sync::Arc};
+use std::{error::Error, fmt, io::Write as _, process::ExitCode, sync::Arc};
 
 use chrono::SecondsFormat;
 use clap::{Parser, Subcommand};
@@ -89,6 +95,8 @@ enum Command {
     Vrl(vrl::Vrl),
     Preview(preview::Preview),
     Graph(graph::Graph),
+    Top(top::Top),
+    Tap(tap::Tap),
     Schema(schema::Schema),
     Completions(completions::Completions),
     #[command(hide = true)]
@@ -143,6 +151,8 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
         Command::Vrl(command) => command.execute(),
         Command::Preview(command) => command.execute(&clock),
         Command::Graph(command) => command.execute(),
+        Command::Top(command) => command.execute(),
+        Command::Tap(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Completions(command) => command.execute(),
         Command::Man(command) => command.execute(),
@@ -186,13 +196,11 @@ fn show_faults(faults: &[Fault]) {
 
 /// Writes a line to standard output. A reader that has gone away is no error.
 fn say(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Writes a line to standard error.
 fn complain(line: impl fmt::Display) {
-    use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 

@@ -18,7 +18,8 @@ const BLOCKED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Run a topology until SIGTERM, then deliver what is under way and end.
 ///
-/// A second signal ends at once, and still loses nothing.
+/// A second signal ends at once, and still loses nothing. SIGHUP reads the configuration again: only what has changed is
+/// started anew, and a configuration with a mistake leaves the one before running.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -26,11 +27,16 @@ pub(super) struct Run {
     /// Poll every feed once, deliver all that there is, print a summary and end.
     #[arg(long)]
     once: bool,
+    /// Read the configuration again as soon as one of its files changes, as on SIGHUP.
+    ///
+    /// Looks every half second at the configuration, its programs, tables, certificates and files of secrets.
+    #[arg(long, env = "O365FLOW_WATCH_CONFIG", value_parser = clap::builder::FalseyValueParser::new())]
+    watch_config: bool,
 }
 
 impl Run {
     pub(super) fn execute(self, clock: Arc<dyn Clock>) -> Result<(), Failure> {
-        let loaded = self.config.load()?;
+        let loaded = self.config.load_to_run(self.watch_config)?;
         let mode = if self.once { RunMode::Once } else { RunMode::Continuous };
         block_on(async {
             let start = Instant::now();

@@ -89,7 +89,18 @@ fn declare_one(
     let settings = registered.and_then(|registered| (registered.read)(&own, faults));
     node.hide_variables(&mut faults[faults_before..]);
     let id = key.into();
-    Some(Declared { id, kind, component_type, inputs, buffer, settings, node, key_span })
+    let depends_on = Vec::new();
+    Some(Declared {
+        id,
+        kind,
+        component_type,
+        inputs,
+        buffer,
+        settings,
+        depends_on,
+        node,
+        key_span,
+    })
 }
 
 fn find<'a>(

@@ -3,11 +3,13 @@
 //! Which components there are is the caller's to say, by a [`Registry`]; how they fit together is the topology's
 //! to check. Nothing here opens anything but the configuration files.
 
+mod api;
 mod buffer;
 mod dead_letter;
 mod declare;
 mod enrichment;
 pub mod fault;
+mod identity;
 mod interpolate;
 mod log;
 mod permissions;
@@ -29,9 +31,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, de::DeserializeOwned};
 
 pub use self::{
+    api::{ApiConfig, ApiTls, is_loopback},
     buffer::{BufferConfig, BufferKind, WhenFull},
     dead_letter::{DeadLetterConfig, WhenLettersFull},
     enrichment::{EnrichmentTable, FileTableConfig, GeoipTableConfig, Locale, MmdbTableConfig},
+    identity::Identity,
     interpolate::Variables,
     log::{LogConfig, LogLevel},
     permissions::too_open,
@@ -103,9 +107,9 @@ impl Config {
 pub struct Global {
     /// Where the ledger, the dead letters and all other state are kept. Only the program's own user may read it.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/ready` are served.
-    pub api: Option<Listener>,
-    /// Where `/metrics` is served.
+    /// Where the status page and the API are served, with `/health` and `/ready`.
+    pub api: Option<ApiConfig>,
+    /// Where `/metrics` is served, with `/health` and `/ready`.
     pub metrics: Option<Listener>,
     /// What is logged of each component.
     pub log: LogConfig,
@@ -160,6 +164,8 @@ pub struct Declared {
     pub buffer: Option<BufferConfig>,
     /// What it is set to do; nothing where that could not be read, which has been reported.
     pub settings: Option<Settings>,
+    /// Digests of what it depends on that stands neither in its table nor in a file that this names.
+    pub depends_on: Vec<Vec<u8>>,
     /// Its table, to find the line of a problem.
     node: Node,
     key_span: Span,
@@ -280,7 +286,10 @@ pub fn parse_asking(
         }
     }
     let (global, node) = read_global(files, global, &mut faults);
+    let problems = global.api.iter().flat_map(ApiConfig::problems);
+    faults.extend(problems.map(|problem| node.fault(problem)));
     let mut private_files = answers.files;
+    private_files.extend(global.api.iter().filter_map(|api| api.tls.key_file.clone()));
     for component in &components {
         permissions::key_files(&component.node, &mut private_files);
     }

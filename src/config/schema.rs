@@ -1,7 +1,8 @@
 //! The JSON schema of a configuration, for editors, made of the types that it is read into.
 //!
 //! It is no judge: what fits together, and whether a text is a path or a template, only `validate` knows. Invariant:
-//! what the program accepts, the schema accepts, a variable in the place of any text included.
+//! what the program accepts, the schema accepts, a variable in the place of any text included; but not a list in the
+//! place of a table, of which serde takes one for the other.
 //!
 //! The dialect is draft 7, the youngest that the TOML language servers know.
 

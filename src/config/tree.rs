@@ -119,7 +119,7 @@ impl Node {
 
     /// A problem below this node as a fault at its line.
     pub fn fault(&self, problem: Problem) -> Fault {
-        let Problem { key, message, fix, detail } = problem;
+        let Problem { key, message, fix, detail, findings: _ } = problem;
         let mut fault = Fault { fix, detail, ..Fault::at(&self.locate(&key), message) };
         self.hide_variables(std::slice::from_mut(&mut fault));
         fault

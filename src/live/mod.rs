@@ -5,16 +5,18 @@
 
 mod description;
 mod reload;
-mod taps;
+pub mod taps;
+pub mod workshop;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 pub use self::{
     description::{ComponentDescription, Description, OutputDescription},
     reload::{Changes, FaultReport, Refused, ReloadRequest, ReloadRequests, Reloaded},
     taps::Taps,
+    workshop::{Workplace, Workshop},
 };
 
 /// Orders to reload that may wait: more callers than this wait themselves.
@@ -27,6 +29,9 @@ pub struct Live {
     last_reload: Arc<watch::Sender<Option<ReloadEnd>>>,
     reloads: mpsc::Sender<ReloadRequest>,
     taps: Taps,
+    workshop: Arc<watch::Sender<Arc<Workshop>>>,
+    /// Whose turn it is to try a program.
+    trials: Arc<Mutex<()>>,
 }
 
 /// How a reload ended.
@@ -41,6 +46,8 @@ impl Live {
             last_reload: Arc::new(watch::Sender::new(None)),
             reloads,
             taps: Taps::default(),
+            workshop: Arc::new(watch::Sender::new(Arc::default())),
+            trials: Arc::default(),
         };
         (live, ReloadRequests(requests))
     }
@@ -58,6 +65,16 @@ impl Live {
     /// Says what runs from now on.
     pub fn describe(&self, description: Description) {
         self.description.send_replace(Arc::new(description));
+    }
+
+    /// Says with what the programs that run from now on are tried.
+    pub fn equip(&self, workshop: Workshop) {
+        self.workshop.send_replace(Arc::new(workshop));
+    }
+
+    /// Where the programs that run can be read and tried.
+    pub fn workshop(&self) -> Arc<Workshop> {
+        self.workshop.borrow().clone()
     }
 
     /// Where events can be watched.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pipeline_core::{Event, Schema};
 use vrl::{
-    compiler::CompileConfig,
+    compiler::{CompileConfig, Target},
     value::{Kind, Value},
 };
 
@@ -39,7 +39,7 @@ pub fn compile_condition(
     let source = Source::plain(source, &place);
     let program = compile_limited(source, input, &surroundings, CompileConfig::set_read_only)?;
     let refuse = |message: String, detail: &str| {
-        Err(CompileError { message, diagnostic: detail.to_owned() })
+        Err(CompileError { message, diagnostic: detail.to_owned(), findings: Vec::new() })
     };
     if program.is_abortable() {
         let message = format!("{place}: the condition calls `abort`");
@@ -72,12 +72,29 @@ impl Judge {
         Judge(Runner::new(Arc::clone(&condition.0), TIMEOUT))
     }
 
+    /// Of `condition`, which it gives up after `timeout` on one event.
+    pub fn impatient(condition: &Condition, timeout: Duration) -> Judge {
+        Judge(Runner::new(Arc::clone(&condition.0), timeout))
+    }
+
     /// Whether the condition holds for `event`, which stays as it is.
     ///
     /// # Errors
     /// It could not be told.
     pub fn holds(&mut self, event: &mut Event) -> Result<bool, Failure> {
-        match self.0.resolve(&mut event.target())? {
+        self.ask(&mut event.target())
+    }
+
+    /// As [`Judge::holds`], for an event that is only shown.
+    ///
+    /// # Errors
+    /// It could not be told.
+    pub fn holds_for(&mut self, event: &Event) -> Result<bool, Failure> {
+        self.ask(&mut event.view())
+    }
+
+    fn ask(&mut self, target: &mut dyn Target) -> Result<bool, Failure> {
+        match self.0.resolve(target)? {
             Value::Boolean(holds) => Ok(holds),
             other => {
                 let message = format!("the condition gave a {}", other.kind_str());

@@ -14,7 +14,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{CompileError, Place, builtin::read_or_builtin};
+use super::{CompileError, Place, builtin::read_or_builtin, compile::finding_at};
 
 /// How deep parts may include parts.
 const DEPTH_MAX: usize = 16;
@@ -173,9 +173,11 @@ fn refusal(place: &Place, text: &str, start: usize, message: &str) -> CompileErr
     let line = text[..start].matches('\n').count() + 1;
     let shown = text[start..].lines().next().unwrap_or_default().trim_end();
     let (number, gap) = (line.to_string(), " ".repeat(line.to_string().len()));
+    let diagnostic = format!("{gap} ┌─ {place}:{line}:1\n{gap} │\n{number} │ {shown}");
     CompileError {
         message: format!("{}: {message}", place.line(text, start)),
-        diagnostic: format!("{gap} ┌─ {place}:{line}:1\n{gap} │\n{number} │ {shown}"),
+        findings: vec![finding_at((place, text, start), message, &diagnostic)],
+        diagnostic,
     }
 }
 

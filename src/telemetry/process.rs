@@ -3,10 +3,7 @@
 //! Written as text and not recorded: a recorded counter holds whole numbers, and CPU time is a matter of fractions.
 //! It reads Linux's `/proc`; what cannot be read there is left out, and the rest of a scrape stands.
 
-use std::{
-    fmt::{Display, Write},
-    fs,
-};
+use std::{fmt::Display, fs};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 
@@ -53,8 +50,9 @@ pub(super) fn write(scrape: &mut String) {
 }
 
 fn metric(scrape: &mut String, name: &str, (kind, help): (&str, &str), value: impl Display) {
-    // Writing to a string cannot fail.
-    let _ = write!(scrape, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n");
+    let value = value.to_string();
+    scrape.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
+    scrape.extend([name, " ", &value, "\n\n"]);
 }
 
 fn cpu_seconds() -> Option<f64> {

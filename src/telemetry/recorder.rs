@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{Snapshot, process};
+use super::{Snapshot, forget::forget, process};
 
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
@@ -43,6 +43,12 @@ impl Metrics {
         Ok(Metrics(handle))
     }
 
+    /// Those of a recorder that only a test's own thread uses.
+    #[cfg(test)]
+    pub(crate) fn of(recorder: &metrics_exporter_prometheus::PrometheusRecorder) -> Metrics {
+        Metrics(recorder.handle())
+    }
+
     /// All metrics in Prometheus' text format. A gauge that was set to NaN, as one of a tenant that is gone, has no value
     /// and is left out: the exporter cannot delete a series while anybody holds its handle.
     pub fn render(&self) -> String {
@@ -59,6 +65,11 @@ impl Metrics {
             tokio::time::sleep(UPKEEP_INTERVAL).await;
             self.0.run_upkeep();
         }
+    }
+
+    /// Shows the gauges of a component no more, until they are set again.
+    pub fn forget_component(&self, component_id: &str) {
+        forget(&self.render(), component_id);
     }
 
     /// All metrics as numbers.
@@ -125,6 +136,20 @@ fn describe() {
         "adaptive_concurrency_limit",
         Unit::Count,
         "Requests that a sink may have under way at the same time now."
+    );
+    describe_counter!(
+        "config_reloads_total",
+        Unit::Count,
+        "Times that the configuration was read again while the program ran, by what came of it."
+    );
+    describe_gauge!(
+        "config_last_reload_successful",
+        "Whether the configuration was taken over when it was last read, 1 or 0."
+    );
+    describe_gauge!(
+        "config_last_reload_success_timestamp_seconds",
+        Unit::Seconds,
+        "When the configuration was last read and found to be right, in seconds since 1970."
     );
     describe_gauge!("o365flow_build_info", "Always 1; the label tells the version.");
 }

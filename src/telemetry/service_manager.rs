@@ -5,7 +5,7 @@
 //! by the task that runs the topology; so a program that hangs is found dead and started again. A server that does not
 //! answer is no reason to be found dead: waiting for it is what the program is for.
 
-use std::{convert::Infallible, future::pending, time::Duration};
+use std::{convert::Infallible, env, future::pending, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -20,25 +20,31 @@ const BEATS_PER_TIMEOUT: u32 = 3;
 /// What the end takes beyond the drain: files are closed, and calls that block are left.
 const END_MARGIN: Duration = Duration::from_secs(15);
 
-/// The service manager that has started the program, if one has. Clones are the same one.
+/// The service manager that has started the program, if one has. The default is none.
 #[derive(Clone, Debug, Default)]
-pub struct ServiceManager(());
+pub struct ServiceManager {
+    is_there: bool,
+    /// The time after which it ends a program that gives no sign of life.
+    watchdog_timeout: Option<Duration>,
+}
 
 impl ServiceManager {
     /// The one that the environment names.
     pub fn from_environment() -> ServiceManager {
-        ServiceManager(())
+        let is_there = env::var_os("NOTIFY_SOCKET").is_some();
+        let watchdog_timeout = sd_notify::watchdog_enabled().filter(|_| is_there);
+        ServiceManager { is_there, watchdog_timeout }
     }
 
     /// Says that the program runs, for the first time or after [`ServiceManager::reloading`]; `status` is for people.
     pub fn ready(&self, status: &str) {
-        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// Says that the configuration is read again. Until [`ServiceManager::ready`], `systemctl reload` waits.
+    /// Says that the configuration is read again. The service is shown as reloading until [`ServiceManager::ready`].
     pub fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]),
+            Ok(now) => self.tell(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]),
             Err(error) => warn!(%error, "the machine has no monotonic clock"),
         }
     }
@@ -46,7 +52,7 @@ impl ServiceManager {
     /// Says that the program ends, which may take as long as `drain_timeout` and a little more, whatever the unit says.
     pub fn stopping(&self, status: &str, drain_timeout: Duration) {
         let micros = (drain_timeout + END_MARGIN).as_micros();
-        tell(&[
+        self.tell(&[
             NotifyState::Stopping,
             NotifyState::Status(status),
             NotifyState::ExtendTimeoutUsec(u32::try_from(micros).unwrap_or(u32::MAX)),
@@ -55,11 +61,20 @@ impl ServiceManager {
 
     /// Gives signs of life for as long as it is polled. To be polled by the task that runs the topology.
     pub async fn keep_alive(&self) -> Infallible {
-        match sd_notify::watchdog_enabled().map(|timeout| timeout / BEATS_PER_TIMEOUT) {
+        match self.watchdog_timeout.map(|timeout| timeout / BEATS_PER_TIMEOUT) {
             Some(period) if !period.is_zero() => {
-                beat(period, || tell(&[NotifyState::Watchdog])).await
+                beat(period, || self.tell(&[NotifyState::Watchdog])).await
             }
             Some(_) | None => pending().await,
+        }
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if !self.is_there {
+            return;
+        }
+        if let Err(error) = sd_notify::notify(states) {
+            warn!(%error, "the service manager cannot be told how the program is");
         }
     }
 }
@@ -81,12 +96,6 @@ async fn runtime_answers() {
     answers.spawn(async {});
     answers.spawn_blocking(|| {});
     while answers.join_next().await.is_some() {}
-}
-
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "the service manager cannot be told how the program is");
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,41 @@
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot(Vec<Sample>);
 
+/// One number of a scrape.
 #[derive(Clone, Debug)]
-struct Sample {
-    name: String,
+pub struct Sample {
+    /// The metric's name.
+    pub name: String,
     /// The text between the braces.
     labels: String,
-    value: f64,
+    /// The number.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of a label, as it stands in the scrape but for what is escaped there.
+    pub fn label(&self, name: &str) -> Option<String> {
+        let mut rest = self.labels.as_str();
+        loop {
+            let (key, value) = rest.split_once("=\"")?;
+            let mut text = String::new();
+            let mut letters = value.char_indices();
+            let end = loop {
+                match letters.next()? {
+                    (at, '"') => break at,
+                    (_, '\\') => match letters.next()?.1 {
+                        'n' => text.push('\n'),
+                        letter => text.push(letter),
+                    },
+                    (_, letter) => text.push(letter),
+                }
+            };
+            if key == name {
+                return Some(text);
+            }
+            rest = value[end + 1..].trim_start_matches(',');
+        }
+    }
 }
 
 impl Snapshot {
@@ -19,7 +48,7 @@ impl Snapshot {
         let sample = |line: &str| {
             let (series, value) = line.rsplit_once(' ')?;
             let (name, labels) = match series.split_once('{') {
-                Some((name, labels)) => (name, labels.trim_end_matches('}')),
+                Some((name, labels)) => (name, labels.strip_suffix('}')?),
                 None => (series, ""),
             };
             Some(Sample {
@@ -29,6 +58,11 @@ impl Snapshot {
             })
         };
         Snapshot(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+    }
+
+    /// All of them.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter()
     }
 
     /// The sum over all series of `name` that have every one of `labels`.
@@ -54,6 +88,15 @@ fn as_count(value: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_read_as_they_were_given() {
+        let snapshot = Snapshot::parse(r#"a{t="x",u="a \"b\" = {c}, d\n\\"} 3"#);
+        let sample = snapshot.samples().next().unwrap();
+        assert_eq!(sample.label("t").as_deref(), Some("x"));
+        assert_eq!(sample.label("u").as_deref(), Some("a \"b\" = {c}, d\n\\"));
+        assert_eq!(sample.label("v"), None);
+    }
 
     #[test]
     fn series_are_added_up_by_label() {

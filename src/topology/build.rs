@@ -1,33 +1,30 @@
 //! From a checked topology to components that are ready to run, joined by edges. Opens things; starts nothing.
 
 use std::{
-    collections::HashMap,
     fs::{DirBuilder, File},
+    future::ready,
     num::NonZeroUsize,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use futures_util::future::BoxFuture;
 use pipeline_core::{
     BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, Inlet, Outlet,
-    RunMode, Sink, SinkContext, Source, SourceContext, UNMATCHED_PORT, edge,
+    RunMode, Sink, SinkContext, Source, SourceContext, Withdrawal, edge_to_sink,
 };
 use tracing::warn;
 
 use super::{
-    check::{Checked, Node, PortRef},
-    dead_letter_reader::DeadLetterReader,
-    left_out::LeftOutReader,
-    stage::{Exit, Stage, Step},
+    check::{Checked, Node},
+    wire::{EDGE_BATCHES_MAX, metrics_of},
 };
 use crate::{
     buffer::{self, Buffer, DiskBuffer, LeftBehind, MemoryBuffer},
-    config::{BufferKind, Settings},
+    config::{BufferConfig, BufferKind, Settings},
+    live::Taps,
 };
-
-/// Batches that wait on one edge. Few on purpose: a slow sink must slow the source, not fill the memory.
-const EDGE_BATCHES_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
 
 /// What a topology is built with.
 #[derive(Clone, Debug)]
@@ -42,16 +39,30 @@ pub struct Environment {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// How many batches one chain of transforms works on side by side: the number of cores.
     pub workers_max: NonZeroUsize,
+    /// Where events can be watched.
+    pub taps: Taps,
+    /// Who is told of components that are gone after a reload.
+    pub farewell: Arc<dyn Farewell>,
+}
+
+/// Is told of components that are gone: nothing counts for them any more.
+pub trait Farewell: std::fmt::Debug + Send + Sync {
+    /// The component has ended, and the topology has none of this name.
+    fn gone(&self, id: &ComponentId);
 }
 
 /// A topology that is ready to run.
 pub struct Topology {
-    pub(super) sources: Vec<(ComponentId, Box<dyn Source>, Outlet)>,
-    pub(super) stages: Vec<(Stage, Inlet)>,
+    pub(super) checked: Checked,
+    pub(super) environment: Environment,
+    pub(super) parts: Parts,
+}
+
+/// What of a topology is to be started.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) sources: Vec<(ComponentId, Box<dyn Source>)>,
     pub(super) sinks: Vec<BuiltSink>,
-    pub(super) buffers: Vec<BuiltBuffer>,
-    pub(super) dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
-    pub(super) left_out_readers: Vec<(LeftOutReader, Inlet)>,
 }
 
 /// A sink with the edge in front of it.
@@ -59,15 +70,21 @@ pub(super) struct BuiltSink {
     pub(super) id: ComponentId,
     pub(super) sink: Box<dyn Sink>,
     pub(super) inlet: Inlet,
+    /// Leads to the sink, or to the buffer in front of it.
+    pub(super) entry: Outlet,
+    pub(super) buffer: Option<BuiltBuffer>,
+    pub(super) withdrawal: Withdrawal,
 }
 
 /// A buffer between the edge that it reads and the one to its sink.
 pub(super) struct BuiltBuffer {
-    pub(super) sink: ComponentId,
-    pub(super) buffer: Buffer,
+    pub(super) opening: Opening,
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
 }
+
+/// A buffer that is opened, or will be when it is started: a file can be used by one buffer at a time.
+pub(super) type Opening = BoxFuture<'static, Result<Buffer, BuildError>>;
 
 impl Topology {
     /// Builds every component of `checked`.
@@ -76,215 +93,122 @@ impl Topology {
         environment: &Environment,
     ) -> Result<Topology, BuildError> {
         create_private_dir(&environment.data_dir)?;
-        let mut builder = Builder::new(&checked.nodes, environment);
-        let mut topology = Topology {
-            sources: vec![],
-            stages: vec![],
-            sinks: vec![],
-            buffers: vec![],
-            dead_letter_readers: vec![],
-            left_out_readers: vec![],
-        };
-        for (number, node) in checked.nodes.iter().enumerate() {
-            let id = node.declared.id.clone();
-            match &node.declared.settings {
-                Some(Settings::Source(config)) => {
-                    let source = config.build(builder.source_context(number)?).await?;
-                    topology.sources.push((id, source, builder.outlet(number, 0)));
+        let builder = Builder { nodes: &checked.nodes, environment };
+        let mut parts = Parts::default();
+        for node in &checked.nodes {
+            match node.declared.kind {
+                ComponentKind::Source => {
+                    parts.sources.extend(builder.source(&node.declared.id).await?);
                 }
-                Some(Settings::Transform(_)) => {
-                    if let Some(inlet) = builder.inlets.remove(&number) {
-                        topology.stages.push((builder.stage(number), inlet));
-                    }
+                ComponentKind::Sink => {
+                    parts.sinks.push(builder.sink(node, BufferPlan::Open).await?);
                 }
-                Some(Settings::Sink(config)) => {
-                    let sink = config.build(builder.sink_context(number)?).await?;
-                    let (inlet, buffer) = builder.sink_edge(number).await?;
-                    topology.sinks.push(BuiltSink { id, sink, inlet });
-                    topology.buffers.extend(buffer);
-                }
-                None => unreachable!("a topology with unread settings is not checked"),
+                ComponentKind::Transform => {}
             }
         }
         builder.say_what_was_left_behind();
-        topology.dead_letter_readers = builder.dead_letter_readers;
-        topology.left_out_readers = builder.left_out_readers;
-        Ok(topology)
+        Ok(Topology { environment: environment.clone(), parts, checked })
+    }
+
+    /// The transforms of each stage.
+    #[cfg(test)]
+    pub(super) fn stage_names(&self) -> Vec<String> {
+        let entry = |sink: &BuiltSink| (sink.id.clone(), sink.entry.clone());
+        let entries = self.parts.sinks.iter().map(entry).collect();
+        let (between, _) = super::wire::wire(&self.checked.nodes, &self.environment, &entries);
+        between.stages.iter().map(|(stage, _)| stage.name()).collect()
     }
 }
 
-struct Builder<'a> {
-    nodes: &'a [Node],
-    environment: &'a Environment,
-    metrics: Vec<ComponentMetrics>,
-    readers: HashMap<PortRef, Vec<usize>>,
-    /// The edge in front of each node that has one: sinks, and the first transform of every chain.
-    outlets: HashMap<usize, Outlet>,
-    inlets: HashMap<usize, Inlet>,
-    dead_letter_readers: Vec<(DeadLetterReader, Inlet)>,
-    left_out_readers: Vec<(LeftOutReader, Inlet)>,
+/// What is done about the buffer in front of a sink.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BufferPlan {
+    /// It is opened now.
+    Open,
+    /// It is opened when it is started, as another one has its file until then.
+    OpenLater,
+    /// There is one already, which stays.
+    Keep,
 }
 
-impl<'a> Builder<'a> {
-    fn new(nodes: &'a [Node], environment: &'a Environment) -> Builder<'a> {
-        let metrics_of = |node: &Node| {
-            let declared = &node.declared;
-            ComponentMetrics::new(declared.kind, &declared.component_type, &declared.id)
+/// Opens components.
+pub(super) struct Builder<'a> {
+    pub(super) nodes: &'a [Node],
+    pub(super) environment: &'a Environment,
+}
+
+impl Builder<'_> {
+    /// The source `id`, if there is one.
+    pub(super) async fn source(
+        &self,
+        id: &ComponentId,
+    ) -> Result<Option<(ComponentId, Box<dyn Source>)>, BuildError> {
+        let is_it = |node: &&Node| node.declared.id == *id;
+        let Some(node) = self.nodes.iter().find(is_it) else { return Ok(None) };
+        let Some(Settings::Source(config)) = &node.declared.settings else { return Ok(None) };
+        let source = config.build(self.source_context(node)?).await?;
+        Ok(Some((id.clone(), source)))
+    }
+
+    /// A sink with the edges around it.
+    pub(super) async fn sink(
+        &self,
+        node: &Node,
+        plan: BufferPlan,
+    ) -> Result<BuiltSink, BuildError> {
+        let Some(Settings::Sink(config)) = &node.declared.settings else {
+            unreachable!("a checked sink has the settings of one")
         };
-        let mut readers: HashMap<PortRef, Vec<usize>> = HashMap::new();
-        for (number, node) in nodes.iter().enumerate() {
-            for &input in &node.inputs {
-                readers.entry(input).or_default().push(number);
-            }
-        }
-        let mut builder = Builder {
-            nodes,
-            environment,
-            metrics: nodes.iter().map(metrics_of).collect(),
-            readers,
-            outlets: HashMap::new(),
-            inlets: HashMap::new(),
-            dead_letter_readers: Vec::new(),
-            left_out_readers: Vec::new(),
+        let sink = config.build(self.sink_context(node)?).await?;
+        let spyhole = self.environment.taps.of(&node.declared.id).input();
+        let (id, metrics) = (node.declared.id.clone(), metrics_of(node));
+        let withdrawal = Withdrawal::default();
+        let new_edge = |metrics: &ComponentMetrics| {
+            edge_to_sink(EDGE_BATCHES_MAX, metrics, withdrawal.clone())
         };
-        let fused: Vec<usize> = nodes
-            .iter()
-            .enumerate()
-            .flat_map(|(node, it)| (0..it.outputs.len()).map(move |port| PortRef { node, port }))
-            .filter_map(|port| builder.next_step(port))
-            .collect();
-        for (number, node) in nodes.iter().enumerate() {
-            if node.declared.kind != ComponentKind::Source && !fused.contains(&number) {
-                let metrics = &builder.metrics[number];
-                let (outlet, inlet) = match node.declared.buffer {
-                    // What the sink gets, it gets from the buffer, which counts what waits.
-                    Some(_) => edge(EDGE_BATCHES_MAX, &metrics.unseen()),
-                    None => edge(EDGE_BATCHES_MAX, metrics),
-                };
-                builder.outlets.insert(number, outlet);
-                builder.inlets.insert(number, inlet);
-            }
-        }
-        builder
-    }
-
-    /// The transform that can be fused behind a transform's port: its only reader, and fed by nothing else.
-    fn next_step(&self, port: PortRef) -> Option<usize> {
-        if self.nodes[port.node].declared.kind != ComponentKind::Transform {
-            return None;
-        }
-        let &[next] = self.readers.get(&port)?.as_slice() else { return None };
-        let next_node = &self.nodes[next];
-        (next_node.declared.kind == ComponentKind::Transform && next_node.inputs.len() == 1)
-            .then_some(next)
-    }
-
-    fn stage(&mut self, first: usize) -> Stage {
-        let mut steps = Vec::new();
-        // The nodes of the steps: each comes after the one that feeds it.
-        let mut numbers = vec![first];
-        while let Some(&node) = numbers.get(steps.len()) {
-            let mut exits = Vec::new();
-            for port in 0..self.nodes[node].outputs.len() {
-                exits.push(match self.next_step(PortRef { node, port }) {
-                    Some(next) => {
-                        numbers.push(next);
-                        let writer = self.writer(node, port);
-                        Exit::Step { number: numbers.len() - 1, writer }
-                    }
-                    None if self.is_discarded(node, port) => Exit::Discard,
-                    None => Exit::Outlet(self.outlet(node, port)),
-                });
-            }
-            let prepared =
-                self.nodes[node].prepared.as_ref().expect("a checked transform is prepared");
-            steps.push(Step {
-                id: self.nodes[node].declared.id.clone(),
-                factory: Arc::clone(&prepared.factory),
-                metrics: self.metrics[node].clone(),
-                exits,
-            });
-        }
-        Stage::new(steps, Arc::clone(&self.environment.clock), self.environment.workers_max)
-    }
-
-    fn is_discarded(&self, node: usize, port: usize) -> bool {
-        self.nodes[node].outputs[port].port == UNMATCHED_PORT
-            && !self.readers.contains_key(&PortRef { node, port })
-    }
-
-    /// The counters of what leaves by a port.
-    fn writer(&self, node: usize, port: usize) -> ComponentMetrics {
-        self.metrics[node].of_output(&self.nodes[node].outputs[port].port)
-    }
-
-    /// Where a port leads. What a `dropped` port lets out goes to the dead letters if nobody reads it.
-    fn outlet(&mut self, node: usize, port: usize) -> Outlet {
-        let readers = self.readers.get(&PortRef { node, port }).cloned().unwrap_or_default();
-        if self.nodes[node].left_out.contains(&port) {
-            return self.left_out_edge(node);
-        }
-        if readers.is_empty() {
-            // What is kept as dead letters counts as discarded, not as sent.
-            return self.dead_letter_edge(node);
-        }
-        let outlets: Vec<Outlet> =
-            readers.iter().map(|reader| self.outlets[reader].clone()).collect();
-        Outlet::fan_out(&outlets, &self.writer(node, port))
-    }
-
-    fn left_out_edge(&mut self, node: usize) -> Outlet {
-        let id = self.nodes[node].declared.id.clone();
-        let reader_id: ComponentId = format!("{id}.left_out").into();
-        let reader_metrics = ComponentMetrics::new(ComponentKind::Sink, "left_out", &reader_id);
-        let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &reader_metrics);
-        let reader = LeftOutReader { id, metrics: self.metrics[node].clone() };
-        self.left_out_readers.push((reader, inlet));
-        outlet
-    }
-
-    fn dead_letter_edge(&mut self, node: usize) -> Outlet {
-        let id = &self.nodes[node].declared.id;
-        let reader_id: ComponentId = format!("{id}.dropped").into();
-        let reader_metrics = ComponentMetrics::new(ComponentKind::Sink, "dead_letters", &reader_id);
-        let (outlet, inlet) = edge(EDGE_BATCHES_MAX, &reader_metrics);
-        let reader = DeadLetterReader {
-            id: id.clone(),
-            dead_letters: Arc::clone(&self.environment.dead_letters),
-            clock: Arc::clone(&self.environment.clock),
-            metrics: self.metrics[node].clone(),
+        let Some(config) = node.declared.buffer.clone() else {
+            let (entry, inlet) = new_edge(&metrics);
+            let inlet = inlet.seen_through(spyhole);
+            return Ok(BuiltSink { id, sink, inlet, entry, buffer: None, withdrawal });
         };
-        self.dead_letter_readers.push((reader, inlet));
-        outlet
+        let (outlet, inlet) = new_edge(&metrics.without_buffer());
+        let inlet = inlet.seen_through(spyhole);
+        if plan == BufferPlan::Keep {
+            return Ok(BuiltSink { id, sink, inlet, entry: outlet, buffer: None, withdrawal });
+        }
+        let mut opening = self.open_buffer(&id, config, metrics.clone());
+        if plan == BufferPlan::Open {
+            opening = Box::pin(ready(Ok(opening.await?)));
+        }
+        // What the sink gets, it gets from the buffer, which counts what waits.
+        let (entry, buffer_inlet) = new_edge(&metrics.unseen());
+        let buffer = Some(BuiltBuffer { opening, inlet: buffer_inlet, outlet });
+        Ok(BuiltSink { id, sink, inlet, entry, buffer, withdrawal })
     }
 
-    /// The edge that a sink reads, and the buffer that leads to it, if there is one.
-    async fn sink_edge(
-        &mut self,
-        number: usize,
-    ) -> Result<(Inlet, Option<BuiltBuffer>), BuildError> {
-        let declared = &self.nodes[number].declared;
-        let metrics = &self.metrics[number];
-        let inlet = self.inlets.remove(&number).expect("every sink has an edge in front of it");
-        let path = buffer::file_of(&state_dir(&self.environment.data_dir, &declared.id));
-        let clock = Arc::clone(&self.environment.clock);
-        let Some(config) = &declared.buffer else {
-            return Ok((inlet, None));
-        };
-        let buffer = match config.kind {
-            BufferKind::Memory => Buffer::Memory(Box::new(MemoryBuffer::new(config, metrics))),
-            BufferKind::Disk => {
-                let opened = DiskBuffer::open(&declared.id, &path, config, (metrics, clock));
-                Buffer::Disk(Box::new(opened.await?))
-            }
-        };
-        let (outlet, sink_inlet) = edge(EDGE_BATCHES_MAX, &metrics.without_buffer());
-        let built = BuiltBuffer { sink: declared.id.clone(), buffer, inlet, outlet };
-        Ok((sink_inlet, Some(built)))
+    fn open_buffer(
+        &self,
+        id: &ComponentId,
+        config: BufferConfig,
+        metrics: ComponentMetrics,
+    ) -> Opening {
+        let (id, clock) = (id.clone(), Arc::clone(&self.environment.clock));
+        let path = buffer::file_of(&state_dir(&self.environment.data_dir, &id));
+        Box::pin(async move {
+            Ok(match config.kind {
+                BufferKind::Memory => {
+                    Buffer::Memory(Box::new(MemoryBuffer::new(&config, &metrics)))
+                }
+                BufferKind::Disk => {
+                    let opened = DiskBuffer::open(&id, &path, &config, (&metrics, clock));
+                    Buffer::Disk(Box::new(opened.await?))
+                }
+            })
+        })
     }
 
     /// Warns of buffers on disk that belong to no sink that has one.
-    fn say_what_was_left_behind(&self) {
+    pub(super) fn say_what_was_left_behind(&self) {
         let left = match buffer::left_behind(&self.environment.data_dir) {
             Ok(left) => left,
             Err(error) => {
@@ -311,26 +235,26 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn source_context(&self, number: usize) -> Result<SourceContext, BuildError> {
-        let id = self.nodes[number].declared.id.clone();
+    fn source_context(&self, node: &Node) -> Result<SourceContext, BuildError> {
+        let id = node.declared.id.clone();
         Ok(SourceContext {
             data_dir: self.component_dir(&id)?,
             id,
             mode: self.environment.mode,
             clock: Arc::clone(&self.environment.clock),
             dead_letters: Arc::clone(&self.environment.dead_letters),
-            metrics: self.metrics[number].clone(),
+            metrics: metrics_of(node),
         })
     }
 
-    fn sink_context(&self, number: usize) -> Result<SinkContext, BuildError> {
-        let id = self.nodes[number].declared.id.clone();
+    fn sink_context(&self, node: &Node) -> Result<SinkContext, BuildError> {
+        let id = node.declared.id.clone();
         Ok(SinkContext {
             data_dir: self.component_dir(&id)?,
             id,
             clock: Arc::clone(&self.environment.clock),
             dead_letters: Arc::clone(&self.environment.dead_letters),
-            metrics: self.metrics[number].clone(),
+            metrics: metrics_of(node),
         })
     }
 

@@ -6,16 +6,22 @@ use std::{num::NonZeroUsize, sync::Arc};
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use pipeline_core::{
     Batch, Clock, ComponentId, ComponentMetrics, ErrorStage, Inlet, Outcome, Outlet, OutletClosed,
-    Outputs, RunError, Shutdown, Transform, TransformFactory,
+    RunError, Shutdown, Transform, TransformFactory,
 };
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
+
+use crate::live::taps::Tap;
 
 /// One transform of the tree.
 pub(super) struct Step {
     pub(super) id: ComponentId,
     pub(super) factory: Arc<dyn TransformFactory>,
     pub(super) metrics: ComponentMetrics,
+    /// Where it can be watched.
+    pub(super) tap: Tap,
+    /// The names of its ports.
+    pub(super) ports: Vec<String>,
     /// Where each port leads.
     pub(super) exits: Vec<Exit>,
 }
@@ -133,8 +139,7 @@ fn pass(steps: &[Step], worker: &mut Worker, batch: Batch) -> Done {
         if number > 0 {
             step.metrics.received(batch.len(), batch.byte_size());
         }
-        let mut outputs = Outputs::new(step.exits.len());
-        transform.transform(batch, &mut outputs);
+        let outputs = step.tap.pass(&mut **transform, batch, &step.ports);
         for (port, batch) in outputs.into_batches().into_iter().enumerate() {
             match &step.exits[port] {
                 Exit::Outlet(_) => done.push((number, port, batch)),

@@ -89,7 +89,8 @@ pub(super) fn dropped_output(input: &Schema) -> Output {
 
 /// What the compiler says of the program in the option `key`.
 pub(super) fn problem(key: &str, error: CompileError) -> Problem {
-    Problem::at(key, error.message).detail(error.diagnostic)
+    let CompileError { message, diagnostic, findings } = error;
+    Problem { findings, ..Problem::at(key, message).detail(diagnostic) }
 }
 
 /// Compiles the condition in the option `key`. What is odd about it is added to `warnings`.

@@ -1,6 +1,7 @@
 //! What o365flow promises, against real servers.
 
 mod alerts;
+mod api;
 mod architecture;
 mod assets;
 mod buffer;
@@ -20,15 +21,18 @@ mod kafka;
 mod keystore;
 mod kill;
 mod language_page;
+mod live;
 mod lumberjack;
 mod mapping_tools;
 mod metrics;
 mod office365;
 mod options_table;
 mod outage;
+mod page;
 mod permissions;
 mod proxy;
 mod reference;
+mod reload;
 mod replay;
 mod report;
 #[expect(dead_code, reason = "it serves other tests too")]

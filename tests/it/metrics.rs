@@ -44,7 +44,11 @@ impl Served {
     }
 
     fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        Served::get_at(&self.address, path)
+    }
+
+    fn get_at(address: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).expect("it listens");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .expect("it reads");
         let mut answer = String::new();
@@ -162,6 +166,9 @@ async fn eventful(folder: &Path) -> (Program, Vec<Tenant>) {
 data_dir = "{folder_name}/state"
 [metrics]
 address = "ADDRESS"
+[api]
+address = "ADDRESS"
+hosts = ["x"]
 [dead_letter]
 max_total_bytes = "500KB"
 when_full = "drop_oldest"
@@ -220,6 +227,8 @@ bulk.action = "create"
 async fn a_scrape_is_valid_and_is_what_the_table_of_metrics_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let (program, tenants) = eventful(folder.path()).await;
+    let nothing = Served::get_at(&program.address, "/nothing");
+    assert_eq!(nothing.0, 404);
     program.scrape_until(&["o365_dead_letters_total{", "o365_throttled_total{"]).await;
     // A day that was never listed, by the API's own clock.
     tenants[1].move_clock(TimeDelta::days(8));
@@ -254,6 +263,32 @@ async fn a_scrape_is_valid_and_is_what_the_table_of_metrics_says() {
             "`{name}`: scraped, and in docs/metrics.md (UPDATE_EXPECT=1 writes its table)"
         );
     }
+}
+
+/// The words after `start` in the sources below `folder`.
+fn words_after(start: &str, folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            words_after(start, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a file can be read");
+            let words = text.split(start).skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(words.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn each_error_code_has_a_type_in_vectors_words() {
+    let mut codes = BTreeSet::new();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for start in ["metrics.error(\"", "metrics().error(\"", "Failure::of(\""] {
+        words_after(start, &sources, &mut codes);
+    }
+    assert!(codes.contains("blob_lost") && codes.contains("write_failed"), "{codes:?}");
+    codes.retain(|code| pipeline_core::error_type_of(code).is_none());
+    assert!(codes.is_empty(), "not in error_type.rs: {codes:?}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ inputs = ["files"]
 const CASES: [(&[&str], &str, i32); 17] = [
     (&["--version"], "", 0),
     (&["--help"], "", 0),
-    (&["validate", "-c", "it.toml"], "", 0),
+    (&["validate", "it.toml"], "", 0),
     (&["run", "-c", "it.toml"], "", 0),
     (&["run", "-c", "it.toml", "--once"], "", 0),
     // The state cannot be opened: it is a file.
@@ -40,7 +40,7 @@ const CASES: [(&[&str], &str, i32); 17] = [
     (&["run", "-c", "it.toml", "--twice"], "", 2),
     (&["march"], "", 2),
     (&["report", "-c", "it.toml", "--source", "office366"], "", 2),
-    (&["validate", "-c", "it.toml"], "date_dir = 1\n", 78),
+    (&["validate", "it.toml"], "date_dir = 1\n", 78),
     (&["run", "-c", "it.toml"], "date_dir = 1\n", 78),
     (&["graph", "-c", "it.toml"], "metrics = { address = 1 }\n", 78),
 ];
@@ -52,8 +52,9 @@ fn ended(arguments: &[&str], more: &str) -> (Option<i32>, String) {
     put("a.ndjson", "{\"a\":1}\n");
     put("file", "");
     put("it.toml", &format!("{more}{RIGHT}"));
-    let asks = "secret.vault = { type = \"exec\", command = [\"false\"] }\nshutdown_timeout = \"SECRET[vault.t]\"";
-    put("secret.toml", &format!("{more}{asks}{RIGHT}"));
+    let vault = "secret.vault = { type = \"exec\", command = [\"false\"] }";
+    let asking = RIGHT.replace("[\"*.ndjson\"]", "[\"SECRET[vault.files]\"]");
+    put("secret.toml", &format!("{more}{vault}{asking}"));
     put("blocked.toml", &RIGHT.replace("\"state\"", "\"file\""));
     let output = Command::new(PROGRAM)
         .args(arguments)

@@ -1,7 +1,7 @@
 //! What a service manager is told, as systemd would hear it.
 
 use std::{
-    io,
+    fs, io,
     net::TcpListener,
     os::unix::net::UnixDatagram,
     process::{Child, Command, ExitStatus, Stdio},
@@ -14,7 +14,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, write_private};
 
 /// Longest wait for what takes a second at most, on a machine that has other work.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,6 +91,29 @@ fn it_hears_of_the_start_of_life_and_of_the_end() {
     // The drain's own time, one minute, and a quarter of one for what follows.
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC=75000000\n"), "{stopping}");
     assert!(stopping.contains("STATUS=draining"), "{stopping}");
+    assert_eq!(ended(running).code(), Some(0));
+}
+
+#[test]
+fn it_hears_of_a_reload_and_of_one_that_is_refused() {
+    let (rig, manager) = (tenant(""), Manager::new());
+    let running = manager.start(rig.program(&[]), Duration::from_secs(60));
+    manager.expect("READY=1\n");
+    for (line, refused) in [("", false), ("date_dir = 1", true), ("", false)] {
+        let path = rig.folder.path().join("o365flow.toml");
+        let text = fs::read_to_string(&path).expect("it is configured");
+        write_private(&path, &format!("{line}\n{text}"));
+        signal(&running, Signal::SIGHUP);
+        let reloading = manager.expect("RELOADING=1\n");
+        let since = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+        assert!(since.is_some_and(|since| since.parse::<u64>().is_ok()), "{reloading}");
+        let ready = manager.expect("READY=1\n");
+        assert!(ready.contains("generation 1; sources: 1"), "what runs, runs on: {ready}");
+        assert_eq!(ready.contains("the last reload was refused"), refused, "{ready}");
+        write_private(&path, &text);
+    }
+    signal(&running, Signal::SIGTERM);
+    manager.expect("STOPPING=1\n");
     assert_eq!(ended(running).code(), Some(0));
 }
 

@@ -137,7 +137,7 @@ fn the_package_holds_what_belongs_to_a_service() {
     // What it brings is right but for what is the user's to say.
     let said = done(
         Command::new(system.at("/usr/bin/o365flow"))
-            .args(["validate", "--config"])
+            .arg("validate")
             .arg(system.at("/etc/o365flow/o365flow.toml"))
             .env("CREDENTIALS_DIRECTORY", credentials(folder.path())),
     );

@@ -47,6 +47,10 @@ need_for_test() {
     # The JDK of OpenSearch comes from PyPI.
     need python3 python3
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # What the status page is tested in.
+    need chromium chromium
+    need chromedriver chromium-driver
+    [[ -d /usr/share/fonts/truetype/dejavu ]] || missing+=(fonts-dejavu-core)
 }
 
 # as_root COMMAND...

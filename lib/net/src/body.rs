@@ -4,8 +4,10 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
 
 /// A body of unknown origin and length, read chunk by chunk.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -38,6 +40,11 @@ pub enum BodyError {
 /// A body that is already here.
 pub fn full_body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that is made while it is sent, no faster than its reader takes it.
+pub fn stream_body(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+    StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
 }
 
 /// Reads a whole body, and gives up with [`BodyError::TooLarge`] as soon as it exceeds `bytes_max`.

@@ -9,15 +9,17 @@ mod body;
 mod client;
 mod error;
 mod gzip;
+mod impatient;
 mod proxy;
 mod rate_limiter;
 mod server;
+mod server_tls;
 mod stream;
 mod timeouts;
 mod tls;
 mod transport;
 
-pub use body::{Body, BodyError, full_body, read_body, read_body_prefix};
+pub use body::{Body, BodyError, full_body, read_body, read_body_prefix, stream_body};
 pub use client::{ClientSettings, HttpClient};
 pub use error::{SendError, SendErrorKind};
 pub use gzip::decoded;
@@ -25,7 +27,10 @@ pub use proxy::{
     DirectHosts, DirectHostsError, ProxyServer, ProxyServerError, ProxySettings, ProxyVariableError,
 };
 pub use rate_limiter::RateLimiter;
-pub use server::{Handler, ServerSettings, serve};
+pub use server::{
+    ConnectionRefusal, Endless, Handler, Peer, RefusalObserver, ServerSettings, Service, serve,
+};
+pub use server_tls::{ServerCertificate, ServerTls};
 pub use stream::{Address, ConnectError, Io, Stream, StreamConnector};
 pub use timeouts::{Timeouts, send_within};
 pub use tls::{ClientCertificate, TlsError, TlsSettings, client_config, trusted_authorities};

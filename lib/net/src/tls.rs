@@ -72,7 +72,7 @@ pub enum TlsError {
         #[source]
         source: pem::Error,
     },
-    #[error("certificate `{}` and its key do not make a client identity", path.display())]
+    #[error("certificate `{}` and its key do not make an identity", path.display())]
     Identity {
         path: PathBuf,
         #[source]
@@ -153,7 +153,7 @@ pub fn trusted_authorities(ca_file: Option<&Path>) -> Result<String, TlsError> {
     Ok(pem)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|source| TlsError::Certificates { path: path.to_owned(), source })?;

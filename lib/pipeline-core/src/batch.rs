@@ -1,6 +1,6 @@
 //! The unit that moves along an edge: some events, in order.
 
-use crate::{Event, Outcome};
+use crate::{Event, Outcome, Withdrawal};
 
 /// Events on their way together. Owned by one component at a time.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,11 @@ impl Batch {
     /// The events, in order.
     pub fn events(&self) -> &[Event] {
         &self.0
+    }
+
+    /// Gives the events to a sink that can be taken away.
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.0.iter_mut().for_each(|event| event.bind(withdrawal));
     }
 
     /// Number of events.

@@ -1,6 +1,6 @@
 //! What all components share: their id, the problems that a check finds, the errors of building and running.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 /// The key under which a component stands in the configuration, such as `elastic` of `[sinks.elastic]`.
 pub type ComponentId = Arc<str>;
@@ -17,13 +17,33 @@ pub struct Problem {
     pub fix: Option<String>,
     /// Text that explains more over several lines, such as a compiler's own diagnostic.
     pub detail: Option<String>,
+    /// Where in a program, for whoever marks the places.
+    pub findings: Vec<ProgramFinding>,
+}
+
+/// What a compiler says of one place in a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramFinding {
+    /// The file of the part, as it was named; nothing for a text in the configuration.
+    pub file: Option<PathBuf>,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// Whether the program can run all the same.
+    pub is_warning: bool,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// The same over several lines, as the compiler draws it.
+    pub drawn: String,
 }
 
 impl Problem {
     /// A problem at `key`, whose levels are separated by dots.
     pub fn at(key: &str, message: impl Into<String>) -> Problem {
         let key = key.split('.').filter(|level| !level.is_empty()).map(str::to_owned).collect();
-        Problem { key, message: message.into(), fix: None, detail: None }
+        let message = message.into();
+        Problem { key, message, fix: None, detail: None, findings: Vec::new() }
     }
 
     /// Adds what to do about it.

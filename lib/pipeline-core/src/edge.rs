@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{Batch, ComponentMetrics};
+use crate::{
+    Batch, ComponentMetrics, Spyhole,
+    switch::{Lead, Withdrawal},
+};
 
 /// How often the share of time that a reader was busy is published.
 const UTILIZATION_INTERVAL: Duration = Duration::from_secs(5);
@@ -25,23 +28,47 @@ const UTILIZATION_INTERVAL: Duration = Duration::from_secs(5);
 /// Makes an edge that holds `batches_max` batches and counts into `reader`, the metrics of the component that it
 /// leads to.
 pub fn edge(batches_max: NonZeroUsize, reader: &ComponentMetrics) -> (Outlet, Inlet) {
+    new_edge(batches_max, reader, None)
+}
+
+/// As [`edge`], to a sink that can be taken away, which `withdrawal` then tells.
+pub fn edge_to_sink(
+    batches_max: NonZeroUsize,
+    reader: &ComponentMetrics,
+    withdrawal: Withdrawal,
+) -> (Outlet, Inlet) {
+    new_edge(batches_max, reader, Some(withdrawal))
+}
+
+fn new_edge(
+    batches_max: NonZeroUsize,
+    reader: &ComponentMetrics,
+    withdrawal: Option<Withdrawal>,
+) -> (Outlet, Inlet) {
     let (sender, receiver) = mpsc::channel(batches_max.get());
-    let outlet = Outlet { edges: vec![Edge { sender, reader: reader.clone() }], writer: None };
+    let edge = Edge { sender, reader: reader.clone(), withdrawal };
+    let outlet = Outlet::new(Lead::new(Arc::new([edge])));
     let has_ended = Arc::new(AtomicBool::new(false));
-    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended })
+    let spyhole = Spyhole::default();
+    (outlet, Inlet { receiver, reader: reader.clone(), busy: Busy::new(), has_ended, spyhole })
 }
 
 /// Where a component puts its events. Clones lead to the same readers; an edge ends when all of them are gone.
 #[derive(Clone, Debug)]
 pub struct Outlet {
-    edges: Vec<Edge>,
-    writer: Option<ComponentMetrics>,
+    pub(crate) lead: Lead,
+    pub(crate) writer: Option<ComponentMetrics>,
+    pub(crate) spyhole: Spyhole,
 }
 
+/// The edges to all readers of an outlet.
+pub(crate) type Edges = Arc<[Edge]>;
+
 #[derive(Clone, Debug)]
-struct Edge {
-    sender: mpsc::Sender<Batch>,
-    reader: ComponentMetrics,
+pub(crate) struct Edge {
+    pub(crate) sender: mpsc::Sender<Batch>,
+    pub(crate) reader: ComponentMetrics,
+    pub(crate) withdrawal: Option<Withdrawal>,
 }
 
 /// Tells whether an edge was read to its end, without reading it.
@@ -61,10 +88,20 @@ impl EdgeWatch {
 pub struct OutletClosed;
 
 impl Outlet {
+    pub(crate) fn new(lead: Lead) -> Outlet {
+        Outlet { lead, writer: None, spyhole: Spyhole::default() }
+    }
+
     /// One outlet that feeds all readers of `outlets`, and counts what passes as sent by `writer`.
     pub fn fan_out(outlets: &[Outlet], writer: &ComponentMetrics) -> Outlet {
-        let edges = outlets.iter().flat_map(|outlet| outlet.edges.iter().cloned()).collect();
-        Outlet { edges, writer: Some(writer.clone()) }
+        let edges = outlets.iter().flat_map(|outlet| outlet.lead.now().to_vec()).collect();
+        Outlet { writer: Some(writer.clone()), ..Outlet::new(Lead::new(edges)) }
+    }
+
+    /// The same outlet, of which `spyhole` shows what is sent.
+    #[must_use]
+    pub fn seen_through(self, spyhole: Spyhole) -> Outlet {
+        Outlet { spyhole, ..self }
     }
 
     /// Hands a batch on to every reader; only the second reader on gets a copy. Waits while an edge is full.
@@ -72,15 +109,20 @@ impl Outlet {
         if batch.is_empty() {
             return Ok(());
         }
+        self.spyhole.show(&batch);
         let (events, bytes) = (batch.len(), batch.byte_size());
-        let Some((last, others)) = self.edges.split_last() else { return Err(OutletClosed) };
+        let edges = self.lead.now();
+        let Some((last, others)) = edges.split_last() else { return Err(OutletClosed) };
         let mut all_took_it = true;
         for edge in others {
             all_took_it &= edge.send(batch.clone(), events, bytes).await;
         }
         all_took_it &= last.send(batch, events, bytes).await;
         if !all_took_it {
-            return Err(OutletClosed);
+            // A reader that was replaced while the batch waited for it: the batch counts as not delivered, and the next goes
+            // to the new one.
+            let is_replaced = !Arc::ptr_eq(&edges, &self.lead.now());
+            return if is_replaced { Ok(()) } else { Err(OutletClosed) };
         }
         if let Some(writer) = &self.writer {
             writer.sent(events, bytes);
@@ -90,9 +132,22 @@ impl Outlet {
 }
 
 impl Edge {
-    /// Whether the reader is still there to take the batch.
-    async fn send(&self, batch: Batch, events: usize, bytes: usize) -> bool {
-        let Ok(place) = self.sender.reserve().await else { return false };
+    /// Whether the batch is where it belongs: at its reader, or nowhere if that is not wanted any more.
+    async fn send(&self, mut batch: Batch, events: usize, bytes: usize) -> bool {
+        let place = match &self.withdrawal {
+            None => self.sender.reserve().await,
+            Some(withdrawal) => {
+                batch.bind(withdrawal);
+                tokio::select! {
+                    biased;
+                    place = self.sender.reserve() => place,
+                    () = withdrawal.told() => return true,
+                }
+            }
+        };
+        let Ok(place) = place else {
+            return self.withdrawal.as_ref().is_some_and(Withdrawal::is_told);
+        };
         self.reader.buffered(events, bytes);
         place.send(batch);
         true
@@ -107,12 +162,20 @@ pub struct Inlet {
     busy: Busy,
     /// Set when the reader was told of the end.
     has_ended: Arc<AtomicBool>,
+    spyhole: Spyhole,
 }
 
 impl Inlet {
     /// Watches how far the edge is read.
     pub fn watch(&self) -> EdgeWatch {
         EdgeWatch(Arc::clone(&self.has_ended))
+    }
+
+    /// The same inlet, of which `spyhole` shows what is taken.
+    #[must_use]
+    pub fn seen_through(mut self, spyhole: Spyhole) -> Inlet {
+        self.spyhole = spyhole;
+        self
     }
 
     /// The next batch, or nothing when the edge has ended. Cancel-safe.
@@ -135,7 +198,18 @@ impl Inlet {
         let (events, bytes) = (batch.len(), batch.byte_size());
         self.reader.unbuffered(events, bytes);
         self.reader.received(events, bytes);
+        self.spyhole.show(&batch);
         Some(batch)
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        // What was not taken does not wait here any more.
+        self.receiver.close();
+        while let Ok(batch) = self.receiver.try_recv() {
+            self.reader.unbuffered(batch.len(), batch.byte_size());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use vrl::{
     value::Value,
 };
 
-use crate::{EventAck, Outcome, write_json};
+use crate::{EventAck, Outcome, Withdrawal, write_json};
 
 /// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
@@ -118,6 +118,11 @@ impl Event {
         EventTarget(self)
     }
 
+    /// The event as a VRL program sees it that changes nothing.
+    pub fn view(&self) -> EventView<'_> {
+        EventView(self)
+    }
+
     /// Puts `values` in the place of the event's content: one event each, all of them sharing its metadata and its
     /// acknowledgement. No value at all means that the event was filtered out.
     pub fn split(self, values: Vec<Value>) -> Vec<Event> {
@@ -148,6 +153,24 @@ impl Event {
     pub fn observe(&mut self, observer: impl FnOnce(Outcome) + Send + Sync + 'static) {
         let ack = std::mem::replace(&mut self.ack, EventAck::unattended());
         self.ack = ack.observed(observer);
+    }
+
+    /// A copy to be looked at. It speaks for nobody, so that it can simply be dropped, and holds nothing that the event's
+    /// source waits for.
+    #[must_use]
+    pub fn detached(&self) -> Event {
+        Event {
+            value: self.value.clone(),
+            own_metadata: self.own_metadata.clone(),
+            origin: Origin::new(self.origin.name.clone(), self.origin.metadata.clone()),
+            byte_size: self.byte_size,
+            ack: EventAck::unattended(),
+        }
+    }
+
+    /// See [`EventAck::bind`].
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.ack.bind(withdrawal);
     }
 
     /// Says what became of the event.
@@ -200,6 +223,48 @@ impl Target for EventTarget<'_> {
     }
 }
 
+/// An event as the target of a VRL program that may only look at it.
+#[derive(Debug)]
+pub struct EventView<'a>(&'a Event);
+
+/// What a program is told that tries to change what it may only look at. The compiler finds that out before.
+const ONLY_SHOWN: &str = "the event is only shown";
+
+impl Target for EventView<'_> {
+    fn target_insert(&mut self, _path: &OwnedTargetPath, _value: Value) -> Result<(), String> {
+        Err(ONLY_SHOWN.to_owned())
+    }
+
+    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
+        Ok(match path.prefix {
+            PathPrefix::Event => self.0.value.get(&path.path),
+            PathPrefix::Metadata => self.0.metadata().get(&path.path),
+        })
+    }
+
+    fn target_get_mut(&mut self, _path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
+        Err(ONLY_SHOWN.to_owned())
+    }
+
+    fn target_remove(
+        &mut self,
+        _path: &OwnedTargetPath,
+        _compact: bool,
+    ) -> Result<Option<Value>, String> {
+        Err(ONLY_SHOWN.to_owned())
+    }
+}
+
+impl SecretTarget for EventView<'_> {
+    fn get_secret(&self, _key: &str) -> Option<&str> {
+        None
+    }
+
+    fn insert_secret(&mut self, _key: &str, _value: &str) {}
+
+    fn remove_secret(&mut self, _key: &str) {}
+}
+
 impl SecretTarget for EventTarget<'_> {
     fn get_secret(&self, _key: &str) -> Option<&str> {
         None
@@ -228,8 +293,9 @@ mod tests {
         let copy = events[0].clone();
         let acks: Vec<EventAck> = events.into_iter().map(Event::into_ack).collect();
         assert_eq!(Arc::strong_count(&held), 2, "a copy has its content still");
+        let detached = copy.detached();
         copy.settle(Outcome::Delivered);
         assert_eq!(Arc::strong_count(&held), 1, "acknowledgements hold nothing");
-        drop(acks);
+        drop((acks, detached));
     }
 }

@@ -22,17 +22,19 @@ mod read_json;
 mod shutdown;
 mod sink;
 mod source;
+mod spyhole;
+mod switch;
 pub mod testing;
 mod transform;
 
 pub use ack::{AckGroup, EventAck, Fates, Outcome, Receipt};
 pub use batch::Batch;
 pub use clock::{Clock, Timestamp};
-pub use component::{BuildError, ComponentId, Problem, RunError};
+pub use component::{BuildError, ComponentId, Problem, ProgramFinding, RunError};
 pub use dead_letter::{DeadLetter, DeadLetterError, DeadLetters, LetterKind};
-pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge};
+pub use edge::{EdgeWatch, Inlet, Outlet, OutletClosed, edge, edge_to_sink};
 pub use error_type::error_type_of;
-pub use event::{Event, EventTarget, Origin};
+pub use event::{Event, EventTarget, EventView, Origin};
 pub use finding::{Finding, Health};
 pub use json::{write_json, write_json_text};
 pub use metrics::{ComponentKind, ComponentMetrics, ErrorStage};
@@ -41,6 +43,9 @@ pub use read_json::read_json;
 pub use shutdown::Shutdown;
 pub use sink::{Sink, SinkConfig, SinkContext};
 pub use source::{RunMode, Source, SourceConfig, SourceContext};
+pub use spyhole::{Look, Spyhole};
+pub use switch::{OutletSwitch, WeakOutlet, Withdrawal};
 pub use transform::{
     Outputs, Prepared, Transform, TransformConfig, TransformContext, TransformFactory,
+    TransformProgram,
 };

@@ -19,6 +19,12 @@ impl Shutdown {
         Shutdown::default()
     }
 
+    /// An order that is given with this one, and can be given alone: for one component of many.
+    #[must_use]
+    pub fn child(&self) -> Shutdown {
+        Shutdown { drain: self.drain.child_token(), abandon: self.abandon.child_token() }
+    }
+
     /// Gives the order to take in nothing new, and to finish what is under way.
     pub fn drain(&self) {
         self.drain.cancel();

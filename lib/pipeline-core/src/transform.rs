@@ -21,8 +21,31 @@ pub trait TransformConfig: Any + Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// The program that can be tried with another text; nothing where the transform has none.
+    fn program(&self) -> Option<Box<dyn TransformProgram>> {
+        None
+    }
+
+    /// Whether what it does depends on its settings alone, and not on the kinds of what arrives, on programs or tables. What
+    /// it remembers is then kept when all around it changes.
+    fn depends_on_settings_alone(&self) -> bool {
+        false
+    }
+
     /// Checks the configuration against what arrives, and makes the transform ready. All problems at once.
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>>;
+}
+
+/// A transform's program, to be read and tried with another text.
+pub trait TransformProgram: Send + Sync {
+    /// The file that it stands in; nothing where it stands in the configuration.
+    fn file(&self) -> Option<&Path>;
+
+    /// Its text. `read_file` as in [`TransformContext`].
+    fn text(&self, read_file: &dyn Fn(&Path) -> io::Result<String>) -> io::Result<String>;
+
+    /// The same transform with `text` in the place of the program's own.
+    fn with_text(&self, text: &str) -> Box<dyn TransformConfig>;
 }
 
 /// What a transform is prepared with.
@@ -75,6 +98,18 @@ impl Outputs {
     /// Lets an event out by the port with this number, 0 being the first one.
     pub fn push(&mut self, port: usize, event: Event) {
         self.0[port].push(event);
+    }
+
+    /// What has left so far by the port with this number.
+    pub fn left_by(&self, port: usize) -> &[Event] {
+        &self.0[port]
+    }
+
+    /// Adds what left another time by the same ports.
+    pub fn append(&mut self, later: Outputs) {
+        for (left, mut later) in self.0.iter_mut().zip(later.0) {
+            left.append(&mut later);
+        }
     }
 
     /// What left by each port.

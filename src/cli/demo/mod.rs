@@ -1,6 +1,7 @@
 //! `o365flow demo`: a whole run against a made-up tenant, and the proof that nothing is missing.
 
 mod chaos;
+mod live;
 mod prepare;
 
 use std::{
@@ -36,6 +37,9 @@ const TENANT_ID: &str = "0f1e2d3c-4b5a-4697-8877-665544332211";
 const CLIENT_ID: &str = "8d7c6b5a-4f3e-4d2c-9b1a-00112233aabb";
 const CLIENT_SECRET: &str = "a-secret-of-the-demo-that-opens-nothing";
 
+/// What a demo writes, live ones included.
+const OUTPUTS: [&str; 3] = ["o365.ndjson", "flat.ndjson", "failures.ndjson"];
+
 /// A blob turns up in the listing this much later than it was created, at most.
 const LATE_BY: TimeDelta = TimeDelta::hours(2);
 
@@ -57,6 +61,9 @@ pub(super) struct Demo {
     /// and the program is restarted in the middle.
     #[arg(long)]
     chaos: bool,
+    /// Go on until Ctrl-C with records that keep coming, a status page, and programs that can be edited meanwhile.
+    #[arg(long, conflicts_with = "chaos")]
+    live: bool,
 }
 
 impl Demo {
@@ -68,6 +75,9 @@ impl Demo {
     async fn run(self, now: Timestamp) -> Result<(), Failure> {
         clear(&self.output)?;
         let clock = Arc::new(TokioClock::new(now));
+        if self.live {
+            return live::run(&self, clock).await;
+        }
         let settings = if self.chaos { chaos::settings(self.seed) } else { settings() };
         let tenants = Arc::new(FakeTenants::new(clock.clone(), settings, vec![self.tenant(now)]));
         let server = Server::start(Arc::clone(&tenants)).await?;
@@ -123,6 +133,29 @@ impl Demo {
     }
 
     fn load(&self, url: &str) -> Result<Loaded, Failure> {
+        load::load(&self.texts(), self.variables(url))
+    }
+
+    /// The configuration.
+    fn texts(&self) -> Vec<Arc<SourceFile>> {
+        let mut texts =
+            vec![built_in("config/demo.toml", include_str!("../../../config/demo.toml"))];
+        if self.live {
+            let text = include_str!("../../../config/demo-live.toml");
+            texts.push(built_in("config/demo-live.toml", text));
+        }
+        if elasticsearch_url().is_some() {
+            let text = include_str!("../../../config/demo-elasticsearch.toml");
+            texts.push(built_in("config/demo-elasticsearch.toml", text));
+        }
+        texts
+    }
+
+    /// The variables in it, for a tenant at `url`.
+    fn variables(
+        &self,
+        url: &str,
+    ) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + use<> {
         let variables = HashMap::from([
             ("DEMO_OUTPUT", self.output.display().to_string()),
             ("DEMO_TENANT_ID", TENANT_ID.to_owned()),
@@ -130,18 +163,16 @@ impl Demo {
             ("DEMO_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             ("DEMO_URL", url.to_owned()),
         ]);
-        let intervals: &[(&str, &str)] = if self.chaos { &chaos::INTERVALS } else { &[] };
-        let mut files =
-            vec![built_in("config/demo.toml", include_str!("../../../config/demo.toml"))];
-        if elasticsearch_url().is_some() {
-            let text = include_str!("../../../config/demo-elasticsearch.toml");
-            files.push(built_in("config/demo-elasticsearch.toml", text));
-        }
-        load::load(&files, move |name| {
+        let intervals: &[(&str, &str)] = match self {
+            Demo { chaos: true, .. } => &chaos::INTERVALS,
+            Demo { live: true, .. } => &live::INTERVALS,
+            Demo { .. } => &[],
+        };
+        move |name| {
             let interval = intervals.iter().find(|(known, _)| *known == name);
             let known = interval.map(|(_, value)| (*value).to_owned());
             known.or_else(|| variables.get(name).cloned()).or_else(|| load::environment(name))
-        })
+        }
     }
 }
 
@@ -160,9 +191,8 @@ fn elasticsearch_url() -> Option<String> {
 /// Removes what an earlier demo has left in `output`, and nothing else.
 fn clear(output: &Path) -> Result<(), io::Error> {
     fs::create_dir_all(output)?;
-    let removed =
-        [fs::remove_dir_all(output.join("state")), fs::remove_file(output.join("o365.ndjson"))];
-    for result in removed {
+    let files = OUTPUTS.map(|name| fs::remove_file(output.join(name)));
+    for result in files.into_iter().chain([fs::remove_dir_all(output.join("state"))]) {
         match result {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

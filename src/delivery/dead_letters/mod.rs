@@ -51,7 +51,7 @@ pub struct DeadLetterFiles(Arc<Files>);
 #[derive(Debug)]
 struct Files {
     folder: LetterFolder,
-    config: DeadLetterConfig,
+    config: Mutex<DeadLetterConfig>,
     /// Held while writing: letters are rare, and must not mix.
     writing: Mutex<()>,
     shown: Shown,
@@ -79,7 +79,13 @@ impl DeadLetterFiles {
         describe();
         let shown = Shown::default();
         shown.refresh(&folder).map_err(failed)?;
-        Ok(DeadLetterFiles(Arc::new(Files { folder, config, writing: Mutex::default(), shown })))
+        let (config, writing) = (Mutex::new(config), Mutex::default());
+        Ok(DeadLetterFiles(Arc::new(Files { folder, config, writing, shown })))
+    }
+
+    /// Gives them as much room as `config` says, from now on.
+    pub fn bound_by(&self, config: DeadLetterConfig) {
+        *self.0.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     /// The file of a component.
@@ -150,15 +156,21 @@ impl Files {
         Ok(())
     }
 
+    fn config(&self) -> DeadLetterConfig {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Where there is a bound on all files, each must be a small part of it, as the oldest goes as a whole.
     fn file_bytes_max(&self) -> u64 {
-        let (file, total) = (self.config.max_file_bytes as u64, self.config.max_total_bytes as u64);
+        let config = self.config();
+        let (file, total) = (config.max_file_bytes as u64, config.max_total_bytes as u64);
         if total == 0 { file } else { file.min(total / 4) }
     }
 
     /// Makes sure that `more` bytes fit, or says that they do not.
     fn make_room(&self, more: u64) -> io::Result<()> {
-        let most = self.config.max_total_bytes as u64;
+        let config = self.config();
+        let most = config.max_total_bytes as u64;
         if most == 0 {
             return Ok(());
         }
@@ -167,7 +179,7 @@ impl Files {
         if bytes + more <= most {
             return Ok(());
         }
-        if self.config.when_full == WhenLettersFull::Block || more > most {
+        if config.when_full == WhenLettersFull::Block || more > most {
             let reason = "they take as much room as `dead_letter.max_total_bytes` allows; \
                           replay or discard some, or allow more";
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, reason));

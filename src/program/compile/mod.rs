@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use pipeline_core::Schema;
+use pipeline_core::{ProgramFinding, Schema};
 use vrl::{
     compiler::{
         CompileConfig, Function, TypeDef, TypeInfo, TypeState,
@@ -129,6 +129,8 @@ pub struct CompileError {
     pub message: String,
     /// All findings as the compiler draws them, with their places.
     pub diagnostic: String,
+    /// The same, one by one.
+    pub findings: Vec<ProgramFinding>,
 }
 
 /// Compiles the text `source`, which includes nothing and has no settings, against `input`, the kinds of what will
@@ -229,7 +231,8 @@ pub(super) fn compile_limited(
         let diagnostic = "an event is an object: the last value given to `.` must be one, or an \
                           array of them"
             .to_owned();
-        return Err(CompileError { message, diagnostic });
+        let findings = vec![finding_at((source.place(), "", 0), &message, &diagnostic)];
+        return Err(CompileError { message, diagnostic, findings });
     };
     let warnings = (!warnings.is_empty()).then(|| describe(&source, warnings));
     Ok(Program { pieces, result: end.result, source, output, warnings, observations: None })
@@ -278,8 +281,46 @@ pub(super) fn describe(source: &Source, findings: DiagnosticList) -> CompileErro
     let first = findings.iter().find(|finding| finding.is_problem()).or(findings.iter().next());
     let message =
         first.map_or_else(|| source.place().to_string(), |finding| one_line(source, finding));
-    let drawn: Vec<String> = findings.into_iter().map(|finding| draw(source, finding)).collect();
-    CompileError { message, diagnostic: drawn.join("\n\n") }
+    let marked = findings.into_iter().map(|finding| mark(source, finding));
+    let findings: Vec<ProgramFinding> = marked.collect();
+    let drawn: Vec<&str> = findings.iter().map(|finding| finding.drawn.as_str()).collect();
+    CompileError { message, diagnostic: drawn.join("\n\n"), findings }
+}
+
+/// A finding with its place in the part that it is about.
+fn mark(source: &Source, finding: Diagnostic) -> ProgramFinding {
+    let labels = finding.labels();
+    let label = labels.iter().find(|label| label.primary).or(labels.first());
+    let message = match label.map(|label| label.message.as_str()) {
+        Some(detail) if !detail.is_empty() && detail != finding.message() => {
+            format!("{}: {detail}", bare(&finding))
+        }
+        _ => bare(&finding),
+    };
+    let (place, is_warning) = (source.locate(offset(&finding)), !finding.is_problem());
+    ProgramFinding { is_warning, ..finding_at(place, &message, &draw(source, finding)) }
+}
+
+/// Something wrong at a place: a part, its text, and an offset in that.
+pub(super) fn finding_at(
+    (place, text, offset): (&Place, &str, usize),
+    message: &str,
+    drawn: &str,
+) -> ProgramFinding {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let file = match place {
+        Place::File(path) => Some(path.clone()),
+        Place::Inline | Place::Option(_) => None,
+    };
+    ProgramFinding {
+        file,
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        is_warning: false,
+        message: message.to_owned(),
+        drawn: drawn.to_owned(),
+    }
 }
 
 /// A finding as VRL draws it, in the text of the part that it is about.
@@ -297,12 +338,16 @@ fn draw(source: &Source, mut finding: Diagnostic) -> String {
 
 fn one_line(source: &Source, finding: &Diagnostic) -> String {
     let (place, text, offset) = source.locate(offset(finding));
-    let line = place.line(text, offset);
+    format!("{}: {}", place.line(text, offset), bare(finding))
+}
+
+/// A finding without its place.
+fn bare(finding: &Diagnostic) -> String {
     // A function's own finding comes wrapped in one that says only that a function has found something.
     let inner = finding.message().strip_prefix("function compilation error: error[E");
     match inner.and_then(|inner| inner.split_once("] ")) {
-        Some((code, message)) => format!("{line}: {message} (E{code})"),
-        None => format!("{line}: {} (E{:03})", finding.message(), finding.code),
+        Some((code, message)) => format!("{message} (E{code})"),
+        None => format!("{} (E{:03})", finding.message(), finding.code),
     }
 }
 

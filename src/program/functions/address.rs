@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use vrl::prelude::*;
 
-use super::call::call;
+use super::call::{Argument, call};
 
 /// Words that stand where a host name could, and name none.
 const NO_HOST: &[&str] = &["null", "none", "unknown", "undefined", "sanitized", "redacted"];
@@ -125,9 +125,9 @@ impl Function for FirstAddress {
 
     fn usage(&self) -> &'static str {
         "Reads a list of texts as `parse_address` does. Gives the first with an IP address, or else the first with a \
-         host name: an object with `address`, the text, those of `ip`, `port` and `host` that it holds, and `type`, \
-         `ipv4` or `ipv6`. A port that only a later text has, of the same IP address, is taken from there. Without \
-         any, null."
+         host name, in the fields of ECS: an object with `address`, the text, and those of `domain`, `ip` and `port` \
+         that it holds. A port that only a later text has, of the same IP address, is taken from there. Without any, \
+         null."
     }
 
     fn category(&self) -> &'static str {
@@ -149,12 +149,12 @@ impl Function for FirstAddress {
             example! {
                 title: "The first is empty",
                 source: r#"first_address(["", "192.0.2.1:443"])"#,
-                result: Ok(r#"{ "address": "192.0.2.1:443", "ip": "192.0.2.1", "port": 443, "type": "ipv4" }"#),
+                result: Ok(r#"{ "address": "192.0.2.1:443", "ip": "192.0.2.1", "port": 443 }"#),
             },
             example! {
                 title: "An IP address before a host name",
                 source: r#"first_address(["client.contoso.example", null, "2001:db8::1"])"#,
-                result: Ok(r#"{ "address": "2001:db8::1", "ip": "2001:db8::1", "type": "ipv6" }"#),
+                result: Ok(r#"{ "address": "2001:db8::1", "ip": "2001:db8::1" }"#),
             },
             example! { title: "None", source: r#"first_address(["<null>"])"#, result: Ok("null") },
         ]
@@ -168,37 +168,60 @@ impl Function for FirstAddress {
     ) -> Compiled {
         let address = Collection::empty()
             .with_known("address", Kind::bytes())
-            .with_known("host", Kind::bytes().or_undefined())
+            .with_known("domain", Kind::bytes().or_undefined())
             .with_known("ip", Kind::bytes().or_undefined())
-            .with_known("port", Kind::integer().or_undefined())
-            .with_known("type", Kind::bytes().or_undefined());
-        Ok(call(&arguments, first_address, TypeDef::object(address).or_null()))
+            .with_known("port", Kind::integer().or_undefined());
+        let result = TypeDef::object(address).or_null().infallible();
+        Ok(FirstAddressCall { texts: Argument::new(&arguments, "value"), result }.as_expr())
     }
 }
 
-fn first_address(value: &Value) -> Value {
-    let texts = value.as_array().unwrap_or_default().iter().filter_map(Value::to_str);
-    let mut best: Option<(&str, Address)> = None;
-    for text in texts {
-        let Some(address) = parse_address(text) else { continue };
-        match &mut best {
-            Some((_, best)) if best.ip.is_some() => {
-                if best.ip == address.ip {
-                    best.port = best.port.or(address.port);
-                }
+#[derive(Clone, Debug)]
+struct FirstAddressCall {
+    texts: Argument,
+    result: TypeDef,
+}
+
+impl FunctionExpression for FirstAddressCall {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        let mut best: Option<(Value, Address)> = None;
+        self.texts.look_at_each(context, &mut |text| better(&mut best, text))?;
+        let Some((text, address)) = best else { return Ok(Value::Null) };
+        let mut fields = ObjectMap::from([("address".into(), trimmed(text))]);
+        let others = [
+            ("domain", address.host.map(Value::from)),
+            ("ip", address.ip.map(|ip| Value::from(ip.to_string()))),
+            ("port", address.port.map(Value::from)),
+        ];
+        fields.extend(others.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
+        Ok(Value::Object(fields))
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        self.result.clone()
+    }
+}
+
+/// Puts the address that `text` holds in the place of the best one so far, if it is better.
+fn better(best: &mut Option<(Value, Address)>, text: &Value) {
+    let Some(address) = text.to_str().and_then(parse_address) else { return };
+    match best {
+        Some((_, best)) if best.ip.is_some() => {
+            if best.ip == address.ip {
+                best.port = best.port.or(address.port);
             }
-            Some(_) if address.ip.is_none() => {}
-            _ => best = Some((text.trim(), address)),
         }
+        Some(_) if address.ip.is_none() => {}
+        _ => *best = Some((text.clone(), address)),
     }
-    let Some((text, address)) = best else { return Value::Null };
-    let version = address.ip.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
-    let mut fields = address.into_fields();
-    fields.insert("address".into(), text.to_owned().into());
-    if let Some(version) = version {
-        fields.insert("type".into(), version.into());
+}
+
+/// A text without the white space around it; not copied where there is none.
+fn trimmed(text: Value) -> Value {
+    match text.to_str().map(|text| (text, text.trim())) {
+        Some((text, trimmed)) if trimmed.len() < text.len() => Value::from(trimmed.to_owned()),
+        _ => text,
     }
-    Value::Object(fields)
 }
 
 /// `host_name(value)`.

@@ -3,7 +3,12 @@
 //! The argument is looked at where it stands. VRL copies what an expression reads; a copy of a large array only to read
 //! it costs more than the function itself.
 
-use vrl::{compiler::expression::Expr, path::OwnedTargetPath, prelude::*};
+use vrl::{
+    compiler::expression::{Expr, Variant},
+    parser::ast::Ident,
+    path::{OwnedTargetPath, OwnedValuePath},
+    prelude::*,
+};
 
 /// What `compile` of a function of ours gives: a call that applies `function` to the argument `value`, and whose result
 /// is of kind `result`.
@@ -38,6 +43,10 @@ impl FunctionExpression for Call {
 pub(super) enum Argument {
     /// A path in the event: read without a copy.
     Path(OwnedTargetPath),
+    /// A variable, or a path in one: read without a copy.
+    Variable(Ident, OwnedValuePath),
+    /// A list that is written out, of which each element is looked at where it stands.
+    List(Vec<Argument>),
     /// Anything else.
     Other(Box<dyn Expression>),
 }
@@ -45,12 +54,31 @@ pub(super) enum Argument {
 impl Argument {
     /// The argument `name`, which the function's parameters have as required.
     pub(super) fn new(arguments: &ArgumentList, name: &'static str) -> Argument {
-        let expression = arguments.required_expr(name);
-        let path = match &expression {
-            Expr::Query(query) => query.external_path().cloned(),
-            _ => None,
-        };
-        path.map_or_else(|| Argument::Other(Box::new(expression)), Argument::Path)
+        Argument::of(arguments.required_expr(name))
+    }
+
+    /// What `expression` reads.
+    pub(super) fn of(expression: Expr) -> Argument {
+        match &expression {
+            Expr::Query(query) => {
+                if let Some(path) = query.external_path() {
+                    return Argument::Path(path.clone());
+                }
+                if let Some(variable) = query.variable_ident() {
+                    return Argument::Variable(variable.clone(), query.path().clone());
+                }
+            }
+            Expr::Variable(variable) => {
+                return Argument::Variable(variable.ident().clone(), OwnedValuePath::root());
+            }
+            Expr::Container(container) => {
+                if let Variant::Array(elements) = &container.variant {
+                    return Argument::List(elements.iter().cloned().map(Argument::of).collect());
+                }
+            }
+            _ => {}
+        }
+        Argument::Other(Box::new(expression))
     }
 
     /// Lets `look` see the argument's value; null where there is none.
@@ -64,7 +92,40 @@ impl Argument {
                 let found = context.target().target_get(path).ok().flatten();
                 Ok(look(found.unwrap_or(&Value::Null)))
             }
+            Argument::Variable(variable, path) => {
+                let found = context.state().variable(variable).and_then(|value| value.get(path));
+                Ok(look(found.unwrap_or(&Value::Null)))
+            }
+            Argument::List(_) => Ok(look(&self.value(context)?)),
             Argument::Other(expression) => Ok(look(&expression.resolve(context)?)),
+        }
+    }
+
+    /// Lets `look` see each value of a list, whether it is written out in the program or not; what is no list as the
+    /// only one.
+    pub(super) fn look_at_each(
+        &self,
+        context: &mut Context<'_>,
+        look: &mut dyn FnMut(&Value),
+    ) -> Result<(), ExpressionError> {
+        if let Argument::List(elements) = self {
+            return elements.iter().try_for_each(|element| element.look(context, &mut *look));
+        }
+        self.look(context, |value| match value {
+            Value::Array(values) => values.iter().for_each(look),
+            one => look(one),
+        })
+    }
+
+    /// The argument's value.
+    pub(super) fn value(&self, context: &mut Context<'_>) -> Resolved {
+        match self {
+            Argument::Path(_) | Argument::Variable(..) => self.look(context, Value::clone),
+            Argument::List(elements) => {
+                let values = elements.iter().map(|element| element.value(context));
+                values.collect::<Result<_, _>>().map(Value::Array)
+            }
+            Argument::Other(expression) => expression.resolve(context),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use vrl::prelude::*;
 
-use super::call::call;
+use super::call::Argument;
 
 /// `distinct(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -55,24 +55,37 @@ impl Function for Distinct {
         arguments: ArgumentList,
     ) -> Compiled {
         let texts = Collection::empty().with_unknown(Kind::bytes());
-        Ok(call(&arguments, distinct, TypeDef::array(texts).or_null()))
+        let result = TypeDef::array(texts).or_null().infallible();
+        Ok(Call { list: Argument::new(&arguments, "value"), result }.as_expr())
     }
 }
 
-fn distinct(value: &Value) -> Value {
-    let mut texts = Vec::new();
-    gather(value, &mut texts);
-    if texts.is_empty() { Value::Null } else { Value::Array(texts.into_iter().cloned().collect()) }
+#[derive(Clone, Debug)]
+struct Call {
+    list: Argument,
+    result: TypeDef,
 }
 
-fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a Value>) {
+impl FunctionExpression for Call {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        let mut texts = Vec::new();
+        self.list.look_at_each(context, &mut |value| gather(value, &mut texts))?;
+        Ok(if texts.is_empty() { Value::Null } else { Value::Array(texts) })
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        self.result.clone()
+    }
+}
+
+fn gather(value: &Value, texts: &mut Vec<Value>) {
     if let Value::Array(values) = value {
         for value in values {
             gather(value, texts);
         }
         return;
     }
-    if value.to_str().is_some_and(|text| !text.is_empty()) && !texts.contains(&value) {
-        texts.push(value);
+    if value.to_str().is_some_and(|text| !text.is_empty()) && !texts.contains(value) {
+        texts.push(value.clone());
     }
 }

@@ -1,8 +1,10 @@
 //! `parse_user`: the forms in which audit records say who did something.
 
+use std::borrow::Cow;
+
 use vrl::prelude::*;
 
-use super::call::call;
+use super::{call::call, text::part_of};
 
 /// What services write where there is nobody to name.
 const NOBODY: &[&str] = &[
@@ -105,7 +107,7 @@ impl Function for ParseUser {
 
 fn user_or_null(value: &Value) -> Value {
     let text = value.to_str().map(str::trim).filter(|text| names_somebody(text));
-    text.map_or(Value::Null, |text| Value::from(User::read(text)))
+    text.map_or(Value::Null, |text| User::read(text).into_value(value))
 }
 
 fn names_somebody(text: &str) -> bool {
@@ -118,7 +120,7 @@ struct User<'a> {
     id: &'a str,
     name: Option<&'a str>,
     domain: Option<&'a str>,
-    email: Option<String>,
+    email: Option<Cow<'a, str>>,
     process: Option<&'a str>,
 }
 
@@ -127,7 +129,7 @@ impl<'a> User<'a> {
         let user = User { id, ..User::default() };
         let text = without_claim(id);
         if let Some((name, domain)) = around_one(text, '@') {
-            let email = email(name, domain);
+            let email = email(text, name, domain);
             return User { name: Some(name), domain: Some(domain), email, ..user };
         }
         if let Some((domain, account)) = around_one(text, '\\') {
@@ -140,15 +142,22 @@ impl<'a> User<'a> {
     }
 }
 
-impl From<User<'_>> for Value {
-    fn from(user: User<'_>) -> Value {
-        let text = |text: &str| Value::from(text.to_owned());
+impl User<'_> {
+    /// The user that was read from `whole`, whose parts are not copied.
+    fn into_value(self, whole: &Value) -> Value {
+        let text = |part: &str| part_of(whole, part);
         let fields = [
-            ("domain", user.domain.map(text)),
-            ("email", user.email.map(Value::from)),
-            ("id", Some(text(user.id))),
-            ("name", user.name.map(text)),
-            ("process", user.process.map(text)),
+            ("domain", self.domain.map(text)),
+            (
+                "email",
+                self.email.map(|email| match email {
+                    Cow::Borrowed(email) => text(email),
+                    Cow::Owned(email) => Value::from(email),
+                }),
+            ),
+            ("id", Some(text(self.id))),
+            ("name", self.name.map(text)),
+            ("process", self.process.map(text)),
         ];
         let present = fields.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
         Value::Object(present.collect())
@@ -171,15 +180,17 @@ fn around_one(text: &str, separator: char) -> Option<(&str, &str)> {
 }
 
 /// The address that a principal name is, or stands for. `app@sharepoint` is none.
-fn email(name: &str, domain: &str) -> Option<String> {
+fn email<'a>(principal: &'a str, name: &str, domain: &str) -> Option<Cow<'a, str>> {
     if let Some((home, _rest)) = name.split_once(GUEST) {
         let (name, domain) = home.rsplit_once('_')?;
-        return email(name, domain);
+        return is_address(name, domain).then(|| format!("{name}@{domain}").into());
     }
+    is_address(name, domain).then_some(Cow::Borrowed(principal))
+}
+
+fn is_address(name: &str, domain: &str) -> bool {
     let odd = |character: char| character.is_whitespace() || character.is_control();
-    let is_address =
-        !name.is_empty() && domain.contains('.') && !name.contains(odd) && !domain.contains(odd);
-    is_address.then(|| format!("{name}@{domain}"))
+    !name.is_empty() && domain.contains('.') && !name.contains(odd) && !domain.contains(odd)
 }
 
 /// `SYSTEM (w3wp)` as the account and the process.

@@ -8,14 +8,17 @@ mod agent;
 mod among;
 mod call;
 mod categorize;
+mod compact;
 mod directory;
 mod distinct;
 mod enrichment;
 mod extensible;
 mod file_path;
+mod fill;
 mod fingerprint;
 mod identity;
 mod link;
+mod literal;
 mod locate;
 mod mail;
 mod names;
@@ -30,9 +33,13 @@ mod time;
 
 use vrl::compiler::Function;
 
+use self::compact::Compact;
+
 /// Every function that a program may call.
 pub fn functions() -> Vec<Box<dyn Function>> {
     let mut functions = vrl::stdlib::all();
+    functions.retain(|function| function.identifier() != Compact.identifier());
+    functions.push(Box::new(Compact));
     functions.extend(own());
     functions
 }
@@ -53,6 +60,7 @@ fn own() -> Vec<Box<dyn Function>> {
         Box::new(directory::DirectoryObject),
         Box::new(distinct::Distinct),
         Box::new(extensible::Extensible),
+        Box::new(fill::Fill),
         Box::new(fingerprint::Fingerprint),
         Box::new(identity::ParseUser),
         Box::new(mail::MailAddresses),

@@ -223,3 +223,98 @@ fn nested_values_become_json_text() {
     check("\"text\"", "\"text\"");
     check("null", "null");
 }
+
+#[test]
+fn compact_gives_what_vrls_own_gives() {
+    let values = [
+        "null",
+        r#""""#,
+        r#"" ""#,
+        "0",
+        "false",
+        "[]",
+        "{}",
+        r#"[null, "", [], {}]"#,
+        r#"[null, "a", [""], { "b": null }]"#,
+        r#"{ "a": { "b": { "c": null } } }"#,
+        r#"{ "a": { "b": { "c": 1 }, "d": [] } }"#,
+    ];
+    for value in values {
+        let value: Value = serde_json::from_str(value).expect("JSON");
+        let quick =
+            eval(r#"compact({ "a": .x, "b": { "c": .x }, "d": [.x, 1], "e": "" })"#, Some(&value));
+        let own = r#"{ x = { "a": .x, "b": { "c": .x }, "d": [.x, 1], "e": "" }; compact(x) }"#;
+        assert_eq!(quick, eval(own, Some(&value)), "{value}");
+        let nothing = eval(r#"compact({ "a": .x })"#, Some(&value));
+        assert_eq!(nothing, eval(r#"{ x = { "a": .x }; compact(x) }"#, Some(&value)), "{value}");
+        let with_option = eval(r#"compact({ "a": .x, "b": null }, null: false)"#, Some(&value));
+        assert_eq!(
+            with_option.as_object().and_then(|it| it.get("b")),
+            Some(&Value::Null),
+            "{value}"
+        );
+    }
+}
+
+/// What a program leaves of the event `record`, and whether it ended well; what is promised of it has to hold.
+fn left_by(program: &str, record: &str) -> (Value, bool) {
+    let program = compile(program, &Place::Inline, &Schema::any());
+    let program = program.unwrap_or_else(|error| panic!("{}", error.diagnostic));
+    assert_eq!(program.warnings(), None);
+    let promised = program.output().event.clone();
+    let origin = Origin::new("test", Value::Object(ObjectMap::new()));
+    let record = serde_json::from_str(record).expect("JSON");
+    let mut event = Event::new(record, 0, origin, EventAck::unattended());
+    let ended = Runner::new(Arc::new(program), Duration::MAX).run(&mut event);
+    if ended.is_ok() {
+        assert!(fits(&promised, event.value()), "{}", event.value());
+    }
+    (event.value().clone(), ended.is_ok())
+}
+
+#[test]
+fn fill_sets_what_there_is_to_set() {
+    let check = |program: &str, record: &str, expected: &str| {
+        let (left, ended_well) = left_by(program, record);
+        assert!(ended_well, "{program}");
+        let expected: serde_json::Value = serde_json::from_str(expected).expect("JSON");
+        assert_eq!(json(&left), expected, "{program} on {record}");
+    };
+    let two = r#"fill(.a.b, { "c": .x, "d": "" })"#;
+    check(two, r#"{"x":1}"#, r#"{"x":1,"a":{"b":{"c":1}}}"#);
+    check(two, "{}", "{}");
+    check(two, r#"{"x":1,"a":{"b":{"c":0,"d":2}}}"#, r#"{"x":1,"a":{"b":{"c":1,"d":2}}}"#);
+    check(two, r#"{"x":{"y":[]},"a":{"b":{"c":0}}}"#, r#"{"x":{"y":[]},"a":{"b":{"c":0}}}"#);
+    // What stands where an object is wanted gives way, as in an assignment.
+    check(two, r#"{"x":1,"a":2}"#, r#"{"x":1,"a":{"b":{"c":1}}}"#);
+    check(two, r#"{"x":1,"a":{"b":[3]}}"#, r#"{"x":1,"a":{"b":{"c":1}}}"#);
+    // An object that is not written out.
+    let any = "fill(.a, object(.x) ?? null)";
+    check(any, r#"{"x":{"b":1,"c":null}}"#, r#"{"x":{"b":1,"c":null},"a":{"b":1}}"#);
+    check(any, r#"{"x":3,"a":{"b":2}}"#, r#"{"x":3,"a":{"b":2}}"#);
+    // What is known of a field holds, whether it was set or not.
+    check(
+        ".a = { \"b\": 1 }\nfill(.a, { \"b\": string(.x) ?? null })\n.c = .a.b",
+        r#"{"x":"2"}"#,
+        r#"{"x":"2","a":{"b":"2"},"c":"2"}"#,
+    );
+    check(".c = fill(.a, { \"b\": .x })", r#"{"x":1}"#, r#"{"x":1,"a":{"b":1},"c":true}"#);
+}
+
+#[test]
+fn what_fill_did_is_undone_with_the_rest() {
+    let record = r#"{"x":1,"a":{"b":2}}"#;
+    let program = "fill(.a, { \"b\": .x })\nfill(.c, { \"d\": .x })\nabort";
+    let (left, ended_well) = left_by(program, record);
+    assert!(!ended_well);
+    assert_eq!(json(&left), serde_json::from_str::<serde_json::Value>(record).expect("JSON"));
+}
+
+#[test]
+fn fill_wants_a_path_in_the_event() {
+    for program in ["x = {}\nfill(x, { \"a\": 1 })", "fill({}, { \"a\": 1 })"] {
+        let compiled = compile(program, &Place::Inline, &Schema::any());
+        let error = compiled.expect_err("it is refused");
+        assert!(error.diagnostic.contains("path"), "{}", error.diagnostic);
+    }
+}

@@ -75,6 +75,16 @@ fn text_or_null(value: &Value) -> Value {
     }
 }
 
+/// `part` of the text `whole`, without a copy where it can be had so.
+pub(super) fn part_of(whole: &Value, part: &str) -> Value {
+    let shared = whole.as_bytes().and_then(|whole| {
+        let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+        let end = start.checked_add(part.len())?;
+        (end <= whole.len()).then(|| whole.slice(start..end))
+    });
+    shared.map_or_else(|| Value::from(part.to_owned()), Value::Bytes)
+}
+
 /// `text_or_empty(value)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextOrEmpty;

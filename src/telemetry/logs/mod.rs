@@ -5,7 +5,7 @@
 //! summed up: see [`Repeats`]. Nothing is lost by that but copies.
 
 mod levels;
-mod record;
+pub(super) mod record;
 mod render;
 mod repeats;
 
@@ -33,6 +33,7 @@ use self::{
     render::Renderer,
     repeats::Repeats,
 };
+use super::Problems;
 use crate::config::LogLevel;
 
 /// How often is looked for repeats to sum up.
@@ -66,7 +67,8 @@ pub struct Logs {
 static INSTALLED: OnceLock<Logs> = OnceLock::new();
 
 impl Logs {
-    /// Starts logging. A second start, as in tests, keeps the first one's settings.
+    /// Starts logging. Warnings and errors are noted in [`Problems`] as well, whatever the levels. A second start, as in
+    /// tests, keeps the first one's settings.
     pub fn install(options: &LogOptions<'_>, clock: Arc<dyn Clock>) {
         let on_terminal = io::stderr().is_terminal();
         let format =
@@ -76,10 +78,11 @@ impl Logs {
             LogFormat::Json => Renderer::Json,
         };
         let out = |line: &[u8]| drop(io::stderr().write_all(line));
+        let problems = Problems::of_process(&clock).layer();
         let lines = Arc::new(Lines::new(renderer, clock, Box::new(out)));
         let levels = Levels::new(options.filter);
         let layer = LogLayer(Arc::clone(&lines)).with_filter(levels.clone());
-        if tracing_subscriber::registry().with(layer).try_init().is_ok() {
+        if tracing_subscriber::registry().with(layer).with(problems).try_init().is_ok() {
             drop(INSTALLED.set(Logs { levels, lines }));
         }
     }

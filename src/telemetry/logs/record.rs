@@ -16,28 +16,28 @@ use tracing_subscriber::{layer::Context, registry::LookupSpan};
 
 /// What was logged.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) level: Level,
-    pub(super) message: String,
-    pub(super) place: Place,
-    pub(super) fields: Vec<(&'static str, Value)>,
+pub(in crate::telemetry) struct Record {
+    pub(in crate::telemetry) level: Level,
+    pub(in crate::telemetry) message: String,
+    pub(in crate::telemetry) place: Place,
+    pub(in crate::telemetry) fields: Vec<(&'static str, Value)>,
     /// The line of code, and the place: the same for all that floods in from one cause.
-    pub(super) cause: u64,
+    pub(in crate::telemetry) cause: u64,
     /// The same for records that differ in numbers at most.
-    pub(super) likeness: u64,
+    pub(in crate::telemetry) likeness: u64,
 }
 
 /// What a record concerns.
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) component_id: Option<String>,
-    pub(super) tenant: Option<String>,
-    pub(super) content_type: Option<String>,
+pub(in crate::telemetry) struct Place {
+    pub(in crate::telemetry) component_id: Option<String>,
+    pub(in crate::telemetry) tenant: Option<String>,
+    pub(in crate::telemetry) content_type: Option<String>,
 }
 
 impl Place {
     /// What a span says of it.
-    pub(super) fn of_span(attributes: &span::Attributes<'_>) -> Place {
+    pub(in crate::telemetry) fn of_span(attributes: &span::Attributes<'_>) -> Place {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         fields.take_place()
@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// What `event` concerns.
-    pub(super) fn of_event<S: Subscriber + for<'a> LookupSpan<'a>>(
+    pub(in crate::telemetry) fn of_event<S: Subscriber + for<'a> LookupSpan<'a>>(
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Place {
@@ -76,7 +76,7 @@ impl Place {
 }
 
 impl Record {
-    pub(super) fn new<S: Subscriber + for<'a> LookupSpan<'a>>(
+    pub(in crate::telemetry) fn new<S: Subscriber + for<'a> LookupSpan<'a>>(
         event: &Event<'_>,
         ctx: &Context<'_, S>,
     ) -> Record {

@@ -17,7 +17,7 @@ use pipeline_core::{
 
 use super::graph::Graph;
 use crate::config::{
-    BufferConfig, Declared, Settings,
+    BufferConfig, Declared, Identity, Settings,
     fault::{Fault, nearest},
 };
 
@@ -46,6 +46,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// A topology without components.
+    pub(super) fn nothing() -> Checked {
+        Checked { nodes: Vec::new(), warnings: Vec::new() }
+    }
+
     /// The files that the transforms were made from, each once.
     pub fn files(&self) -> BTreeSet<&Path> {
         let prepared = self.nodes.iter().filter_map(|node| node.prepared.as_ref());
@@ -97,6 +102,8 @@ pub(super) struct Node {
     pub(super) prepared: Option<Prepared>,
     /// Outputs, by number, whose readers were left out. Nothing in a whole topology.
     pub(super) left_out: Vec<usize>,
+    /// What it is set to do.
+    pub(super) identity: Identity,
 }
 
 /// An output of a component, by the numbers of both.
@@ -131,14 +138,23 @@ pub fn check(components: Vec<Declared>, means: Means<'_>) -> Result<Checked, Vec
         return Err(faults);
     }
     let nodes = components.into_iter().zip(inputs).zip(typed);
-    let node = |((declared, inputs), (outputs, prepared))| Node {
-        declared,
-        inputs,
-        outputs,
-        prepared,
-        left_out: Vec::new(),
-    };
+    let node =
+        |((declared, inputs), (outputs, prepared)): ((Declared, _), (_, Option<Prepared>))| {
+            let identity = identity(&declared, prepared.as_ref(), means);
+            Node { declared, inputs, outputs, prepared, left_out: Vec::new(), identity }
+        };
     Ok(Checked { nodes: nodes.map(node).collect(), warnings })
+}
+
+fn identity(declared: &Declared, prepared: Option<&Prepared>, means: Means<'_>) -> Identity {
+    let programs = prepared.map(|prepared| prepared.files.clone()).unwrap_or_default();
+    let read = |path: PathBuf| {
+        // One that cannot be read is told from all that can.
+        let content = (means.read_file)(&path).unwrap_or_else(|error| format!("\0{error}"));
+        (path, content.into_bytes())
+    };
+    let files: Vec<_> = declared.files().into_iter().chain(programs).map(read).collect();
+    declared.identity(&files)
 }
 
 /// The names of a component's ports, by number; empty where its settings could not be read.

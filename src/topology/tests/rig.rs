@@ -21,7 +21,8 @@ use tokio::time::Instant;
 use super::script::{self, Observed, REGISTRY, Settled};
 use crate::{
     config::{self, fault::SourceFile},
-    topology::{Environment, Topology, check, run},
+    live::{Changes, Taps},
+    topology::{Checked, Environment, Farewell, Reloader, Topology, check, reloads, run},
 };
 
 /// Dead letters in memory that cannot be written for a while.
@@ -76,6 +77,7 @@ pub(super) struct Play {
     pub(super) workers_max: usize,
     /// How often dead letters cannot be written at first.
     pub(super) letters_failing: usize,
+    pub(super) mode: RunMode,
 }
 
 /// How a run ended.
@@ -91,11 +93,34 @@ pub(super) struct Played {
 
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What can be ordered of a run.
+pub(super) struct Stage {
+    shutdown: Shutdown,
+    reloader: Reloader,
+}
+
+impl Stage {
+    pub(super) fn drain(&self) {
+        self.shutdown.drain();
+    }
+
+    pub(super) fn abandon(&self) {
+        self.shutdown.abandon();
+    }
+
+    /// Lets the topology `text` take over.
+    pub(super) async fn reload(&self, text: &str) -> Result<Changes, String> {
+        let reloaded = self.reloader.reload(checked(text), DRAIN_TIMEOUT).await;
+        reloaded.map_err(|error| chain(&error))
+    }
+}
+
 impl Play {
-    pub(super) const PLAIN: Play = Play { workers_max: 3, letters_failing: 0 };
+    pub(super) const PLAIN: Play = Play { workers_max: 3, letters_failing: 0, mode: RunMode::Once };
+    pub(super) const CONTINUOUS: Play = Play { mode: RunMode::Continuous, ..Play::PLAIN };
 
     /// Runs the topology `text`. `direct` runs beside it, and can order it to end.
-    pub(super) fn run(self, text: &str, direct: impl AsyncFnOnce(&Shutdown, &Observed)) -> Played {
+    pub(super) fn run(self, text: &str, direct: impl AsyncFnOnce(&Stage, &Observed)) -> Played {
         let folder = tempfile::tempdir().expect("a folder");
         self.run_in(folder.path(), text, direct)
     }
@@ -105,7 +130,7 @@ impl Play {
         self,
         folder: &Path,
         text: &str,
-        direct: impl AsyncFnOnce(&Shutdown, &Observed),
+        direct: impl AsyncFnOnce(&Stage, &Observed),
     ) -> Played {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
@@ -117,21 +142,25 @@ impl Play {
             .expect("a runtime");
         let environment = Environment {
             data_dir: folder.to_owned(),
-            mode: RunMode::Once,
+            mode: self.mode,
             clock: ManualClock::new(chrono::DateTime::UNIX_EPOCH),
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
+            farewell: Arc::clone(&observed) as Arc<dyn Farewell>,
+            taps: Taps::default(),
         };
         let (result, took, stages) = metrics::with_local_recorder(&recorder, || {
             runtime.block_on(async {
                 let topology = build(text, &environment).await;
-                let stages = topology.stages.iter().map(|(stage, _)| stage.name()).collect();
+                let stages = topology.stage_names();
+                let (reloader, reloads) = reloads();
                 let (start, shutdown) = (Instant::now(), Shutdown::new());
                 let running = async {
-                    let result = run(topology, shutdown.clone(), DRAIN_TIMEOUT).await;
+                    let result = run(topology, shutdown.clone(), DRAIN_TIMEOUT, reloads).await;
                     (result, start.elapsed(), stages)
                 };
-                tokio::join!(running, direct(&shutdown, &observed)).0
+                let stage = Stage { shutdown: shutdown.clone(), reloader };
+                tokio::join!(running, direct(&stage, &observed)).0
             })
         });
         drop(runtime);
@@ -150,19 +179,23 @@ pub(super) fn play(text: &str) -> Played {
 }
 
 async fn build(text: &str, environment: &Environment) -> Topology {
+    let built = Topology::build(checked(text), environment).await;
+    built.expect("scripted components are built")
+}
+
+fn checked(text: &str) -> Checked {
     let file = Arc::new(SourceFile { path: PathBuf::from("t.toml"), text: text.to_owned() });
     let (config, faults) = config::parse(&[file], REGISTRY, &|_| None);
     let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert!(shown.is_empty(), "{}\n{text}", shown.join("\n"));
     let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-    let checked = match check(config.components, super::super::Means::files(&no_file)) {
+    match check(config.components, super::super::Means::files(&no_file)) {
         Ok(checked) => checked,
         Err(faults) => {
             let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
             panic!("{}\n{text}", shown.join("\n"));
         }
-    };
-    Topology::build(checked, environment).await.expect("scripted components are built")
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

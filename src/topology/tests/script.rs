@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -18,11 +18,13 @@ use serde::Deserialize;
 use vrl::value::{ObjectMap, Value};
 
 use super::{
+    ledger::{Ledger, LedgerScript},
     rig::Letters,
     steps::{Act, SinkScript},
 };
 use crate::{
     config::{RegistryEntry, Settings, read_settings},
+    topology::Farewell,
     transforms::{dedupe, remap, route},
 };
 
@@ -42,6 +44,13 @@ pub(super) struct Observed {
     /// Names of the events that each sink has got, in order.
     got: Mutex<BTreeMap<String, Vec<String>>>,
     settled: Mutex<BTreeMap<(String, usize), Settled>>,
+    /// Components that were said to be gone.
+    gone: Mutex<Vec<String>>,
+    /// The sinks that run.
+    running: Mutex<BTreeSet<String>>,
+    starts: Mutex<BTreeMap<String, usize>>,
+    /// What outlives sources.
+    ledgers: Mutex<BTreeMap<String, Arc<Mutex<Ledger>>>>,
     /// Receipts that their source did not wait for.
     pub(super) left: Mutex<Vec<(String, usize, Receipt)>>,
 }
@@ -51,6 +60,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Observed {
+    pub(super) fn ledger_of(&self, source: &str) -> Arc<Mutex<Ledger>> {
+        Arc::clone(lock(&self.ledgers).entry(source.to_owned()).or_default())
+    }
+
+    /// Notes that a sink runs until this is dropped, and that no other of its name does.
+    pub(super) fn one_at_a_time(self: &Arc<Self>, sink: &str) -> impl Drop + use<> {
+        struct Running(Arc<Observed>, String);
+        impl Drop for Running {
+            fn drop(&mut self) {
+                lock(&self.0.running).remove(&self.1);
+            }
+        }
+        let is_first = lock(&self.running).insert(sink.to_owned());
+        assert!(is_first, "two sinks `{sink}` run at the same time");
+        *lock(&self.starts).entry(sink.to_owned()).or_default() += 1;
+        Running(Arc::clone(self), sink.to_owned())
+    }
+
+    /// How often a sink was started.
+    pub(super) fn starts(&self, sink: &str) -> usize {
+        lock(&self.starts).get(sink).copied().unwrap_or_default()
+    }
+
+    /// The components that are gone, in order.
+    pub(super) fn gone(&self) -> Vec<String> {
+        lock(&self.gone).clone()
+    }
+
     pub(super) fn get(&self, sink: &str, names: impl Iterator<Item = String>) {
         lock(&self.got).entry(sink.to_owned()).or_default().extend(names);
     }
@@ -77,6 +114,12 @@ impl Observed {
     }
 }
 
+impl Farewell for Observed {
+    fn gone(&self, id: &ComponentId) {
+        lock(&self.gone).push(id.to_string());
+    }
+}
+
 thread_local! {
     static OBSERVED: RefCell<Arc<Observed>> = RefCell::default();
 }
@@ -90,6 +133,19 @@ pub(super) fn observe(letters_failing: usize) -> Arc<Observed> {
 }
 
 pub(super) const REGISTRY: &[RegistryEntry] = &[
+    RegistryEntry {
+        name: "ledger",
+        kind: ComponentKind::Source,
+        schema: |_| schemars::Schema::default(),
+        read: |node, faults| {
+            read_settings::<LedgerScript>(node, faults).map(|script| {
+                Settings::Source(Box::new(Scripted {
+                    script,
+                    observed: OBSERVED.with_borrow(Arc::clone),
+                }))
+            })
+        },
+    },
     RegistryEntry {
         name: "script",
         kind: ComponentKind::Source,

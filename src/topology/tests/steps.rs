@@ -122,6 +122,13 @@ pub(super) struct SinkScript {
     /// The batch at which it ends, from 0.
     #[serde(default)]
     ends_at: usize,
+    /// Says nothing; to make it another sink.
+    #[serde(default)]
+    #[expect(dead_code, reason = "only what stands in the configuration matters")]
+    tag: String,
+    /// Whether it cannot be opened.
+    #[serde(default)]
+    broken: bool,
 }
 
 /// What a sink says of an event.
@@ -161,7 +168,14 @@ impl SinkConfig for Scripted<SinkScript> {
             observed: Arc::clone(&self.observed),
             metrics: context.metrics,
         });
-        Box::pin(async { Ok(sink) })
+        let is_broken = self.script.broken;
+        Box::pin(async move {
+            if is_broken {
+                let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+                return Err(BuildError::new("the sink is broken", source));
+            }
+            Ok(sink)
+        })
     }
 }
 
@@ -173,6 +187,7 @@ impl Sink for ScriptedSink {
     ) -> BoxFuture<'static, Result<(), RunError>> {
         Box::pin(async move {
             let mut number = 0;
+            let _running = self.observed.one_at_a_time(&self.id);
             while let Some(batch) = inlet.next().await {
                 match self.script.ending.filter(|_| number == self.script.ends_at) {
                     Some(Ending::Fails) => return Err(RunError::plain("the script says so")),
@@ -188,7 +203,11 @@ impl Sink for ScriptedSink {
                     None => {}
                 }
                 number += 1;
-                tokio::time::sleep(Duration::from_millis(self.script.millis)).await;
+                tokio::select! {
+                    biased;
+                    () = shutdown.abandoned() => return Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(self.script.millis)) => {}
+                }
                 self.take(batch);
             }
             Ok(())

@@ -61,6 +61,10 @@ impl TransformConfig for Config {
         Vec::new()
     }
 
+    fn depends_on_settings_alone(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let compared = self.fields.compared().map_err(|problem| vec![problem])?;
         let max_age = (!self.cache.max_age.is_zero()).then_some(self.cache.max_age);

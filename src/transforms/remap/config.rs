@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,6 +10,7 @@ use std::{
 
 use pipeline_core::{
     DROPPED_PORT, Output, Prepared, Problem, Schema, TransformConfig, TransformContext,
+    TransformProgram,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,9 @@ pub struct Config {
     /// Whoever wants to see the program. No option: a command that tries programs sets it.
     #[serde(skip)]
     pub observer: Option<Observer>,
+    /// Another text in the place of that of `file`. No option: whoever tries a change of the program sets it.
+    #[serde(skip)]
+    pub tried: Option<String>,
 }
 
 impl Default for Config {
@@ -68,6 +73,7 @@ impl Default for Config {
             drop_on_abort: true,
             timeout: Duration::from_secs(1),
             observer: None,
+            tried: None,
         }
     }
 }
@@ -77,8 +83,13 @@ impl TransformConfig for Config {
         if self.drop_on_error { vec![DROPPED_PORT.to_owned()] } else { Vec::new() }
     }
 
+    fn program(&self) -> Option<Box<dyn TransformProgram>> {
+        Some(Box::new(self.clone()))
+    }
+
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
-        let (key, place, text) = self.text(context.read_file).map_err(|problem| vec![problem])?;
+        let (key, place, text) =
+            self.located_text(context.read_file).map_err(|problem| vec![problem])?;
         let compile = match &self.observer {
             Some(observer) if observer.wants_statements() => compile_observed,
             Some(_) | None => compile_source,
@@ -115,9 +126,34 @@ impl TransformConfig for Config {
     }
 }
 
+impl TransformProgram for Config {
+    fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    fn text(&self, read_file: ReadFile<'_>) -> io::Result<String> {
+        match (&self.source, &self.file) {
+            (Some(source), _) => Ok(source.clone()),
+            (None, Some(file)) => read_or_builtin(file, read_file),
+            (None, None) => Ok(String::new()),
+        }
+    }
+
+    fn with_text(&self, text: &str) -> Box<dyn TransformConfig> {
+        let text = text.to_owned();
+        Box::new(match self.source {
+            Some(_) => Config { source: Some(text), ..self.clone() },
+            None => Config { tried: Some(text), ..self.clone() },
+        })
+    }
+}
+
 impl Config {
     /// The program's text, with the option that gave it.
-    fn text(&self, read_file: ReadFile<'_>) -> Result<(&'static str, Place, String), Problem> {
+    fn located_text(
+        &self,
+        read_file: ReadFile<'_>,
+    ) -> Result<(&'static str, Place, String), Problem> {
         let both = "give either `file` or `source`";
         match (&self.file, &self.source) {
             (Some(_), Some(_)) => {
@@ -125,7 +161,11 @@ impl Config {
             }
             (None, None) => Err(Problem::at("", "there is no program").fix(both)),
             (None, Some(source)) => Ok(("source", Place::Inline, source.clone())),
-            (Some(path), None) => match read_or_builtin(path, read_file) {
+            (Some(path), None) => match self
+                .tried
+                .clone()
+                .map_or_else(|| read_or_builtin(path, read_file), Ok)
+            {
                 Ok(text) => Ok(("file", Place::File(path.clone()), text)),
                 Err(error) => {
                     let path = path.display();

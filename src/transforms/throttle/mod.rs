@@ -67,6 +67,10 @@ impl TransformConfig for Config {
         vec![DROPPED_PORT.to_owned()]
     }
 
+    fn depends_on_settings_alone(&self) -> bool {
+        self.exclude.is_none()
+    }
+
     fn prepare(&self, context: &TransformContext<'_>) -> Result<Prepared, Vec<Problem>> {
         let (input, mut warnings) = (&context.input, Vec::new());
         let mut problems = Vec::new();

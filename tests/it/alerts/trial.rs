@@ -103,6 +103,24 @@ impl Trial {
         println!("{at:>3} s: {alert} of {} {word}", label.1);
     }
 
+    /// Until nothing fires any more. Two clocks were moved for other reasons and stay where they are.
+    async fn settles(&self) {
+        let moved = [("O365ClockSkew", "gap"), ("O365ClockSkew", "unsubscribed")];
+        let since = Instant::now();
+        loop {
+            let firing = self.prometheus.firing();
+            let left: BTreeSet<(&str, &str)> = firing
+                .iter()
+                .map(|labels| (&*labels["alertname"], labels.get("tenant").map_or("", |name| name)))
+                .collect();
+            if left == BTreeSet::from(moved) {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{firing:?}");
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     async fn fires(&self, alert: &str, label: (&str, &str)) {
         self.wait(alert, label, true).await;
     }
@@ -158,7 +176,6 @@ impl Cast {
         cast.well.add_blob(20, TimeDelta::days(7));
         cast.lost.api.set_fault_rates(failing(FaultKind::Gone));
         cast.lost.add_blob(20, TimeDelta::hours(20));
-        cast.lost.add_blob(20, TimeDelta::seconds(4));
         cast.late.api.set_fault_rates(failing(FaultKind::ServerError));
         let (api, id) = (&cast.unsubscribed.api, &cast.unsubscribed.id);
         api.disable_subscription(id, ContentType::Exchange);
@@ -281,6 +298,8 @@ async fn a_tenant_that_cannot_be_collected_from(trial: &Trial, cast: &Cast) {
 async fn records_that_are_lost_or_given_up(trial: &Trial, cast: &Cast) {
     let of = |tenant: &Tenant| ("tenant", tenant.name);
     let lost = async {
+        // Long enough to be listed, whatever else the machine does.
+        cast.lost.add_blob(20, TimeDelta::seconds(15));
         tokio::join!(
             trial.fires("O365BlobLost", of(&cast.lost)),
             trial.fires("O365BlobsNearExpiry", of(&cast.lost))
@@ -324,25 +343,18 @@ async fn a_process_and_its_sink(trial: &Trial, program: &mut Program, receiver: 
     let address = program.address.clone();
     let instance = ("instance", &*address);
     program.kill();
+    program.start_again();
+    trial.fires("O365flowRestarted", instance).await;
+    trial.clears("O365flowRestarted", instance).await;
+    program.kill();
     trial.fires("O365flowDown", instance).await;
     program.start_again();
-    tokio::join!(
-        trial.clears("O365flowDown", instance),
-        trial.fires("O365flowRestarted", instance)
-    );
-    trial.clears("O365flowRestarted", instance).await;
-    if !has_reload(program) {
-        return;
-    }
+    trial.clears("O365flowDown", instance).await;
     let mistake = "\nmistake = 1\n";
     program.reload(|config| format!("{mistake}{config}"));
     trial.fires("O365flowReloadFailed", instance).await;
     program.reload(|config| config.replace(mistake, ""));
     trial.clears("O365flowReloadFailed", instance).await;
-}
-
-fn has_reload(program: &Program) -> bool {
-    program.scrape().contains("config_last_reload_successful")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,14 +376,7 @@ async fn each_alert_fires_and_clears_and_each_panel_has_data() {
         a_certificate_that_ends(&trial, folder),
         a_process_and_its_sink(&trial, &mut one, &mut receiver),
     );
-    // Two clocks were moved for other reasons and stay where they are.
-    let firing = trial.prometheus.firing();
-    let left: BTreeSet<(&str, &str)> = firing
-        .iter()
-        .map(|labels| (&*labels["alertname"], labels.get("tenant").map_or("", |name| name)))
-        .collect();
-    let moved = [("O365ClockSkew", "gap"), ("O365ClockSkew", "unsubscribed")];
-    assert_eq!(left, BTreeSet::from(moved), "{firing:?}");
+    trial.settles().await;
     let seconds = trial.begun.elapsed().as_secs() + 1;
     let fired = trial.prometheus.query(&format!(
         "count by (alertname) (count_over_time(ALERTS{{alertstate=\"firing\"}}[{seconds}s]))"
@@ -379,10 +384,7 @@ async fn each_alert_fires_and_clears_and_each_panel_has_data() {
     let fired: BTreeSet<&str> =
         fired.iter().map(|series| text_at(series, "/metric/alertname")).collect();
     let rules = rules();
-    let mut known: BTreeSet<&str> = rules.iter().map(|rule| text_at(rule, "/alert")).collect();
-    if !has_reload(&one) {
-        known.remove("O365flowReloadFailed");
-    }
+    let known: BTreeSet<&str> = rules.iter().map(|rule| text_at(rule, "/alert")).collect();
     assert_eq!(fired, known, "each alert has fired");
     dashboards::all_have_data(&trial.prometheus, seconds);
 }

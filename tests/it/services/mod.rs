@@ -4,6 +4,7 @@
 //! `tests/services`. A server that was started here ends with the process of the tests, however that ends: the script
 //! watches the process.
 
+pub(crate) mod chromium;
 pub(crate) mod elasticsearch;
 pub(crate) mod kafka;
 pub(crate) mod lumberjack;

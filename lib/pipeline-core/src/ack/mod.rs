@@ -19,6 +19,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::Withdrawal;
+
 /// What became of one event. Ordered: where copies of an event fare differently, the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -135,7 +137,7 @@ impl AckGroup {
             "event {index} is not in a group of {}",
             self.0.worst.len()
         );
-        EventAck { group: Some(Arc::clone(&self.0)), index }
+        EventAck { group: Some(Arc::clone(&self.0)), index, withdrawal: None }
     }
 }
 
@@ -146,12 +148,20 @@ pub struct EventAck {
     /// Taken when the word is said.
     group: Option<Arc<Group>>,
     index: usize,
+    /// Of the sink that has the copy.
+    withdrawal: Option<Withdrawal>,
 }
 
 impl EventAck {
     /// An acknowledgement that nobody waits for, for events that no source can send again (tests, previews).
     pub fn unattended() -> EventAck {
-        EventAck { group: None, index: 0 }
+        EventAck { group: None, index: 0, withdrawal: None }
+    }
+
+    /// Once `withdrawal` is told, this copy of the event leaves without a word instead of saying that it was not
+    /// delivered.
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.withdrawal = Some(withdrawal.clone());
     }
 
     /// The same acknowledgement, of which `observer` learns what became of this copy of the event and of all copies
@@ -161,7 +171,7 @@ impl EventAck {
     pub fn observed(self, observer: impl FnOnce(Outcome) + Send + Sync + 'static) -> EventAck {
         let report = Some(Report::Observer(Box::new(observer), self));
         let group = Group { worst: Box::new([AtomicU8::new(0)]), report };
-        EventAck { group: Some(Arc::new(group)), index: 0 }
+        EventAck { group: Some(Arc::new(group)), index: 0, withdrawal: None }
     }
 
     /// Says what became of this copy of the event.
@@ -175,7 +185,9 @@ impl EventAck {
     }
 
     fn say(&mut self, outcome: Outcome) {
-        if let Some(group) = self.group.take() {
+        let is_unwanted = || self.withdrawal.as_ref().is_some_and(Withdrawal::is_told);
+        let Some(group) = self.group.take() else { return };
+        if outcome != Outcome::Errored || !is_unwanted() {
             group.worst[self.index].fetch_max(outcome as u8, Ordering::AcqRel);
         }
     }
@@ -184,7 +196,11 @@ impl EventAck {
 impl Clone for EventAck {
     /// A share for another copy of the same event.
     fn clone(&self) -> EventAck {
-        EventAck { group: self.group.clone(), index: self.index }
+        EventAck {
+            group: self.group.clone(),
+            index: self.index,
+            withdrawal: self.withdrawal.clone(),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use vrl::{
         CompilationResult, CompileConfig, Compiler, Function, Program, TypeInfo, TypeState,
         unused_expression_checker::check_for_unused_results,
     },
-    diagnostic::{DiagnosticList, DiagnosticMessage},
+    diagnostic::{Diagnostic, DiagnosticList, DiagnosticMessage},
     parser::{Program as Ast, parse},
     path::{OwnedSegment, PathPrefix},
     value::{
@@ -59,7 +59,7 @@ impl PieceCompiler<'_> {
         ast: Ast,
         state: &TypeState,
     ) -> Result<Compiled, DiagnosticList> {
-        let unused = check_for_unused_results(&ast);
+        let unused = check_for_unused_results(&ast).into_iter().filter(|finding| !is_fill(finding));
         let pieces = self.cut(ast.clone());
         let compiled = match pieces.len() {
             0 | 1 => self.compile_one(ast, state),
@@ -148,6 +148,12 @@ impl PieceCompiler<'_> {
         let end = piece.0.last().map_or(0, |root| root.span().end());
         self.source.text().get(start..end).unwrap_or(self.source.text())
     }
+}
+
+/// Whether a finding says that nothing is done with what `fill` gives. VRL knows only its own functions as such that
+/// are called for what they do.
+fn is_fill(finding: &Diagnostic) -> bool {
+    finding.message().starts_with("unused result for function call `fill(")
 }
 
 /// The paths in the event to which a piece assigns.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{BuildHasherDefault, Hasher},
     sync::LazyLock,
 };
 
@@ -20,7 +21,38 @@ use crate::fields::{Field, Shape, Type, fields};
 const RECORD: &str = "o365.audit";
 
 /// The fields of an object by name.
-pub(super) type Names = HashMap<&'static str, Rule>;
+pub(super) type Names = HashMap<&'static str, Rule, BuildHasherDefault<NameHasher>>;
+
+/// A quick hash of short names (FNV, eight bytes at a time). Only names of the description are ever put into a map, so
+/// that nobody can make a map slow by names that collide.
+#[derive(Debug, Default)]
+pub(super) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.add(word.try_into().map_or(0, u64::from_le_bytes));
+        }
+        let mut last = [0; 8];
+        let rest = words.remainder();
+        last[..rest.len()].copy_from_slice(rest);
+        self.add(u64::from_le_bytes(last) ^ bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, _end_of_text: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+impl NameHasher {
+    fn add(&mut self, word: u64) {
+        const PRIME: u64 = 0x0100_0000_01b3;
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(PRIME << 21 | PRIME);
+    }
+}
 
 /// What a field is.
 #[derive(Debug)]
@@ -51,7 +83,7 @@ pub(super) fn record() -> &'static Names {
 /// The rules of the fields right below `parent`; `fields` holds all that lies below it.
 fn names_below(parent: &str, fields: &'static [Field]) -> Names {
     let below = |field: &'static Field| field.name.strip_prefix(parent)?.strip_prefix('.');
-    let mut names = Names::new();
+    let mut names = Names::default();
     for field in fields {
         if let Some(name) = below(field).filter(|name| !name.contains('.')) {
             names.insert(name, rule(field, fields));

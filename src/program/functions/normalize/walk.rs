@@ -208,7 +208,7 @@ impl Walk {
                 let array: Vec<Value> = made.collect();
                 (!array.is_empty()).then_some(Value::Array(array))
             }
-            Value::Object(fields) => filled(self.fields(fields, &Names::new(), at)),
+            Value::Object(fields) => filled(self.fields(fields, &Names::default(), at)),
             Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)

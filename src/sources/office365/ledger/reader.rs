@@ -159,6 +159,18 @@ impl LedgerReader {
         )
     }
 
+    /// Feeds with lost blobs that were created within `span`, with how many.
+    pub fn lost(&self, span: &Span) -> Result<Vec<(FeedRow, u64)>, LedgerError> {
+        // By the index over ended blobs, a feed at a time.
+        self.rows(
+            "SELECT feeds.id, (SELECT count(*) FROM blobs WHERE feed = feeds.id AND state = 3 \
+                 AND state IN (2, 3) AND created >= ?1 AND created < ?2) AS lost \
+             FROM feeds WHERE lost > 0",
+            params![millis(span.start), millis(span.end)],
+            |row| Ok((FeedRow(row.get(0)?), number(row, 1)?)),
+        )
+    }
+
     /// The feed's blobs of one kind that were created within `span`, earliest expiry first, at most `limit`.
     pub fn undelivered(
         &self,

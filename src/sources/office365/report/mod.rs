@@ -4,6 +4,7 @@
 //! what was never listed, and what the API lists and the ledger does not know.
 
 mod figures;
+mod overview;
 mod read;
 mod table;
 mod verify;
@@ -15,6 +16,7 @@ use pipeline_core::Timestamp;
 use serde::Serialize;
 
 pub use figures::{BlobFigures, Figures, RecordFigures};
+pub use overview::{FeedOverview, HourOverview, Overview};
 pub use read::report;
 pub use table::Table;
 pub use verify::{Verifier, VerifyError};

@@ -19,10 +19,10 @@ use super::{
 const UNBALANCED_SHOWN_MAX: u32 = 100;
 
 /// A feed that the configuration declares.
-struct Configured<'a> {
-    tenant: &'a str,
-    tenant_id: TenantId,
-    content_type: ContentType,
+pub(super) struct Configured<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) tenant_id: TenantId,
+    pub(super) content_type: ContentType,
 }
 
 /// Reads the report about the source `id` from the ledger at `path`.
@@ -75,7 +75,7 @@ pub fn report(
     Ok(report)
 }
 
-fn configured(config: &Config) -> Vec<Configured<'_>> {
+pub(super) fn configured(config: &Config) -> Vec<Configured<'_>> {
     let mut feeds = Vec::new();
     for tenant in &config.tenants {
         // What does not parse was refused when the configuration was checked.
@@ -177,7 +177,7 @@ fn periods(hours: &[HourRecord], by: Grouping) -> Vec<Period> {
     periods
 }
 
-fn hours_since_1970(hours: i64) -> Timestamp {
+pub(super) fn hours_since_1970(hours: i64) -> Timestamp {
     TimeDelta::try_hours(hours)
         .and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since))
         .unwrap_or_default()

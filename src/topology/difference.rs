@@ -1,0 +1,61 @@
+//! What is different between two checked topologies.
+
+use std::sync::Arc;
+
+use pipeline_core::{ComponentId, ComponentKind};
+
+use super::check::{Checked, Node};
+use crate::{config::Settings, live::Changes};
+
+impl Checked {
+    /// The component `id` of this kind.
+    pub(super) fn node(&self, kind: ComponentKind, id: &ComponentId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.declared.kind == kind && node.declared.id == *id)
+    }
+
+    /// What became of this topology's components in `new`.
+    pub(super) fn changes(&self, new: &Checked) -> Changes {
+        let mut changes = Changes::default();
+        for node in &new.nodes {
+            let id = node.declared.id.clone();
+            match self.nodes.iter().find(|old| old.declared.id == id) {
+                None => changes.added.push(id),
+                Some(old)
+                    if !(old.does_as(node) && old.declared.inputs == node.declared.inputs) =>
+                {
+                    changes.changed.push(id);
+                }
+                Some(_) => {}
+            }
+        }
+        let is_gone =
+            |old: &&Node| new.nodes.iter().all(|node| node.declared.id != old.declared.id);
+        let gone = self.nodes.iter().filter(is_gone);
+        changes.removed = gone.map(|old| old.declared.id.clone()).collect();
+        changes
+    }
+
+    /// Lets the transforms that are what they were before in `old` keep what they remember.
+    pub(super) fn remember(&mut self, old: &Checked) {
+        for node in &mut self.nodes {
+            let Some(Settings::Transform(config)) = &node.declared.settings else { continue };
+            let before = old.node(ComponentKind::Transform, &node.declared.id);
+            if let Some(before) = before.and_then(|old| old.prepared.as_ref().map(|it| (old, it)))
+                && config.depends_on_settings_alone()
+                && before.0.identity == node.identity
+                && let Some(prepared) = &mut node.prepared
+            {
+                prepared.factory = Arc::clone(&before.1.factory);
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Whether it is set to do what `other` is, wherever its events come from.
+    pub(super) fn does_as(&self, other: &Node) -> bool {
+        self.declared.kind == other.declared.kind
+            && self.identity == other.identity
+            && self.declared.buffer == other.declared.buffer
+    }
+}
