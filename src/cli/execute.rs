@@ -13,7 +13,7 @@ use super::{
     Failure,
     load::Loaded,
     progress,
-    reload::{Reloading, Shown, Triggers},
+    reload::{Reloading, Triggers},
     start_and_end,
     view::View,
 };
@@ -95,8 +95,8 @@ pub(super) async fn execute_until(
             let triggers = Triggers { hangup: signal(SignalKind::hangup())?, requests };
             let letters = dead_letters.clone();
             let (live, manager) = (live.clone(), manager.clone());
-            let shown = Shown { live, feeds, manager };
-            let reloading = Reloading { again, reloader, shown, letters, clock, global };
+            let reloading =
+                Reloading { again, reloader, live, feeds, letters, clock, manager, global };
             reloading.obey(triggers).boxed()
         }
         None => pending().boxed(),

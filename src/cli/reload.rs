@@ -20,7 +20,7 @@ use crate::{
     api::FeedSources,
     config::{Global, fault::Fault},
     delivery::DeadLetterFiles,
-    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded, Workshop},
+    live::{Changes, FaultReport, Live, Refused, ReloadEnd, ReloadRequests, Reloaded},
     telemetry::{Logs, ServiceManager},
     topology::{ReloadError, Reloader},
 };
@@ -35,18 +35,13 @@ pub(super) struct Triggers {
 pub(super) struct Reloading {
     pub(super) again: Again,
     pub(super) reloader: Reloader,
-    pub(super) shown: Shown,
-    pub(super) letters: DeadLetterFiles,
-    pub(super) clock: Arc<dyn Clock>,
-    /// As it was at the start, or where it could be applied since.
-    pub(super) global: Global,
-}
-
-/// Where it is shown what runs.
-pub(super) struct Shown {
     pub(super) live: Live,
     pub(super) feeds: FeedSources,
+    pub(super) letters: DeadLetterFiles,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) manager: ServiceManager,
+    /// As it was at the start, or where it could be applied since.
+    pub(super) global: Global,
 }
 
 impl Reloading {
@@ -66,14 +61,14 @@ impl Reloading {
                 () = files.changed(), if self.again.is_watching => "a file has changed",
             };
             info!(cause, "reading the configuration again");
-            self.shown.manager.reloading();
+            self.manager.reloading();
             // What the new one was read from replaces the list, also where it is wrong: there it will be mended.
             files = FilesRead::default();
             let end = self.reload(&files).await;
             figures.note(&end, &*self.clock);
             let refused = if end.is_err() { "; the last reload was refused" } else { "" };
-            self.shown.manager.ready(&format!("{}{refused}", self.shown.live.description()));
-            self.shown.live.reload_ended(end.clone());
+            self.manager.ready(&format!("{}{refused}", self.live.description()));
+            self.live.reload_ended(end.clone());
             if let Some(answer) = answer {
                 // Whoever asked may have gone.
                 drop(answer.send(end));
@@ -115,7 +110,7 @@ impl Reloading {
         for warning in &loaded.topology.warnings {
             warn!(warning = %warning, "configuration");
         }
-        let before = self.shown.live.description();
+        let before = self.live.description();
         let view = View::of(&loaded, before.generation + 1);
         let reloaded = self.reloader.reload(loaded.topology, loaded.global.shutdown_timeout);
         let changed = reloaded.await.map_err(|error| match error {
@@ -125,7 +120,7 @@ impl Reloading {
         self.apply_global(&loaded.global);
         let is_changed = changed != Changes::default();
         if is_changed {
-            view.show(&self.shown.live, &self.shown.feeds);
+            view.show(&self.live, &self.feeds);
         }
         Ok(Reloaded { generation: before.generation + u64::from(is_changed), changed })
     }

@@ -40,8 +40,7 @@ pub(super) fn wire(
             ComponentKind::Source => {
                 let id = &node.declared.id;
                 let spyhole = environment.taps.of(id).output(&node.outputs[0].port);
-                let outlet = wiring.outlet(number, 0).seen_through(spyhole);
-                sources.insert(id.clone(), outlet);
+                sources.insert(id.clone(), wiring.outlet(number, 0).seen_through(spyhole));
             }
             ComponentKind::Transform => {
                 if let Some(inlet) = wiring.inlets.remove(&number) {

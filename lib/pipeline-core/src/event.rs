@@ -155,11 +155,6 @@ impl Event {
         self.ack = ack.observed(observer);
     }
 
-    /// See [`EventAck::bind`].
-    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
-        self.ack.bind(withdrawal);
-    }
-
     /// A copy to be looked at. It speaks for nobody, so that it can simply be dropped, and holds nothing that the event's
     /// source waits for.
     #[must_use]
@@ -171,6 +166,11 @@ impl Event {
             byte_size: self.byte_size,
             ack: EventAck::unattended(),
         }
+    }
+
+    /// See [`EventAck::bind`].
+    pub(crate) fn bind(&mut self, withdrawal: &Withdrawal) {
+        self.ack.bind(withdrawal);
     }
 
     /// Says what became of the event.

@@ -57,11 +57,8 @@ impl OutletSwitch {
 
     /// A clone of the outlet; nothing where all of them are gone.
     pub fn upgrade(&self) -> Option<Outlet> {
-        Some(Outlet {
-            lead: Lead(self.lead.upgrade()?),
-            writer: self.writer.clone(),
-            spyhole: self.spyhole.clone(),
-        })
+        let lead = Lead(self.lead.upgrade()?);
+        Some(Outlet { lead, writer: self.writer.clone(), spyhole: self.spyhole.clone() })
     }
 }
 

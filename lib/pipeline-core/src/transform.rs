@@ -21,15 +21,15 @@ pub trait TransformConfig: Any + Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// The program that can be tried with another text; nothing where the transform has none.
+    fn program(&self) -> Option<Box<dyn TransformProgram>> {
+        None
+    }
+
     /// Whether what it does depends on its settings alone, and not on the kinds of what arrives, on programs or tables. What
     /// it remembers is then kept when all around it changes.
     fn depends_on_settings_alone(&self) -> bool {
         false
-    }
-
-    /// The program that can be tried with another text; nothing where the transform has none.
-    fn program(&self) -> Option<Box<dyn TransformProgram>> {
-        None
     }
 
     /// Checks the configuration against what arrives, and makes the transform ready. All problems at once.
