@@ -62,7 +62,8 @@ impl Publisher {
 /// How a reload ended.
 #[derive(Serialize)]
 struct ReloadMessage<'a> {
-    at: Timestamp,
+    /// Nothing for one that ended before the watcher came.
+    at: Option<Timestamp>,
     ok: bool,
     generation: Option<u64>,
     changed: Option<&'a Changes>,
@@ -70,7 +71,7 @@ struct ReloadMessage<'a> {
     refused: Option<RefusedReload<'a>>,
 }
 
-fn reload_message(end: &ReloadEnd, at: Timestamp) -> Bytes {
+fn reload_message(end: &ReloadEnd, at: Option<Timestamp>) -> Bytes {
     let told = match end {
         Ok(reloaded) => ReloadMessage {
             at,
@@ -99,11 +100,14 @@ fn watch(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
             sse::message("status", &Status::of(&context)),
             sse::message("topology", &*context.watched.live.description()),
         ];
+        let end = context.watched.live.reload_ends().borrow().clone();
+        let reload = end.map(|end| reload_message(&end, None));
         let feeds = async move {
             let feeds = context.feeds.read(Wanted::default()).await;
             sse::message("feeds", &&*feeds)
         };
-        let messages = stream::iter(now).chain(stream::once(feeds)).chain(changes);
+        let now = stream::iter(now.into_iter().chain(reload));
+        let messages = now.chain(stream::once(feeds)).chain(changes);
         Ok(sse::answer(permit, messages))
     })
 }
@@ -135,7 +139,7 @@ pub(super) async fn publish(context: Arc<Context>) -> Infallible {
                 let end = reloads.borrow_and_update().clone();
                 if let Some(end) = end {
                     reread_certificate(&context);
-                    publisher.send(reload_message(&end, watched.clock.now()));
+                    publisher.send(reload_message(&end, Some(watched.clock.now())));
                 }
             }
             problem = problems.recv() => match problem {

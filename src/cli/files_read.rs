@@ -54,6 +54,11 @@ impl FilesRead {
         }
     }
 
+    /// Takes back that a file was read: its text was not from there.
+    pub(super) fn forget(&self, path: &Path) {
+        self.lock().remove(path);
+    }
+
     /// A digest of what the file held when it was read; zeros where it was not.
     pub(super) fn content(&self, path: &Path) -> [u8; 32] {
         self.lock().get(path).and_then(|seen| seen.content).unwrap_or_default()

@@ -191,6 +191,24 @@ pub(super) fn load_observed(
     load_private(files, environment, manner)
 }
 
+/// Reads and checks a configuration whose text is built in, to be read again while it runs as soon as one of the files
+/// that it names changes.
+pub(super) fn load_built_in(
+    texts: Vec<Arc<SourceFile>>,
+    variables: impl Fn(&str) -> Option<String> + Clone + Send + Sync + 'static,
+) -> Result<Loaded, Failure> {
+    let load = move |files: &FilesRead| {
+        let manner = Manner { files_read: files.clone(), ..Manner::asking(Ask::All) };
+        let loaded = load_private(&texts, variables.clone(), manner);
+        texts.iter().for_each(|text| files.forget(&text.path));
+        loaded
+    };
+    let files = FilesRead::default();
+    let mut loaded = load(&files)?;
+    loaded.again = Some(Again { load: Arc::new(load), files, is_watching: true });
+    Ok(loaded)
+}
+
 /// How a configuration is read.
 struct Manner {
     ask: Ask,

@@ -68,13 +68,14 @@ impl fmt::Debug for ApiConfig {
 
 impl PartialEq for ApiConfig {
     fn eq(&self, other: &ApiConfig) -> bool {
-        let ApiConfig { address, token, hosts, allow_edit, tls } = self;
-        let exposed = |token: &Option<SecretString>| {
-            token.as_ref().map(|token| token.expose_secret().to_owned())
+        let token = |config: &ApiConfig| {
+            config.token.as_ref().map(|token| token.expose_secret().to_owned())
         };
-        (address, hosts, allow_edit, tls)
-            == (&other.address, &other.hosts, &other.allow_edit, &other.tls)
-            && exposed(token) == exposed(&other.token)
+        self.address == other.address
+            && token(self) == token(other)
+            && self.hosts == other.hosts
+            && self.allow_edit == other.allow_edit
+            && self.tls == other.tls
     }
 }
 

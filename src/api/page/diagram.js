@@ -112,7 +112,7 @@ export class Diagram {
     s("path", { class: "body", d: outline(kind, box.width, box.height) }),
     s("path", { class: "icon", d: ICONS[kind] ?? "", transform: `translate(${EDGE} 11)` }),
     s("text", { class: "name", x: 33, y: 22 }, cut(id, (box.width - 44) / LETTER.name)),
-    line("small type", 39.5, cut(type === id ? kind : `${type} ${kind}`, (box.width - 20) / LETTER.small)),
+    line("small type", 39.5, kindIn(type === id ? "" : type, kind, (box.width - 20) / LETTER.small)),
     node.state, node.errors,
     s("rect", { class: "track", x: EDGE, y: box.height - 7, width: box.width - 2 * EDGE, height: 3, rx: 1.5 }), node.meter);
     return node;
@@ -142,6 +142,12 @@ function outline(kind, width, height) {
   const [left, right] = [kind === "source" ? 20 : 6, kind === "sink" ? 20 : 6];
   return `M${left} 0H${width - right}Q${width} 0 ${width} ${right}V${height - right}Q${width} ${height} ${width - right} ${height}`
     + `H${left}Q0 ${height} 0 ${height - left}V${left}Q0 0 ${left} 0Z`;
+}
+
+/** What a component is, in so many letters. */
+function kindIn(type, kind, letters) {
+  const whole = `${type} ${kind}`.trim();
+  return whole.length <= letters ? whole : cut(type, letters);
 }
 
 const cut = (text, letters) => (text.length <= letters ? text : `${text.slice(0, Math.max(1, Math.floor(letters) - 1))}…`);

@@ -154,7 +154,7 @@ class HeatMap {
     const hours = new Map(feed.hours.map((hour) => [Math.floor(instant(hour.hour) / HOUR), hour]));
     const days = daysOf(Math.max(Math.floor(Date.now() / HOUR), ...hours.keys()));
     if (days[0] !== this.#days[0]) this.#draw(days);
-    const most = Math.max(1, ...feed.hours.map((hour) => hour.listed));
+    const most = usual(feed.hours);
     let crosses = "";
     for (const [hour, cell] of this.#cells) {
       const numbers = hours.get(hour) ?? { listed: 0, delivered: 0, pending: 0, lost: 0 };
@@ -234,6 +234,12 @@ class HeatMap {
 function daysOf(newest) {
   const today = newest - (newest % 24);
   return Array.from({ length: DAYS }, (_, i) => today - 24 * (DAYS - 1 - i));
+}
+
+/** What is much in an hour of this feed: more only in one of twenty, so that one hour does not pale all others. */
+function usual(hours) {
+  const listed = hours.map((hour) => hour.listed).filter((many) => many > 0).sort((a, b) => a - b);
+  return listed[Math.floor(listed.length * 0.95)] ?? 1;
 }
 
 /** What a square looks like: the worst that happened in its hour, else how much was delivered. */

@@ -35,16 +35,17 @@ export class Problems {
   }
 }
 
-function row({ at, level, component_id: component, tenant, content_type: type, message, error, fix, count: times }) {
+function row({ at, level, component_id: component, tenant, content_type: type, message, error, fix, fields, count: times }) {
   const where = [component, tenant, type].filter(Boolean).join(" · ");
   const kind = String(level).toLowerCase();
   return h("li", { class: kind },
     h("span", { class: `chip ${kind === "error" ? "bad" : "warn"}` }, kind),
     h("div", {},
       h("p", {}, h("b", {}, message), where ? h("span", { class: "muted" }, ` ${where}`) : null),
+      ...Object.entries(fields ?? {}).map(([name, value]) => h("p", { class: "cause" }, `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)),
       error ? h("p", { class: "cause" }, error) : null,
       fix ? h("p", { class: "fix" }, h("b", {}, "Fix: "), fix) : null),
     h("p", { class: "muted times" }, times > 1 ? `${count(times)} times, last ` : "", h("time", { datetime: new Date(instant(at)).toISOString() }, timeOfDay(at))));
 }
 
-const keyOf = (it) => [it.level, it.component_id, it.tenant, it.content_type, it.message, it.error].join("\u0000");
+const keyOf = (it) => [it.level, it.component_id, it.tenant, it.content_type, it.message].join("\u0000");

@@ -6,6 +6,9 @@ const SPAN_SECONDS = 5;
 /** So many rates are kept of each component, for its line. */
 const HISTORY = 60;
 
+/** What metrics call the port that inputs do not name. */
+const DEFAULT_PORT = "_default";
+
 const TOTALS = ["received_events", "received_bytes", "sent_events", "sent_bytes", "errors", "discarded_events"];
 
 /** What the last messages say of each component. */
@@ -26,7 +29,7 @@ export class Rates {
       const shown = { ...now, port_rates: {} };
       for (const name of TOTALS) shown[`${name}_rate`] = rate(before[name], now[name], seconds);
       for (const [port, total] of Object.entries(now.outputs ?? {})) {
-        shown.port_rates[port] = rate(before.outputs?.[port], total, seconds);
+        shown.port_rates[port === DEFAULT_PORT ? "" : port] = rate(before.outputs?.[port], total, seconds);
       }
       figures[id] = shown;
       if (seconds > 0) this.#remember(id, Math.max(shown.received_events_rate, shown.sent_events_rate));

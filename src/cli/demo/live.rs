@@ -18,7 +18,7 @@ use crate::{
     cli::{
         Failure,
         execute::execute_until,
-        say,
+        load, say,
         summary::{Summary, Totals},
     },
     telemetry::Metrics,
@@ -46,9 +46,9 @@ pub(super) async fn run(demo: &Demo, clock: Arc<TokioClock>) -> Result<(), Failu
     let mut dice = fastrand::Rng::with_seed(demo.seed);
     remember(&tenants, &mut dice, now);
     let server = Server::start(Arc::clone(&tenants)).await?;
-    let loaded = demo.load(&server.resource_url())?;
+    let loaded = load::load_built_in(demo.texts(), demo.variables(&server.resource_url()))?;
     if let Some(url) = elasticsearch_url() {
-        prepare(&demo.load(&server.resource_url())?, &url).await?;
+        prepare(&loaded, &url).await?;
     }
     if let Some(api) = &loaded.global.api {
         say(format_args!("The status page is at http://{}\n", api.address));

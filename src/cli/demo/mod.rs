@@ -133,6 +133,29 @@ impl Demo {
     }
 
     fn load(&self, url: &str) -> Result<Loaded, Failure> {
+        load::load(&self.texts(), self.variables(url))
+    }
+
+    /// The configuration.
+    fn texts(&self) -> Vec<Arc<SourceFile>> {
+        let mut texts =
+            vec![built_in("config/demo.toml", include_str!("../../../config/demo.toml"))];
+        if self.live {
+            let text = include_str!("../../../config/demo-live.toml");
+            texts.push(built_in("config/demo-live.toml", text));
+        }
+        if elasticsearch_url().is_some() {
+            let text = include_str!("../../../config/demo-elasticsearch.toml");
+            texts.push(built_in("config/demo-elasticsearch.toml", text));
+        }
+        texts
+    }
+
+    /// The variables in it, for a tenant at `url`.
+    fn variables(
+        &self,
+        url: &str,
+    ) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + use<> {
         let variables = HashMap::from([
             ("DEMO_OUTPUT", self.output.display().to_string()),
             ("DEMO_TENANT_ID", TENANT_ID.to_owned()),
@@ -145,21 +168,11 @@ impl Demo {
             Demo { live: true, .. } => &live::INTERVALS,
             Demo { .. } => &[],
         };
-        let mut files =
-            vec![built_in("config/demo.toml", include_str!("../../../config/demo.toml"))];
-        if self.live {
-            let text = include_str!("../../../config/demo-live.toml");
-            files.push(built_in("config/demo-live.toml", text));
-        }
-        if elasticsearch_url().is_some() {
-            let text = include_str!("../../../config/demo-elasticsearch.toml");
-            files.push(built_in("config/demo-elasticsearch.toml", text));
-        }
-        load::load(&files, move |name| {
+        move |name| {
             let interval = intervals.iter().find(|(known, _)| *known == name);
             let known = interval.map(|(_, value)| (*value).to_owned());
             known.or_else(|| variables.get(name).cloned()).or_else(|| load::environment(name))
-        })
+        }
     }
 }
 

@@ -70,8 +70,8 @@ async fn an_edit_shows_what_it_would_do_and_saving_does_it() {
     scene.until_written("flat.ndjson", |line| line["note"] == "seen").await;
 
     // What somebody else has changed meanwhile is not overwritten unasked.
-    fs::write(&program, "# of somebody else\n").expect("it is written");
     write(&browser, &format!("{before}.note = \"mine\"\n")).await;
+    fs::write(&program, "# of somebody else\n").expect("it is written");
     browser.click(".actions .primary").await;
     browser.until("!document.querySelector('.conflict').hidden").await;
     assert_eq!(fs::read_to_string(&program).expect("it is there"), "# of somebody else\n");
@@ -118,7 +118,7 @@ path = "{out}"
     assert!(browser.text(".events").await.contains("</script><script>"));
     assert_eq!(
         browser
-            .ask("return document.querySelectorAll('main img, main script, main b b').length")
+            .ask("return document.querySelectorAll('main img, main script, .diff td:not([colspan]) *').length")
             .await,
         json!(0)
     );
