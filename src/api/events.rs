@@ -100,13 +100,13 @@ fn watch(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
             sse::message("status", &Status::of(&context)),
             sse::message("topology", &*context.watched.live.description()),
         ];
+        let end = context.watched.live.reload_ends().borrow().clone();
+        let reload = end.map(|end| reload_message(&end, None));
+        let now = stream::iter(now.into_iter().chain(reload));
         let feeds = async move {
             let feeds = context.feeds.read(Wanted::default()).await;
             sse::message("feeds", &&*feeds)
         };
-        let end = context.watched.live.reload_ends().borrow().clone();
-        let reload = end.map(|end| reload_message(&end, None));
-        let now = stream::iter(now.into_iter().chain(reload));
         let messages = now.chain(stream::once(feeds)).chain(changes);
         Ok(sse::answer(permit, messages))
     })
