@@ -1,7 +1,8 @@
 //! What does a program cost beside reading and writing the same records, and what does it cost to compile?
 //!
 //! With `RECORDS=FILE` the records are those of a file of NDJSON. Reading and writing are what the source and a sink do
-//! with a record that nothing maps. Both are timed in turn, so that a busy machine slows both, and the best counts.
+//! with a record that nothing maps; beside it stands what serde_json takes to read the same record into a value and to
+//! write it and the mapped event. All are timed in turn, so that a busy machine slows all, and the best counts.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 
@@ -13,6 +14,7 @@ use std::{fs, hint::black_box, sync::Arc, time::Duration};
 use o365flow::program::Runner;
 use pipeline_core::Event;
 use tokio::time::Instant;
+use vrl::value::Value;
 
 use programs::{RECORDS, events, program};
 
@@ -40,6 +42,10 @@ const CASES: &[Case] = &[
 struct Turn {
     read_and_write: Duration,
     map: Duration,
+    /// Reading the records and writing them by serde_json alone.
+    plain: Duration,
+    /// Writing the mapped events by serde_json alone.
+    plain_mapped: Duration,
 }
 
 impl Turn {
@@ -47,6 +53,8 @@ impl Turn {
         Turn {
             read_and_write: self.read_and_write.min(other.read_and_write),
             map: self.map.min(other.map),
+            plain: self.plain.min(other.plain),
+            plain_mapped: self.plain_mapped.min(other.plain_mapped),
         }
     }
 }
@@ -62,7 +70,31 @@ fn turn(records: &[&str], runner: &mut Runner, out: &mut Vec<u8>) -> Turn {
     for event in &mut events {
         black_box(runner.run(event)).expect("it never fails");
     }
-    Turn { read_and_write: before - start, map: before.elapsed() }
+    let after = Instant::now();
+    out.clear();
+    for event in &events {
+        serde_json::to_writer(&mut *out, event.value()).expect("JSON");
+    }
+    let plain_mapped = after.elapsed();
+    drop(events);
+    Turn {
+        read_and_write: before - start,
+        map: after - before,
+        plain: plain(records, out),
+        plain_mapped,
+    }
+}
+
+/// What reading and writing takes by serde_json alone.
+fn plain(records: &[&str], out: &mut Vec<u8>) -> Duration {
+    let start = Instant::now();
+    let read = |record: &&str| serde_json::from_slice(record.as_bytes()).expect("JSON");
+    let values: Vec<Value> = records.iter().map(read).collect();
+    out.clear();
+    for value in &values {
+        serde_json::to_writer(&mut *out, black_box(value)).expect("JSON");
+    }
+    start.elapsed()
 }
 
 fn main() {
@@ -70,7 +102,10 @@ fn main() {
         .map_or_else(|| RECORDS.to_owned(), |path| fs::read_to_string(path).expect("records"));
     let records: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let chosen = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    println!("us a record: program, reading and writing, mapping, ratio; ms to compile");
+    println!(
+        "us a record: program, reading and writing, by serde_json alone, writing the mapped event by serde_json, mapping, \
+         ratio to each reading and writing; ms to compile"
+    );
     let cases =
         CASES.iter().filter(|case| chosen.as_ref().is_none_or(|chosen| case.0.contains(chosen)));
     for (name, path, settings) in cases {
@@ -86,6 +121,11 @@ fn main() {
         #[expect(clippy::cast_precision_loss, reason = "nobody has so many records")]
         let micros = |time: Duration| time.as_secs_f64() * 1e6 / records.len() as f64;
         let (both, map) = (micros(best.read_and_write), micros(best.map));
-        println!("{name:24} {both:6.1} {map:6.1} {:6.2} {compiled:8.0}", map / both);
+        let (plain, plain_mapped) = (micros(best.plain), micros(best.plain_mapped));
+        println!(
+            "{name:24} {both:6.1} {plain:6.1} {plain_mapped:6.1} {map:6.1} {:6.2} {:6.2} {compiled:8.0}",
+            map / both,
+            map / plain
+        );
     }
 }

@@ -102,11 +102,11 @@ fn watch(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
         ];
         let end = context.watched.live.reload_ends().borrow().clone();
         let reload = end.map(|end| reload_message(&end, None));
-        let now = stream::iter(now.into_iter().chain(reload));
         let feeds = async move {
             let feeds = context.feeds.read(Wanted::default()).await;
             sse::message("feeds", &&*feeds)
         };
+        let now = stream::iter(now.into_iter().chain(reload));
         let messages = now.chain(stream::once(feeds)).chain(changes);
         Ok(sse::answer(permit, messages))
     })

@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_tell_of_every_route() {
+        let pages =
+            [include_str!("../../docs/api.md"), include_str!("../../docs/live.md")].concat();
+        for route in TABLES.iter().copied().flatten() {
+            let path = route.path.replace("{id}", "ID");
+            let path = if path.starts_with("/assets/") { "/assets/…" } else { &path };
+            let told = format!("`{} {path}", route.method);
+            assert!(pages.contains(&told), "no page tells of {told}`");
+        }
+    }
+
+    #[test]
     fn no_two_routes_are_the_same() {
         let mut seen = BTreeSet::new();
         for route in TABLES.iter().copied().flatten() {

@@ -5,7 +5,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use pipeline_core::{Clock, RunError, RunMode, Shutdown};
+use pipeline_core::{Clock, ComponentId, RunError, RunMode, Shutdown};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -22,7 +22,7 @@ use crate::{
     delivery::DeadLetterFiles,
     live::Live,
     telemetry::{Logs, Metrics, Problems, ServiceManager, Snapshot},
-    topology::{self, Environment, Topology},
+    topology::{self, Environment, Farewell, Topology},
 };
 
 /// A run that has ended.
@@ -81,6 +81,7 @@ pub(super) async fn execute_until(
         mode,
         clock: Arc::clone(&clock),
         workers_max: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        farewell: Arc::new(Forgetting(metrics.clone())),
         taps: taps.clone(),
     };
     let topology = Topology::build(loaded.topology, &environment).await?;
@@ -119,6 +120,21 @@ pub(super) async fn execute_until(
     let snapshot = metrics.snapshot();
     start_and_end::say_what_was_not_delivered(&snapshot, &live.description());
     Ok(Ended { snapshot, result })
+}
+
+/// Lets the metrics forget components that are gone.
+struct Forgetting(Metrics);
+
+impl std::fmt::Debug for Forgetting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Forgetting")
+    }
+}
+
+impl Farewell for Forgetting {
+    fn gone(&self, id: &ComponentId) {
+        self.0.forget_component(id);
+    }
 }
 
 /// Who is told that the program ends.

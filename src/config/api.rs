@@ -37,7 +37,8 @@ pub struct ApiConfig {
     /// Whether the status page may write the files of programs.
     #[serde(default)]
     pub allow_edit: bool,
-    /// What the API is served with over TLS. The files are read again with each reload.
+    /// What the API is served with over TLS: PEM files with its certificate (and chain) and with the private key, not
+    /// encrypted. They are read again with each reload.
     #[serde(default)]
     pub tls: ApiTls,
 }
@@ -67,13 +68,14 @@ impl fmt::Debug for ApiConfig {
 
 impl PartialEq for ApiConfig {
     fn eq(&self, other: &ApiConfig) -> bool {
-        let ApiConfig { address, token, hosts, allow_edit, tls } = self;
-        let exposed = |token: &Option<SecretString>| {
-            token.as_ref().map(|token| token.expose_secret().to_owned())
+        let token = |config: &ApiConfig| {
+            config.token.as_ref().map(|token| token.expose_secret().to_owned())
         };
-        (address, hosts, allow_edit, tls)
-            == (&other.address, &other.hosts, &other.allow_edit, &other.tls)
-            && exposed(token) == exposed(&other.token)
+        self.address == other.address
+            && token(self) == token(other)
+            && self.hosts == other.hosts
+            && self.allow_edit == other.allow_edit
+            && self.tls == other.tls
     }
 }
 

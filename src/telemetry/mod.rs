@@ -1,5 +1,6 @@
 //! What the program tells about itself: metrics, logs, problems.
 
+mod forget;
 mod logs;
 mod problems;
 mod process;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use metrics::{Unit, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{Snapshot, process};
+use super::{Snapshot, forget::forget, process};
 
 /// Bounds of request durations in seconds: a quick answer on the same machine to the longest that is waited for.
 const DURATION_BUCKETS: [f64; 11] =
@@ -65,6 +65,11 @@ impl Metrics {
             tokio::time::sleep(UPKEEP_INTERVAL).await;
             self.0.run_upkeep();
         }
+    }
+
+    /// Shows the gauges of a component no more, until they are set again.
+    pub fn forget_component(&self, component_id: &str) {
+        forget(&self.render(), component_id);
     }
 
     /// All metrics as numbers.

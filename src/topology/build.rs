@@ -41,6 +41,14 @@ pub struct Environment {
     pub workers_max: NonZeroUsize,
     /// Where events can be watched.
     pub taps: Taps,
+    /// Who is told of components that are gone after a reload.
+    pub farewell: Arc<dyn Farewell>,
+}
+
+/// Is told of components that are gone: nothing counts for them any more.
+pub trait Farewell: std::fmt::Debug + Send + Sync {
+    /// The component has ended, and the topology has none of this name.
+    fn gone(&self, id: &ComponentId);
 }
 
 /// A topology that is ready to run.

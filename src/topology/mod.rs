@@ -22,7 +22,7 @@ mod run;
 mod stage;
 mod wire;
 
-pub use build::{Environment, Topology, create_private_dir, state_dir};
+pub use build::{Environment, Farewell, Topology, create_private_dir, state_dir};
 pub use check::{Checked, Means, check};
 pub use draw::{DrawFormat, draw};
 pub use narrow::NarrowError;

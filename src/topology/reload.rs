@@ -26,7 +26,7 @@ use super::{
     check::{Checked, Node},
     life::Life,
     run::{ABANDON_TIMEOUT, Runner, RunningBuffer, RunningSink, RunningSource},
-    wire::wire,
+    wire::{metrics_of, wire},
 };
 use crate::{
     config::{BufferConfig, BufferKind},
@@ -108,20 +108,27 @@ impl Runner {
     /// Carries an order out.
     pub(super) async fn obey(&mut self, order: ReloadOrder) {
         let ReloadOrder(Order { checked, drain_timeout, answer }) = order;
-        self.leaving.retain(|(_, life)| !life.has_ended());
-        self.drain_timeout = drain_timeout;
+        self.say_farewell();
         let changes = self.checked.changes(&checked);
         let result = if changes == Changes::default() {
             Ok(changes)
         } else {
             self.reload(checked, &changes).await.map(|()| changes)
         };
+        if result.is_ok() {
+            self.drain_timeout = drain_timeout;
+        }
         // Whoever gave the order may have gone.
         drop(answer.send(result));
     }
 
     async fn reload(&mut self, mut new: Checked, changes: &Changes) -> Result<(), ReloadError> {
         new.remember(&self.checked);
+        for node in new.nodes.iter().filter(|node| changes.added.contains(&node.declared.id)) {
+            if !self.leaving.iter().any(|(id, _)| *id == node.declared.id) {
+                metrics_of(node).begin_anew();
+            }
+        }
         let held = self.hold();
         let sinks = self.open_sinks(&new, &held).await?;
         let mut sources = self.open_added_sources(&new).await?;
@@ -330,6 +337,15 @@ impl Runner {
         self.remove_sinks(&new, is_gone_for_good);
         let before = std::mem::take(&mut self.between);
         before.iter().for_each(Life::replace);
+        let removed = self.checked.nodes.iter().filter(|node| {
+            node.declared.kind == ComponentKind::Transform
+                && changes.removed.contains(&node.declared.id)
+        });
+        for node in removed {
+            // Which of them it was part of does not matter.
+            let lives = before.iter().map(|life| (node.declared.id.clone(), life.clone()));
+            self.leaving.extend(lives);
+        }
         let before: Vec<CancellationToken> = before.into_iter().map(|life| life.ended).collect();
         self.between = self.start_between(between, &before);
         for (id, source) in &self.sources {
@@ -477,6 +493,8 @@ impl Runner {
             }
         }
         self.now = self.shutdown.child();
+        let gone = self.checked.changes(&new).removed;
+        gone.iter().for_each(|id| self.environment.farewell.gone(id));
         (self.sources, self.sinks) = (HashMap::new(), HashMap::new());
         (self.between, self.leaving) = (Vec::new(), Vec::new());
         let old = std::mem::replace(&mut self.checked, Checked::nothing());

@@ -249,6 +249,7 @@ impl Runner {
                 is_replaced: false,
             },
         };
+        self.say_farewell();
         let Some(name) = name else { return };
         match result {
             Ok(()) => info!(component_id = name, "component ended"),
@@ -265,6 +266,23 @@ impl Runner {
                 }
                 // Without this component events can't arrive any more; the others finish what they can.
                 self.shutdown.drain();
+            }
+        }
+    }
+
+    /// Tells of components that have ended and that nothing has taken the place of.
+    pub(super) fn say_farewell(&mut self) {
+        let leaving = std::mem::take(&mut self.leaving);
+        let (ended, leaving): (Vec<_>, Vec<_>) =
+            leaving.into_iter().partition(|(_, life)| life.has_ended());
+        self.leaving = leaving;
+        let mut gone: Vec<ComponentId> = ended.into_iter().map(|(id, _)| id).collect();
+        gone.sort_unstable();
+        gone.dedup();
+        for id in gone {
+            let is_back = self.checked.nodes.iter().any(|node| node.declared.id == id);
+            if !is_back && !self.leaving.iter().any(|(other, _)| *other == id) {
+                self.environment.farewell.gone(&id);
             }
         }
     }

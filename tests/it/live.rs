@@ -251,12 +251,12 @@ fn the_workbench_tries_and_saves_a_program() {
     assert_eq!(tried["results"][0]["outputs"][0]["event"]["new"], 1, "{tried}");
     assert!(tried["nanoseconds_per_event"].as_u64() > Some(0), "{tried}");
     let (status, tried) =
-        running.ask("POST", "/api/transforms/map/try", Some(&attempt(".new = \n")));
+        running.ask("POST", "/api/transforms/map/try", Some(&attempt("nosuch()\n")));
     assert_eq!((status, &tried["ok"]), (200, &json!(false)));
     assert_eq!(tried["diagnostics"][0]["line"], 1, "{tried}");
 
     let save = |text: &str| json!({"text": text, "digest": program["digest"]});
-    let (status, _) = running.ask("PUT", path, Some(&save(".new = \n")));
+    let (status, _) = running.ask("PUT", path, Some(&save("nosuch()\n")));
     assert_eq!(status, 422);
     let (status, saved) = running.ask("PUT", path, Some(&save(".new = 1\n")));
     assert_eq!(status, 200, "{saved}");

@@ -216,6 +216,12 @@ impl ComponentMetrics {
         self.failing.set(if is_failing { 1.0 } else { 0.0 });
     }
 
+    /// Begins to count what waits in front of a component anew: for one that was gone.
+    pub fn begin_anew(&self) {
+        self.buffered_events.set(0.0);
+        self.buffered_bytes.set(0.0);
+    }
+
     /// Counts events that wait on the edge in front of the component.
     pub(crate) fn buffered(&self, events: usize, bytes: usize) {
         self.buffered_events.increment(to_f64(events));

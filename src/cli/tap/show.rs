@@ -157,10 +157,28 @@ mod tests {
             "component": "ecs", "port": "dropped", "side": "out", "at": "2026-01-02T03:04:05Z",
             "event": {"a": 1}, "metadata": {"dropped": {"message": "no time"}},
         });
-        check(Format::Pretty, &event, &expect![]);
+        check(
+            Format::Pretty,
+            &event,
+            &expect![[r#"
+            ── 2026-01-02T03:04:05Z ecs.dropped (no time)
+            {
+              "a": 1
+            }"#]],
+        );
         let event = json!({"component": "out", "port": null, "side": "in", "at": "", "event": {}});
-        check(Format::Pretty, &event, &expect![]);
-        check(Format::Json, &event, &expect![]);
+        check(
+            Format::Pretty,
+            &event,
+            &expect![[r#"
+            ──  out ←
+            {}"#]],
+        );
+        check(
+            Format::Json,
+            &event,
+            &expect![[r#"{"at":"","component":"out","event":{},"port":null,"side":"in"}"#]],
+        );
     }
 
     #[test]
@@ -171,10 +189,41 @@ mod tests {
         let mut after = before.clone();
         after["a"] = json!("one");
         after["i"] = json!(6);
-        check(Format::Diff, &event(before.clone(), after), &expect![]);
-        check(Format::Diff, &event(before.clone(), before.clone()), &expect![]);
+        check(
+            Format::Diff,
+            &event(before.clone(), after),
+            &expect![[r#"
+            ── now ecs
+              {
+            -   "a": 1,
+            +   "a": "one",
+                "b": [
+                  1,
+              …
+                "g": 3,
+                "h": 4,
+            -   "i": 5
+            +   "i": 6
+              }"#]],
+        );
+        check(
+            Format::Diff,
+            &event(before.clone(), before.clone()),
+            &expect![[r#"
+            ── now ecs
+            unchanged"#]],
+        );
         let gone = json!({"component": "ecs", "side": "in", "at": "now", "event": {"a": 1}});
-        check(Format::Diff, &gone, &expect![]);
+        check(
+            Format::Diff,
+            &gone,
+            &expect![[r#"
+            ── now ecs ←
+            nothing became of it
+            {
+              "a": 1
+            }"#]],
+        );
     }
 
     #[test]

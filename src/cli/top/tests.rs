@@ -91,24 +91,112 @@ fn check(keys: &[KeyCode], expected: &Expect) {
 
 #[test]
 fn components_are_shown_with_what_they_do() {
-    check(&[], &expect![]);
+    check(
+        &[],
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
+        office365   source     office365                250   1500                                               2h
+        ecs         transform  remap            250     250   1500                                        42%
+        elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]
 fn feeds_and_problems_have_tables_of_their_own() {
-    check(&[KeyCode::Tab], &expect![]);
-    check(&[KeyCode::Char('3')], &expect![]);
-    check(&[KeyCode::BackTab, KeyCode::Tab], &expect![]);
+    check(
+        &[KeyCode::Tab],
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        TENANT    CONTENT TYPE    STATE    LAG   PENDING   LOST   THROTTLED  TOKEN ENDS        CERTIFICATE ENDS
+        contoso   Audit.Exchange  behind    2h        40                  2  2026-01-02 04:00
+        fabrikam  Audit.Exchange  ok       61s        40                  2  2026-01-02 04:00
+
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
+    check(
+        &[KeyCode::Char('3')],
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        LAST      LEVEL    TIMES  COMPONENT   TENANT   PROBLEM                                    FIX
+        03:04:05  warn         7  elastic              bulk request failed: connection refused\u  start the server
+        03:04:02  warn         1  elastic              a sink is slow: connection refused\u001b[  start the server
+
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
+    check(
+        &[KeyCode::BackTab, KeyCode::Tab],
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
+        office365   source     office365                250   1500                                               2h
+        ecs         transform  remap            250     250   1500                                        42%
+        elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]
 fn tables_can_be_sorted_and_filtered() {
     let sort = [KeyCode::Char('s'); 6];
-    check(&sort, &expect![]);
+    check(
+        &sort,
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        COMPONENT   KIND       TYPE            IN/S   OUT/S   OUT▼   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
+        elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
+        office365   source     office365                250   1500                                               2h
+        ecs         transform  remap            250     250   1500                                        42%
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
     let filter = ['/', 'e', 'l', 'a', 'x'].map(KeyCode::Char);
-    check(&[&filter[..], &[KeyCode::Backspace, KeyCode::Enter]].concat(), &expect![]);
-    check(&[&filter[..], &[KeyCode::Enter]].concat(), &expect![]);
-    check(&[&filter[..], &[KeyCode::Esc]].concat(), &expect![]);
+    check(
+        &[&filter[..], &[KeyCode::Backspace, KeyCode::Enter]].concat(),
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        COMPONENT   KIND   TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
+        elastic     sink   elasticsearch    125     125  12.3M        3                 900    90%    97%
+
+
+
+        filter: ela   enter: keep   esc: clear"#]],
+    );
+    check(
+        &[&filter[..], &[KeyCode::Enter]].concat(),
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        nothing has that in it
+
+
+
+
+        filter: elax   enter: keep   esc: clear"#]],
+    );
+    check(
+        &[&filter[..], &[KeyCode::Esc]].concat(),
+        &expect![[r#"
+         1 Components 3   2 Feeds 2   3 Problems 2
+        generation 2 · http://127.0.0.1:8686
+        COMPONENT   KIND       TYPE            IN/S   OUT/S    OUT   ERRORS   DROPPED   WAITING   FULL   BUSY   LAG
+        office365   source     office365                250   1500                                               2h
+        ecs         transform  remap            250     250   1500                                        42%
+        elastic     sink       elasticsearch    125     125  12.3M        3                 900    90%    97%
+
+        tab or 1 2 3: table   ↑ ↓: move   s: sort   /: filter   p: pause   q: quit"#]],
+    );
 }
 
 #[test]
@@ -129,7 +217,8 @@ fn a_terminal_of_any_size_will_do() {
     let state = state();
     for tab in [Tab::Components, Tab::Feeds, Tab::Problems] {
         for size in [(1, 1), (3, 2), (20, 3), (80, 24), (300, 100)] {
-            let mut screen = Screen { tab, ..Screen::default() };
+            let mut screen = Screen::default();
+            screen.tab = tab;
             drawn(&mut screen, &state, size);
         }
     }
@@ -153,7 +242,19 @@ fn it_ends_when_told_to() {
 
 #[test]
 fn tables_are_printed_for_those_without_a_terminal() {
-    expect![].assert_eq(&plain(&state()));
+    expect![[r#"
+        COMPONENT  KIND       TYPE           IN/S  OUT/S    OUT  ERRORS  DROPPED  WAITING  FULL  BUSY  LAG
+        office365  source     office365              250   1500                                         2h
+        ecs        transform  remap           250    250   1500                                   42%
+        elastic    sink       elasticsearch   125    125  12.3M       3               900   90%   97%
+
+        TENANT    CONTENT TYPE    STATE   LAG  PENDING  LOST  THROTTLED  TOKEN ENDS        CERTIFICATE ENDS
+        contoso   Audit.Exchange  behind   2h       40                2  2026-01-02 04:00
+        fabrikam  Audit.Exchange  ok      61s       40                2  2026-01-02 04:00
+
+        LAST      LEVEL  TIMES  COMPONENT  TENANT  PROBLEM                                            FIX
+        03:04:05  warn       7  elastic            bulk request failed: connection refused\u001b[31m  start the server
+        03:04:02  warn       1  elastic            a sink is slow: connection refused\u001b[31m       start the server"#]].assert_eq(&plain(&state()));
 }
 
 #[test]

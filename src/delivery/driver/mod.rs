@@ -149,6 +149,8 @@ impl<C: Courier> Delivery<C> {
             () = shutdown.abandoned() => {}
             () = self.deliver_all(input) => {}
         }
+        // A sink that is removed while it fails must not be seen failing for ever.
+        self.metrics().failing(false);
     }
 
     async fn deliver_all(&self, input: Inlet) {

@@ -303,7 +303,7 @@ proptest! {
     #[test]
     fn every_event_is_accounted_for_exactly_once(shape in shapes(), workers_max in 1..5_usize, letters_failing in 0..3_usize) {
         let model = Model::new(shape);
-        let play = Play { workers_max, letters_failing };
+        let play = Play { workers_max, letters_failing, ..Play::PLAIN };
         model.check(&play.run(&model.toml(), async |_, _| {}));
     }
 }

@@ -152,7 +152,7 @@ impl LedgerSource {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => break,
-                Some((numbers, fates)) = under_way.next() => self.note(&numbers, &fates),
+                Some((numbers, fates)) = under_way.next() => self.note(numbers, &fates),
                 () = sleep(Duration::from_millis(self.script.every_millis)), if under_way.len() < BATCHES_MAX => {
                     let (numbers, batch, receipt) = self.batch();
                     under_way.push(async move { (numbers, receipt.await) });
@@ -164,27 +164,27 @@ impl LedgerSource {
                                 sent.map_err(|closed| RunError::new("cannot send", closed))?;
                                 break;
                             }
-                            Some((numbers, fates)) = under_way.next() => self.note(&numbers, &fates),
+                            Some((numbers, fates)) = under_way.next() => self.note(numbers, &fates),
                         }
                     }
                 }
             }
         }
         while let Some((numbers, fates)) = under_way.next().await {
-            self.note(&numbers, &fates);
+            self.note(numbers, &fates);
         }
         Ok(())
     }
 
-    fn note(&self, numbers: &[usize], fates: &pipeline_core::Fates) {
+    fn note(&self, numbers: Vec<usize>, fates: &pipeline_core::Fates) {
         let mut ledger = self.ledger.lock();
-        for (at, number) in numbers.iter().enumerate() {
+        for (at, number) in numbers.into_iter().enumerate() {
             let outcome = fates.outcomes().get(at).copied().unwrap_or(Outcome::Errored);
             if outcome == Outcome::Errored {
-                ledger.owed.push_back(*number);
-                ledger.sent_again.insert(*number);
+                ledger.owed.push_back(number);
+                ledger.sent_again.insert(number);
             } else {
-                ledger.done.insert(*number);
+                ledger.done.insert(number);
             }
         }
     }

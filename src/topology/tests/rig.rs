@@ -22,7 +22,7 @@ use super::script::{self, Observed, REGISTRY, Settled};
 use crate::{
     config::{self, fault::SourceFile},
     live::{Changes, Taps},
-    topology::{Checked, Environment, Reloader, Topology, check, reloads, run},
+    topology::{Checked, Environment, Farewell, Reloader, Topology, check, reloads, run},
 };
 
 /// Dead letters in memory that cannot be written for a while.
@@ -146,6 +146,7 @@ impl Play {
             clock: ManualClock::new(chrono::DateTime::UNIX_EPOCH),
             dead_letters: Arc::new(ObservedLetters(Arc::clone(&observed))),
             workers_max: NonZeroUsize::new(self.workers_max).expect("there is a worker"),
+            farewell: Arc::clone(&observed) as Arc<dyn Farewell>,
             taps: Taps::default(),
         };
         let (result, took, stages) = metrics::with_local_recorder(&recorder, || {

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     config::{RegistryEntry, Settings, read_settings},
+    topology::Farewell,
     transforms::{dedupe, remap, route},
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Observed {
     /// Names of the events that each sink has got, in order.
     got: Mutex<BTreeMap<String, Vec<String>>>,
     settled: Mutex<BTreeMap<(String, usize), Settled>>,
+    /// Components that were said to be gone.
+    gone: Mutex<Vec<String>>,
     /// The sinks that run.
     running: Mutex<BTreeSet<String>>,
     starts: Mutex<BTreeMap<String, usize>>,
@@ -80,6 +83,11 @@ impl Observed {
         lock(&self.starts).get(sink).copied().unwrap_or_default()
     }
 
+    /// The components that are gone, in order.
+    pub(super) fn gone(&self) -> Vec<String> {
+        lock(&self.gone).clone()
+    }
+
     pub(super) fn get(&self, sink: &str, names: impl Iterator<Item = String>) {
         lock(&self.got).entry(sink.to_owned()).or_default().extend(names);
     }
@@ -103,6 +111,12 @@ impl Observed {
 
     pub(super) fn take_left(&self) -> Vec<(String, usize, Receipt)> {
         std::mem::take(&mut lock(&self.left))
+    }
+}
+
+impl Farewell for Observed {
+    fn gone(&self, id: &ComponentId) {
+        lock(&self.gone).push(id.to_string());
     }
 }
 

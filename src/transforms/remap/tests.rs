@@ -184,6 +184,7 @@ fn mistakes_are_problems_with_the_option_and_the_diagnostic() {
                     "give either `file` or `source`",
                 ),
                 detail: None,
+                findings: [],
             },
         ]
     "#]]
@@ -197,6 +198,7 @@ fn mistakes_are_problems_with_the_option_and_the_diagnostic() {
                     "give either `file` or `source`",
                 ),
                 detail: None,
+                findings: [],
             },
         ]
     "#]]
@@ -210,6 +212,7 @@ fn mistakes_are_problems_with_the_option_and_the_diagnostic() {
                 message: "cannot read the program `absent.vrl`: entity not found",
                 fix: None,
                 detail: None,
+                findings: [],
             },
         ]
     "#]]
@@ -225,6 +228,18 @@ fn mistakes_are_problems_with_the_option_and_the_diagnostic() {
                 detail: Some(
                     "error[E204]: syntax error\n  ┌─ wrong.vrl:2:9\n  │\n2 │ .a = 1 +\n  │         ^\n  │\n  │         unexpected end of program\n  │         expected one of: \"identifier\", \"string literal\", \"raw string literal\", \"integer literal\", \"float literal\", \"regex literal\", \"timestamp literal\", \"function call\", \"path literal\", \"null\", \"true\", \"false\", \"\\n\", \"!\", \"[\", \"{\", \"(\"\n  │\n  = see language documentation at https://vrl.dev\n  = try your code in the VRL REPL, learn more at https://vrl.dev/examples",
                 ),
+                findings: [
+                    ProgramFinding {
+                        file: Some(
+                            "wrong.vrl",
+                        ),
+                        line: 2,
+                        column: 9,
+                        is_warning: false,
+                        message: "syntax error (E204): unexpected end of program",
+                        drawn: "error[E204]: syntax error\n  ┌─ wrong.vrl:2:9\n  │\n2 │ .a = 1 +\n  │         ^\n  │\n  │         unexpected end of program\n  │         expected one of: \"identifier\", \"string literal\", \"raw string literal\", \"integer literal\", \"float literal\", \"regex literal\", \"timestamp literal\", \"function call\", \"path literal\", \"null\", \"true\", \"false\", \"\\n\", \"!\", \"[\", \"{\", \"(\"\n  │\n  = see language documentation at https://vrl.dev\n  = try your code in the VRL REPL, learn more at https://vrl.dev/examples",
+                    },
+                ],
             },
         ]
     "#]].assert_debug_eq(&problems("file = 'wrong.vrl'"));

@@ -4,7 +4,10 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use pipeline_core::{Batch, Event, EventAck, Origin, Outcome, Outputs, Transform};
-use vrl::value::{ObjectMap, Value};
+use vrl::{
+    path::OwnedValuePath,
+    value::{ObjectMap, Value},
+};
 
 use crate::live::taps::Taps;
 
@@ -17,9 +20,10 @@ struct Passing;
 
 impl Transform for Passing {
     fn transform(&mut self, batch: Batch, outputs: &mut Outputs) {
+        let mapped = OwnedValuePath::single_field("mapped");
         for mut event in batch {
             let mut value = event.take_value();
-            value.insert("mapped", true);
+            value.insert(&mapped, true);
             for event in event.split(vec![value]) {
                 outputs.push(0, event);
             }

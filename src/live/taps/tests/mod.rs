@@ -1,18 +1,23 @@
 mod cost;
 
-use std::sync::Arc;
-
 use expect_test::expect;
 use futures_util::FutureExt;
 use pipeline_core::{
     Batch, ComponentKind, Outcome, Outputs, Receipt, Transform,
     testing::{ManualClock, batch},
 };
-use tokio::time::{Duration, advance};
-use vrl::value::Value;
+use tokio::{
+    task::unconstrained,
+    time::{Duration, advance},
+};
+use vrl::{path::OwnedValuePath, value::Value};
 
 use super::*;
 use crate::live::{ComponentDescription, Description, Live, OutputDescription};
+
+fn field(name: &str) -> OwnedValuePath {
+    OwnedValuePath::single_field(name)
+}
 
 /// Numbers the events that it gets; lets those with `bad` out by its second port, and filters those with `drop` out.
 #[derive(Default)]
@@ -22,14 +27,14 @@ impl Transform for Numbering {
     fn transform(&mut self, batch: Batch, outputs: &mut Outputs) {
         for mut event in batch {
             self.0 += 1;
-            let has = |name: &str| event.value().get(name).is_some();
+            let has = |name: &str| event.at(&field(name)).is_some();
             if has("drop") {
                 event.settle(Outcome::Filtered);
                 continue;
             }
             let port = usize::from(has("bad"));
             let mut value = event.take_value();
-            value.insert("number", self.0);
+            value.insert(&field("number"), self.0);
             for event in event.split(vec![value]) {
                 outputs.push(port, event);
             }
@@ -116,7 +121,8 @@ impl Rig {
 /// What a watcher has got so far.
 fn seen(watch: &mut Watch) -> String {
     let mut lines = Vec::new();
-    while let Some(Some(seen)) = watch.next().now_or_never() {
+    // All of it, however much tokio finds fair.
+    while let Some(Some(seen)) = unconstrained(watch.next()).now_or_never() {
         lines.push(match seen {
             Seen::Event(shown) => {
                 let Shown { port, side, event, before, .. } = *shown;
@@ -282,13 +288,13 @@ async fn samples_are_the_latest_events_and_keep_their_types() {
     let (batch, _receipt) = batch(&["{}"]);
     let mut event = batch.into_events().remove(0);
     let mut value = event.take_value();
-    value.insert("at", time.clone());
+    value.insert(&field("at"), time.clone());
     let ports = ["".to_owned(), "dropped".to_owned()];
     let batch = Batch::from(event.split(vec![value]));
     rig.tap.pass(&mut rig.transform, batch, &ports).into_batches();
     let samples = rig.live.taps().samples("map");
     assert_eq!(samples.len(), 20);
-    assert_eq!(samples[19].value().get("at"), Some(&time));
+    assert_eq!(samples[19].at(&field("at")), Some(&time));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{
     markup,
-    plain::{self, blanks},
+    plain::{self, after_digits, blanks},
     quotes::{closed, closing, quote},
 };
 
@@ -22,7 +22,7 @@ pub(super) fn value(text: &str, start: usize, end: usize) -> Option<Range<usize>
     let bytes = text.as_bytes();
     let range = markup::element(text, start, end).or_else(|| {
         // `Password2` is as good as `Password`.
-        let end = end + bytes[end..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let end = after_digits(bytes, end);
         let after_name = quote(bytes, end).map_or(end + markup::mark(text, end), |quote| quote.end);
         let at = blanks(bytes, after_name);
         match separator(bytes, at) {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{
     assigned::is_none,
-    plain::blanks,
+    plain::{after_digits, blanks},
     quotes::{closed, closing, quote},
 };
 
@@ -19,6 +19,7 @@ const OTHER_MAX: usize = 1024;
 /// The values of the pair whose name ends at `end`.
 pub(super) fn values(text: &str, end: usize) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
+    let end = after_digits(bytes, end);
     let mut values = Vec::new();
     let mut at = quote(bytes, end).map_or(bytes.len(), |quote| quote.end);
     for _ in 0..KEYS_MAX {

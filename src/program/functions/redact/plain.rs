@@ -43,6 +43,11 @@ pub(super) fn blanks(bytes: &[u8], at: usize) -> usize {
     at + bytes.iter().skip(at).take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
+/// Where a number ends that stands at `at`, or `at`.
+pub(super) fn after_digits(bytes: &[u8], at: usize) -> usize {
+    at + bytes.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count()
+}
+
 /// The first byte from `start` on that ends a value.
 pub(super) fn until_delimiter(bytes: &[u8], start: usize, encoded: bool) -> usize {
     let mut at = start;
@@ -73,7 +78,7 @@ fn ends(bytes: &[u8], at: usize, encoded: bool) -> bool {
 /// In `Server=db;Password=a b;Encrypt=true` a value ends with the `;`, and can hold blanks.
 fn in_connection_string(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
     let before = bytes.get(..start)?.trim_ascii_end().strip_suffix(b"=")?;
-    if bytes.get(end) != Some(&b' ') {
+    if !matches!(bytes.get(end), Some(b' ' | b'\t')) {
         return None;
     }
     let stops = |at: &usize| match bytes[*at] {

@@ -134,6 +134,8 @@ fn a_secret_is_taken_to_its_end_whatever_it_holds() {
     check_text("?password=", "a%26b&c", "&user=x");
     check_text("Server=db;Password=", "hun ter;2&x", ";User Id=app");
     check_text("Password=", "hun ter2", ";Server=db");
+    check_text("Server=db;Password=", "hun\tter2", ";Encrypt=true");
+    check_text(r#"[{"Name":"Password1","Value":""#, "hunter2", r#""}]"#);
     check_text("Password=", "a\"b'c)d]e}f<gh\\i", ", and more");
     check_text("https://alice:", "hun:ter2", "@contoso.example/a?b=c@d");
     // Markup.
