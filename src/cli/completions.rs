@@ -18,6 +18,7 @@ pub(super) struct Completions {
 }
 
 impl Completions {
+    #[expect(clippy::unnecessary_wraps, reason = "all commands are called alike")]
     pub(super) fn execute(self) -> Result<(), Failure> {
         // Made whole first: `generate` panics where a reader has gone away.
         let mut script = Vec::new();

@@ -25,7 +25,7 @@ pub(crate) struct Rig {
 
 /// A tenant, for a configuration that is not the rig's.
 pub(crate) struct Tenant {
-    pub(crate) tenant_id: String,
+    pub(crate) guid: String,
     pub(crate) client_id: String,
     /// The lines that say where it is.
     pub(crate) urls: String,
@@ -97,7 +97,7 @@ inputs = ["office365"]
         let tenant = &self.announced["tenants"][0];
         let text = |value: &Value| value.as_str().expect("it is announced").to_owned();
         Tenant {
-            tenant_id: text(&tenant["tenant_id"]),
+            guid: text(&tenant["tenant_id"]),
             client_id: text(&tenant["client_id"]),
             urls: format!(
                 "login_url = {}\nresource_url = {}",

@@ -42,7 +42,7 @@ const CASES: [(&[&str], &str, i32); 17] = [
     (&["report", "-c", "it.toml", "--source", "office366"], "", 2),
     (&["validate", "it.toml"], "date_dir = 1\n", 78),
     (&["run", "-c", "it.toml"], "date_dir = 1\n", 78),
-    (&["graph", "-c", "it.toml"], "metrics = { address = 1 }\n", 78),
+    (&["report", "-c", "it.toml"], "metrics = { address = 1 }\n", 78),
 ];
 
 /// What the program ends with, and what it says.

@@ -97,7 +97,7 @@ fn it_hears_of_the_start_of_life_and_of_the_end() {
 #[test]
 fn it_hears_of_a_reload_and_of_one_that_is_refused() {
     let (rig, manager) = (tenant(""), Manager::new());
-    let running = manager.start(rig.program(&[]), Duration::from_secs(60));
+    let running = manager.start(rig.program(&[]), Duration::from_mins(1));
     manager.expect("READY=1\n");
     for (line, refused) in [("", false), ("date_dir = 1", true), ("", false)] {
         let path = rig.folder.path().join("o365flow.toml");
@@ -144,7 +144,7 @@ fn one_that_cannot_start_is_never_ready() {
         ("shutdown_timeout = \"soon\"".to_owned(), 78),
     ] {
         let (rig, manager) = (tenant(&rest), Manager::new());
-        let running = manager.start(rig.program(&[]), Duration::from_secs(60));
+        let running = manager.start(rig.program(&[]), Duration::from_mins(1));
         assert_eq!(ended(running).code(), Some(code));
         manager.socket.set_nonblocking(true).expect("it can be asked at once");
         assert_eq!(manager.hear().expect_err("it says nothing").kind(), io::ErrorKind::WouldBlock);

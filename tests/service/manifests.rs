@@ -257,7 +257,7 @@ fn the_pod_runs_and_its_probes_are_answered() {
         .replace("client_secret = ", &format!("{}\nclient_secret = ", tenant.urls));
     let mounts = pod.mounts(&config, &rig.client_secret());
     let mut variables = pod.variables();
-    variables.insert("O365_TENANT_ID", tenant.tenant_id);
+    variables.insert("O365_TENANT_ID", tenant.guid);
     variables.insert("O365_CLIENT_ID", tenant.client_id);
     variables.insert("ELASTICSEARCH_URL", "http://127.0.0.1:9".to_owned());
     let mut running = mounts
@@ -287,8 +287,8 @@ fn the_pod_runs_and_its_probes_are_answered() {
 /// What the last instruction of this name in the Containerfile says.
 fn instruction(name: &str) -> String {
     let file = read("packaging/container/Containerfile").replace("\\\n", " ");
-    let said = file.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    said.last().unwrap_or_else(|| panic!("no {name}")).trim().to_owned()
+    let mut said = file.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    said.next_back().unwrap_or_else(|| panic!("no {name}")).trim().to_owned()
 }
 
 fn health_check() -> Vec<String> {

@@ -71,13 +71,12 @@ impl System {
 
     fn dpkg(&self, arguments: &[&str]) -> String {
         // Whoever is not root owns what root would own.
-        let mut command = match nix::unistd::geteuid().is_root() {
-            true => Command::new("dpkg"),
-            false => {
-                let mut fakeroot = Command::new("fakeroot");
-                fakeroot.arg("dpkg");
-                fakeroot
-            }
+        let mut command = if nix::unistd::geteuid().is_root() {
+            Command::new("dpkg")
+        } else {
+            let mut fakeroot = Command::new("fakeroot");
+            fakeroot.arg("dpkg");
+            fakeroot
         };
         command
             .arg(format!("--root={}", self.folder.path().display()))
