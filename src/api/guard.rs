@@ -50,7 +50,9 @@ async fn pass(request: Request<Incoming>, served: &Served, context: Arc<Context>
     let found = route::find(request.method(), request.uri().path());
     let (route, id) = match found {
         Found::Route(route, id) if served.has(route) => (route, id),
-        Found::OtherMethods(methods) if served.api.is_some() => return other_methods(&methods),
+        Found::OtherMethods(methods) if served.api.is_some() => {
+            return Ok(other_methods(&methods));
+        }
         Found::Route(..) | Found::OtherMethods(_) | Found::Nothing => {
             return Err(Refusal::not_found("there is nothing at this path"));
         }
@@ -88,7 +90,7 @@ impl Served {
     }
 }
 
-fn other_methods(methods: &[&'static Method]) -> route::Answer {
+fn other_methods(methods: &[&'static Method]) -> Response<Body> {
     let names: Vec<&str> = methods.iter().map(|method| method.as_str()).collect();
     let names = names.join(", ");
     let error = "this path is not asked by that method";
@@ -97,7 +99,7 @@ fn other_methods(methods: &[&'static Method]) -> route::Answer {
     if let Ok(names) = HeaderValue::try_from(names) {
         response.headers_mut().insert(header::ALLOW, names);
     }
-    Ok(response)
+    response
 }
 
 /// What a form of another page can send is never JSON.

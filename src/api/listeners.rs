@@ -19,7 +19,7 @@ use super::{
     refusal::{self, Reason},
     sse::Streams,
 };
-use crate::config::Global;
+use crate::config::{ApiConfig, Global};
 
 /// The listeners cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ impl Listeners {
                 Served { metrics: metrics == Some(api.address), api: Some(Names::new(api)) };
             bound.push((listen("api", api.address).await?, served));
         }
-        let certificate = api.and_then(|api| api.certificate());
+        let certificate = api.and_then(ApiConfig::certificate);
         let tls = certificate.map(|(certificate_file, key_file)| {
             ServerTls::open(ServerCertificate { certificate_file, key_file })
         });

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use http::StatusCode;
 use pipeline_core::Timestamp;
 use serde::Serialize;
@@ -56,18 +53,20 @@ impl Status {
 }
 
 fn status(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
-    ready(Ok(answer::json(StatusCode::OK, &Status::of(&context)))).boxed()
+    async move { Ok(answer::json(StatusCode::OK, &Status::of(&context))) }.boxed()
 }
 
 fn topology(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
-    let description = context.watched.live.description();
-    ready(Ok(answer::json(StatusCode::OK, &*description))).boxed()
+    async move { Ok(answer::json(StatusCode::OK, &*context.watched.live.description())) }.boxed()
 }
 
 fn problems(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
-    let problems = context.watched.problems.list();
-    let problems: Vec<_> = problems.iter().map(|problem| &**problem).collect();
-    ready(Ok(answer::json(StatusCode::OK, &problems))).boxed()
+    async move {
+        let problems = context.watched.problems.list();
+        let problems: Vec<_> = problems.iter().map(|problem| &**problem).collect();
+        Ok(answer::json(StatusCode::OK, &problems))
+    }
+    .boxed()
 }
 
 fn feeds(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> {

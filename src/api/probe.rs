@@ -28,15 +28,20 @@ fn health(_: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
 }
 
 fn readiness(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
-    let answer = if context.watched.readiness.is_ready() {
-        answer::text(StatusCode::OK, "ready\n")
-    } else {
-        answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-    };
-    ready(Ok(answer)).boxed()
+    async move {
+        Ok(if context.watched.readiness.is_ready() {
+            answer::text(StatusCode::OK, "ready\n")
+        } else {
+            answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+        })
+    }
+    .boxed()
 }
 
 fn metrics(context: Arc<Context>, _: Call) -> BoxFuture<'static, Answer> {
-    let scrape = context.watched.metrics.render();
-    ready(Ok(answer::whole(StatusCode::OK, METRICS_CONTENT_TYPE, scrape))).boxed()
+    async move {
+        let scrape = context.watched.metrics.render();
+        Ok(answer::whole(StatusCode::OK, METRICS_CONTENT_TYPE, scrape))
+    }
+    .boxed()
 }

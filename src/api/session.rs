@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderValue, Method, Response, StatusCode, header::SET_COOKIE};
 use net::{Body, full_body};
 use secrecy::{ExposeSecret, SecretString};
@@ -32,7 +29,7 @@ struct Opening {
 }
 
 fn open(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> {
-    ready(open_session(&context, &call)).boxed()
+    async move { open_session(&context, &call) }.boxed()
 }
 
 fn open_session(context: &Context, call: &Call) -> Answer {
@@ -51,10 +48,13 @@ fn open_session(context: &Context, call: &Call) -> Answer {
 }
 
 fn close(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> {
-    if let Some(id) = &call.session {
-        context.access.close_session(id);
+    async move {
+        if let Some(id) = &call.session {
+            context.access.close_session(id);
+        }
+        Ok(with_cookie(&context, "; Max-Age=0"))
     }
-    ready(Ok(with_cookie(&context, "; Max-Age=0"))).boxed()
+    .boxed()
 }
 
 /// An answer that sets the cookie, for this page's own requests alone.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::future::BoxFuture;
 use http::{Response, StatusCode};
 use net::Body;
 use pipeline_core::{Event, EventAck, Origin};
@@ -40,7 +37,9 @@ fn program(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> {
     Box::pin(async move {
         let workshop = context.watched.live.workshop();
         let read = spawn_blocking(move || workshop.program(&call.id)).await;
-        let read = read.map_err(|error| broken(&Broken::from(error)))?.map_err(no_program)?;
+        let read = read
+            .map_err(|error| broken(&Broken::from(error)))?
+            .map_err(|error| no_program(&error))?;
         let writable = read.writable && context.allow_edit;
         Ok(answer::json(StatusCode::OK, &ProgramText { writable, ..read }))
     })
@@ -53,9 +52,11 @@ struct Samples {
 }
 
 fn samples(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> {
-    let samples = context.watched.live.taps().samples(&call.id);
-    let events = samples.into_iter().map(|mut event| event.take_value()).collect();
-    ready(Ok(answer::json(StatusCode::OK, &Samples { events }))).boxed()
+    Box::pin(async move {
+        let samples = context.watched.live.taps().samples(&call.id);
+        let events = samples.into_iter().map(|mut event| event.take_value()).collect();
+        Ok(answer::json(StatusCode::OK, &Samples { events }))
+    })
 }
 
 /// A program to be tried.
@@ -74,7 +75,7 @@ fn try_program(context: Arc<Context>, call: Call) -> BoxFuture<'static, Answer> 
         let watched = &context.watched;
         let clock = Arc::clone(&watched.clock);
         let tried = watched.live.try_program(&call.id, program, events, clock).await;
-        let trial = tried.map_err(|error| broken(&error))?.map_err(no_program)?;
+        let trial = tried.map_err(|error| broken(&error))?.map_err(|error| no_program(&error))?;
         Ok(answer::json(StatusCode::OK, &trial))
     })
 }
@@ -171,7 +172,7 @@ fn wrong(diagnostics: &[Diagnostic]) -> Response<Body> {
 
 fn not_saved(error: SaveError) -> Refusal {
     match error {
-        SaveError::NoProgram(error) => no_program(error),
+        SaveError::NoProgram(error) => no_program(&error),
         SaveError::NoFile { .. } => {
             Refusal::new(StatusCode::FORBIDDEN, Reason::Forbidden, error.to_string())
                 .fix("put the program into a file of its own, named by the option `file`")
@@ -189,8 +190,8 @@ fn not_saved(error: SaveError) -> Refusal {
     }
 }
 
-fn no_program(error: NoProgram) -> Refusal {
-    match &error {
+fn no_program(error: &NoProgram) -> Refusal {
+    match error {
         NoProgram::Unreadable { source, .. } => Refusal::not_found(format!("{error}: {source}")),
         NoProgram::NoComponent { .. } | NoProgram::NoProgram { .. } => {
             Refusal::not_found(error.to_string())

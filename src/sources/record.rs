@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use pipeline_core::read_json;
 use vrl::{
     path::{OwnedSegment, OwnedValuePath},
     value::{
@@ -56,8 +57,7 @@ pub(super) fn mounted_kind(path: &OwnedValuePath) -> Kind {
 /// Reads a JSON object; the error says what is wrong with it.
 pub(super) fn parse_object(bytes: &[u8]) -> Result<Value, String> {
     let text = simdutf8::basic::from_utf8(bytes).map_err(|_| "record is not valid UTF-8")?;
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("record is not valid JSON: {error}"))?;
+    let value = read_json(text).map_err(|error| format!("record is not valid JSON: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("record is not an object".to_owned()) }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn feeds(
             Err(error) => debug!(component_id = source.id, %error, "no ledger to show yet"),
         }
     }
-    found.sort_by(|(_, _, left), (_, _, right)| left.rank().cmp(&right.rank()));
+    found.sort_by_cached_key(|(_, _, feed)| feed.rank());
     let page = found.into_iter().skip(wanted.offset).take(wanted.limit);
     page.map(|(source, row, mut feed)| {
         if let (Some(row), Ok(ledger)) = (row, Overview::open(&source.ledger)) {

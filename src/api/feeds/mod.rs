@@ -118,7 +118,14 @@ pub(super) struct Feeds {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     /// Held while it is read, so that many who ask are answered by one look.
-    last: Mutex<Option<(Instant, Wanted, Arc<[FeedShown]>)>>,
+    last: Mutex<Option<Look>>,
+}
+
+/// What was read last.
+struct Look {
+    at: Instant,
+    wanted: Wanted,
+    feeds: Arc<[FeedShown]>,
 }
 
 impl Feeds {
@@ -129,11 +136,11 @@ impl Feeds {
     /// The feeds that are wanted, the worst first.
     pub(super) async fn read(&self, wanted: Wanted) -> Arc<[FeedShown]> {
         let mut last = self.last.lock().await;
-        if let Some((at, of, feeds)) = &*last
-            && at.elapsed() < FRESH
-            && *of == wanted
+        if let Some(look) = &*last
+            && look.at.elapsed() < FRESH
+            && look.wanted == wanted
         {
-            return Arc::clone(feeds);
+            return Arc::clone(&look.feeds);
         }
         let (sources, metrics) = (self.sources.all(), self.metrics.clone());
         let (now, asked) = (self.clock.now(), wanted.clone());
@@ -146,7 +153,7 @@ impl Feeds {
                 Arc::default()
             }
         };
-        *last = Some((Instant::now(), wanted, Arc::clone(&feeds)));
+        *last = Some(Look { at: Instant::now(), wanted, feeds: Arc::clone(&feeds) });
         feeds
     }
 }

@@ -27,7 +27,7 @@ export class Pipeline {
   /** Another topology. */
   topology({ components }) {
     this.#components = components;
-    byId("component").dataset.component = "";
+    byId("component").dataset.shown = "";
     if (!components.some(({ id }) => id === this.#chosen)) this.#choose(null);
     this.#diagram.show(components);
     this.#diagram.update(this.#figures);
@@ -105,8 +105,8 @@ export class Pipeline {
     const component = this.#components.find(({ id }) => id === this.#chosen);
     if (!component) return;
     const place = byId("component");
-    if (place.dataset.component !== component.id || place.childElementCount === 0) {
-      place.dataset.component = component.id;
+    if (place.dataset.shown !== component.id || place.childElementCount === 0) {
+      place.dataset.shown = component.id;
       set(place, "aria-label", `Component ${component.id}`);
       place.replaceChildren(...this.#frame(component));
     }

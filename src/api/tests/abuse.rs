@@ -14,7 +14,7 @@ fn what_is_too_large_is_refused() {
         assert_eq!(rig.ask("POST /api/reload", &[JSON, &length]).await.status(), 413);
         let mut chunks = request("POST /api/reload", &[JSON, "transfer-encoding: chunked"], "");
         for _ in 0..20 {
-            chunks.push_str(&format!("10000\r\n{}\r\n", "x".repeat(0x10000)));
+            chunks.extend(["10000\r\n", &"x".repeat(0x10000), "\r\n"]);
         }
         let answer = rig.send(chunks).await;
         assert!([413, 0].contains(&answer.status()), "{}", answer.0);

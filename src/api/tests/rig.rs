@@ -31,6 +31,7 @@ pub(super) struct Rig {
 }
 
 /// Whether waiting takes its time.
+#[derive(Clone, Copy)]
 pub(super) enum Time {
     Real,
     /// It passes as soon as nobody has anything to do: every timeout is over at once.
@@ -119,7 +120,7 @@ pub(super) fn request(line: &str, headers: &[&str], body: &str) -> String {
         text.push_str("\r\n");
     }
     if !body.is_empty() {
-        text.push_str(&format!("content-length: {}\r\n", body.len()));
+        text.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
     }
     format!("{text}\r\n{body}")
 }

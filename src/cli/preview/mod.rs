@@ -6,7 +6,7 @@ mod way;
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use pipeline_core::{Clock, Event, EventAck, Origin};
+use pipeline_core::{Clock, Event, EventAck, Origin, read_json};
 use vrl::value::{ObjectMap, Value};
 
 use self::{
@@ -63,10 +63,13 @@ impl Preview {
         while let Some(Found { place, record }) = input.next()? {
             let event = record.and_then(|bytes| {
                 let bytes = bytes.trim_ascii();
-                let fields: ObjectMap =
-                    serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+                let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+                let value = read_json(text).map_err(|error| error.to_string())?;
+                if !value.is_object() {
+                    return Err("not a JSON object".to_owned());
+                }
                 let ack = EventAck::unattended();
-                Ok(Event::new(Value::Object(fields), bytes.len(), Arc::clone(&origin), ack))
+                Ok(Event::new(value, bytes.len(), Arc::clone(&origin), ack))
             });
             let outcome = event.and_then(|event| {
                 let (key, bytes) = (groups::key(event.value(), way.tables()), event.byte_size());

@@ -42,7 +42,7 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Which running program to ask.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Target {
-    /// The address of its API. By default what `[api]` of the configuration says, or else http://127.0.0.1:8686.
+    /// The address of its API. By default what `[api]` of the configuration says, or else <http://127.0.0.1:8686>.
     #[arg(long, value_name = "URL", env = "O365FLOW_API_URL")]
     url: Option<Url>,
     /// The configuration that it runs with.

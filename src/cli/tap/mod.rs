@@ -79,14 +79,14 @@ impl Tap {
             let end = sleep_until(Instant::now() + self.duration.unwrap_or(FOREVER));
             tokio::select! {
                 () = end => Ok(()),
-                result = self.watch(&api, &screen) => result,
+                result = self.watch(&api, screen) => result,
                 interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
             }
         })?
     }
 
     /// Shows events until there were enough.
-    async fn watch(&self, api: &Api, screen: &Shown) -> Result<(), Failure> {
+    async fn watch(&self, api: &Api, screen: Shown) -> Result<(), Failure> {
         let mut left = self.count.unwrap_or(u64::MAX);
         let mut messages = self.open(api).await.map_err(ApiError::failure)?;
         complain(format_args!("watching {} at {}", self.place, api.shown()));
@@ -129,21 +129,19 @@ impl Tap {
     }
 
     /// Shows a message, and says how many events it is.
-    fn show(&self, message: &Message, screen: &Shown) -> u64 {
+    fn show(&self, message: &Message, screen: Shown) -> u64 {
         match message.event.as_str() {
             "event" => {
                 say(screen.event(&message.data));
                 return 1;
             }
-            "skipped" => {
-                // A reader of JSON takes lines of one kind.
-                if screen.tells_what_was_skipped() {
-                    let events = show::number(&message.data, "events");
-                    complain(format_args!(
-                        "{events} more events passed that are not shown (--limit {})",
-                        self.limit
-                    ));
-                }
+            // A program that reads JSON has no use for it.
+            "skipped" if screen.tells_what_was_skipped() => {
+                let events = show::number(&message.data, "events");
+                complain(format_args!(
+                    "{events} more events passed that are not shown (--limit {})",
+                    self.limit
+                ));
             }
             "gone" => complain(format_args!(
                 "a reload has removed the component of {}; waiting for it to come back",

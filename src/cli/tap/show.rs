@@ -92,11 +92,12 @@ impl Shown {
             }
             for change in group.iter().flat_map(|change| diff.iter_changes(change)) {
                 let line = change.value().trim_end();
-                text.push_str(&match change.tag() {
+                let shown = match change.tag() {
                     ChangeTag::Delete => self.coloured(RED, &format!("- {line}")),
                     ChangeTag::Insert => self.coloured(GREEN, &format!("+ {line}")),
                     ChangeTag::Equal => format!("  {line}"),
-                });
+                };
+                text.push_str(&shown);
                 text.push('\n');
             }
         }

@@ -153,7 +153,7 @@ fn on_terminal(mut news: mpsc::Receiver<News>, address: &str) -> io::Result<()> 
         while let Ok(news) = news.try_recv() {
             match news {
                 News::Message(message) => state.take(&message),
-                News::Connected => connection = address.to_owned(),
+                News::Connected => address.clone_into(&mut connection),
                 News::Gone(error) => {
                     state.forget_counts();
                     connection = format!("{}; trying again", Chain(&error));

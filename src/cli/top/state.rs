@@ -31,8 +31,8 @@ pub(super) struct State {
 pub(super) struct Component {
     pub(super) id: String,
     pub(super) kind: String,
-    #[serde(default)]
-    pub(super) component_type: String,
+    #[serde(default, rename = "component_type")]
+    pub(super) of_type: String,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +175,9 @@ impl State {
 
     /// Takes the problems in that there were before.
     pub(super) fn take_problems(&mut self, problems: Vec<Problem>) {
-        problems.into_iter().for_each(|problem| self.add_problem(problem));
+        for problem in problems {
+            self.add_problem(problem);
+        }
     }
 
     /// Takes the feeds in as they are.
@@ -224,7 +226,7 @@ impl State {
         };
         self.problems.retain(|other| !is_same(other));
         self.problems.insert(0, problem);
-        self.problems.sort_by(|left, right| right.at.cmp(&left.at));
+        self.problems.sort_by_key(|problem| std::cmp::Reverse(problem.at));
         self.problems.truncate(PROBLEMS_MAX);
     }
 
@@ -253,7 +255,7 @@ impl State {
         Row {
             id: component.id.clone(),
             kind: component.kind.clone(),
-            component_type: component.component_type.clone(),
+            component_type: component.of_type.clone(),
             received: rate(|counts| counts.received_events),
             sent: rate(|counts| counts.sent_events),
             sent_total: now.sent_events,

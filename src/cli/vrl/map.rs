@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{Event, EventAck, Origin, write_json};
+use pipeline_core::{Event, EventAck, Origin, read_json, write_json};
 use vrl::value::{ObjectMap, Value};
 
 use super::profile::Profile;
@@ -110,8 +110,9 @@ fn map_one(
     record: &[u8],
     origin: &Arc<Origin>,
 ) -> Result<Option<Vec<Value>>, String> {
-    let value: Value = serde_json::from_slice(record.trim_ascii_end())
-        .map_err(|error| format!("not JSON: {error}"))?;
+    let text =
+        str::from_utf8(record.trim_ascii_end()).map_err(|error| format!("not JSON: {error}"))?;
+    let value = read_json(text).map_err(|error| format!("not JSON: {error}"))?;
     if !value.is_object() {
         return Err("not a JSON object".to_owned());
     }

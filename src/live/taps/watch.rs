@@ -329,9 +329,10 @@ fn place(
         let all = component.outputs.iter().map(|output| named(&output.port));
         return Err(WatchError::Unknown {
             message: format!("there is no output {}", named(port)),
-            fix: match component.outputs.is_empty() {
-                true => "name the sink alone".to_owned(),
-                false => format!("its outputs are: {}", all.collect::<Vec<_>>().join(", ")),
+            fix: if component.outputs.is_empty() {
+                "name the sink alone".to_owned()
+            } else {
+                format!("its outputs are: {}", all.collect::<Vec<_>>().join(", "))
             },
         });
     }

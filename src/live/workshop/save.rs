@@ -61,7 +61,9 @@ pub enum SaveError {
 
 /// What tells a text from others.
 pub(super) fn digest(text: &[u8]) -> String {
-    hash(&SHA256, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let hash = hash(&SHA256, text);
+    let bytes: Vec<String> = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.concat()
 }
 
 /// Whether `path` is a file that can be replaced.

@@ -110,7 +110,7 @@ impl FunctionExpression for CategorizeCall {
         let record_type = record_type.unwrap_or(Value::Null);
         let found = self.operations.iter().find_map(|operations| {
             let [operation, record_type, workload] = [&operation, &record_type, &workload]
-                .map(|value| value.to_str().unwrap_or_default());
+                .map(|value| value.to_str().unwrap_or_default().trim());
             operations.find(operation, record_type, workload)
         });
         Ok(found.unwrap_or(&UNKNOWN).clone())

@@ -126,7 +126,7 @@ impl Drawing {
                     line(&mut text, format_args!("  n{number}([\"{label}\"])"))
                 }
                 ComponentKind::Transform => {
-                    line(&mut text, format_args!("  n{number}[\"{label}\"]"))
+                    line(&mut text, format_args!("  n{number}[\"{label}\"]"));
                 }
                 ComponentKind::Sink => line(&mut text, format_args!("  n{number}[(\"{label}\")]")),
             }

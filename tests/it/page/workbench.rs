@@ -114,6 +114,8 @@ path = "{out}"
         ),
     );
     let browser = open(&scene, "second").await;
+    // What the program leaves as it is, is folded.
+    browser.until("document.querySelector('.fold button') && (document.querySelector('.fold button').click(), true)").await;
     browser.until(&format!("{COMPARISON}.includes('<img src=x onerror=')")).await;
     assert!(browser.text(".events").await.contains("</script><script>"));
     assert_eq!(

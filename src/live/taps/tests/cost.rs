@@ -55,7 +55,7 @@ fn time(pass: &mut dyn FnMut(Batch) -> Outputs) -> Duration {
     let batches = batches();
     let start = worked();
     let left: Vec<Outputs> = batches.into_iter().map(|batch| black_box(pass(batch))).collect();
-    let took = worked() - start;
+    let took = worked().saturating_sub(start);
     for batch in left.into_iter().flat_map(Outputs::into_batches) {
         batch.settle(Outcome::Delivered);
     }

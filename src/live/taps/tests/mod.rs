@@ -101,7 +101,7 @@ impl Rig {
 
     /// Lets records pass the transform, and shows what left it.
     fn pass(&mut self, records: &[&str]) -> (String, Receipt) {
-        let ports = ["".to_owned(), "dropped".to_owned()];
+        let ports = [String::new(), "dropped".to_owned()];
         let (batch, receipt) = batch(records);
         let left = self.tap.pass(&mut self.transform, batch, &ports).into_batches();
         let shown = left.iter().map(|batch| {
@@ -113,7 +113,9 @@ impl Rig {
                 .join(" ")
         });
         let shown = shown.collect::<Vec<_>>().join(" | ");
-        left.into_iter().for_each(|batch| batch.settle(Outcome::Delivered));
+        for batch in left {
+            batch.settle(Outcome::Delivered);
+        }
         (shown, receipt)
     }
 }
@@ -289,7 +291,7 @@ async fn samples_are_the_latest_events_and_keep_their_types() {
     let mut event = batch.into_events().remove(0);
     let mut value = event.take_value();
     value.insert(&field("at"), time.clone());
-    let ports = ["".to_owned(), "dropped".to_owned()];
+    let ports = [String::new(), "dropped".to_owned()];
     let batch = Batch::from(event.split(vec![value]));
     rig.tap.pass(&mut rig.transform, batch, &ports).into_batches();
     let samples = rig.live.taps().samples("map");
