@@ -65,15 +65,10 @@ pub(super) async fn execute_until(
         clock: Arc::clone(&clock),
     };
     let listeners = Listeners::bind(&global, watched).await?;
-    for address in listeners.addresses() {
-        info!(%address, "listening");
-    }
     if let Some(logs) = Logs::installed() {
         logs.set_component_levels(&global.log.components);
     }
-    for warning in &loaded.topology.warnings {
-        warn!(warning = %warning, "configuration");
-    }
+    start_and_end::say_what_to_know(&listeners, &loaded.topology.warnings);
     let dead_letters = DeadLetterFiles::open_with(&loaded.letters_dir, global.dead_letter.clone())?;
     let environment = Environment {
         dead_letters: Arc::new(dead_letters.clone()),

@@ -37,6 +37,20 @@ struct Seen {
 type Stamp = (u64, u64, (i64, i64), (i64, i64));
 
 impl FilesRead {
+    /// Reads a file, which counts as read from then on.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let read = fs::read(path);
+        self.note(path, read.as_deref().ok());
+        read
+    }
+
+    /// Reads a file of text, which counts as read from then on.
+    pub(super) fn read_text(&self, path: &Path) -> io::Result<String> {
+        let read = fs::read_to_string(path);
+        self.note(path, read.as_deref().ok().map(str::as_bytes));
+        read
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

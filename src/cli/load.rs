@@ -200,7 +200,9 @@ pub(super) fn load_built_in(
     let load = move |files: &FilesRead| {
         let manner = Manner { files_read: files.clone(), ..Manner::asking(Ask::All) };
         let loaded = load_private(&texts, variables.clone(), manner);
-        texts.iter().for_each(|text| files.forget(&text.path));
+        for text in &texts {
+            files.forget(&text.path);
+        }
         loaded
     };
     let files = FilesRead::default();
@@ -245,11 +247,7 @@ fn load_private(
     }
     let (config, mut faults) = config::parse_asking(files, REGISTRY, &variables, ask);
     files_read.note_all(config.private_files.iter().cloned());
-    let read_file = |path: &Path| {
-        let read = fs::read(path);
-        files_read.note(path, read.as_deref().ok());
-        read
-    };
+    let read_file = |path: &Path| files_read.read(path);
     let (tables, table_problems) = tables::load(&config.global.enrichment_tables, &read_file);
     let table_digests = table_digests(&config.global, &files_read);
     let tables = tables.and_unread(config.table_names());
@@ -283,11 +281,7 @@ fn load_private(
     } else {
         Vec::new()
     };
-    let read_text = |path: &Path| {
-        let read = fs::read_to_string(path);
-        files_read.note(path, read.as_deref().ok().map(str::as_bytes));
-        read
-    };
+    let read_text = |path: &Path| files_read.read_text(path);
     let means = Means { read_file: &read_text, tables: &tables };
     match topology::check(components, means) {
         Ok(topology) if faults.is_empty() => {

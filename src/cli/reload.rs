@@ -178,16 +178,13 @@ impl Figures {
     }
 
     fn note(&self, end: &ReloadEnd, clock: &dyn Clock) {
-        match end {
-            Ok(reloaded) => {
-                let is_changed = reloaded.changed != Changes::default();
-                count(if is_changed { "changed" } else { "unchanged" }, 1);
-                self.succeeded(clock);
-            }
-            Err(_) => {
-                count("refused", 1);
-                self.is_successful.set(0.0);
-            }
+        if let Ok(reloaded) = end {
+            let is_changed = reloaded.changed != Changes::default();
+            count(if is_changed { "changed" } else { "unchanged" }, 1);
+            self.succeeded(clock);
+        } else {
+            count("refused", 1);
+            self.is_successful.set(0.0);
         }
     }
 

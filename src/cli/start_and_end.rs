@@ -3,7 +3,17 @@
 use pipeline_core::ComponentKind;
 use tracing::{info, warn};
 
-use crate::{live::Description, telemetry::Snapshot};
+use crate::{api::Listeners, config::fault::Fault, live::Description, telemetry::Snapshot};
+
+/// Says where the program can be reached, and what deserves a look in its configuration.
+pub(super) fn say_what_to_know(listeners: &Listeners, warnings: &[Fault]) {
+    for address in listeners.addresses() {
+        info!(%address, "listening");
+    }
+    for warning in warnings {
+        warn!(%warning, "configuration");
+    }
+}
 
 /// Says what runs.
 pub(super) fn say_what_runs(description: &Description) {

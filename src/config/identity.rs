@@ -97,7 +97,9 @@ fn add(digest: &mut Context, node: &Node) {
         Value::Datetime(text) => add_tagged(digest, b'd', text.as_bytes()),
         Value::Array(items) => {
             add_tagged(digest, b'a', &(items.len() as u64).to_le_bytes());
-            items.iter().for_each(|item| add(digest, item));
+            for item in items {
+                add(digest, item);
+            }
         }
         Value::Table(table) => {
             add_tagged(digest, b't', &(table.0.len() as u64).to_le_bytes());

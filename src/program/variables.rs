@@ -54,7 +54,9 @@ fn is_variable(word: &str) -> bool {
 fn compiled(text: &str, types: &TypeState) -> Option<Program> {
     let external = ExternalEnv::new_with_kind(Kind::any(), Kind::any());
     let types = TypeState { local: types.local.clone(), external };
-    let compiled = compile_with_state(text, &[], &types, CompileConfig::default());
+    let mut config = CompileConfig::default();
+    config.disable_unused_expression_check();
+    let compiled = compile_with_state(text, &[], &types, config);
     compiled.ok().map(|compiled| compiled.program)
 }
 

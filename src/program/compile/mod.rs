@@ -189,7 +189,11 @@ pub(super) fn compile_statement(
     surroundings: &Surroundings,
     types: &TypeState,
 ) -> Result<(Vec<vrl::compiler::Program>, TypeState), CompileError> {
-    let config = || configuration(source, surroundings);
+    let config = || {
+        let mut config = configuration(source, surroundings);
+        config.disable_unused_expression_check();
+        config
+    };
     PieceCompiler { source, functions, config: &config }
         .compile(types)
         .map(|compiled| (compiled.pieces, compiled.end.state))

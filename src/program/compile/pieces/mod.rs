@@ -59,7 +59,11 @@ impl PieceCompiler<'_> {
         ast: Ast,
         state: &TypeState,
     ) -> Result<Compiled, DiagnosticList> {
-        let unused = check_for_unused_results(&ast).into_iter().filter(|finding| !is_fill(finding));
+        // At a prompt every result is used: it is shown. The check knows no variables but those of the text, and logs
+        // each that it meets.
+        let is_checked = (self.config)().unused_expression_check_enabled();
+        let unused = is_checked.then(|| check_for_unused_results(&ast));
+        let unused = unused.into_iter().flatten().filter(|finding| !is_fill(finding));
         let pieces = self.cut(ast.clone());
         let compiled = match pieces.len() {
             0 | 1 => self.compile_one(ast, state),
