@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
