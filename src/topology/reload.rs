@@ -97,6 +97,9 @@ struct Held {
     sinks: HashMap<ComponentId, Outlet>,
 }
 
+/// A source that is ready to be started.
+type NewSource = (ComponentId, Box<dyn Source>);
+
 /// A sink of the new topology that does not run yet.
 struct NewSink {
     built: BuiltSink,
@@ -132,13 +135,11 @@ impl Runner {
         let held = self.hold();
         let sinks = self.open_sinks(&new, &held).await?;
         let mut sources = self.open_added_sources(&new).await?;
-        match self.replace_sources(&new, &held).await? {
-            Some(replaced) => sources.extend(replaced),
-            None => {
-                drop((held, sinks, sources));
-                return self.restart(new).await;
-            }
-        }
+        let Some(replaced) = self.replace_sources(&new, &held).await? else {
+            drop((held, sinks, sources));
+            return self.restart(new).await;
+        };
+        sources.extend(replaced);
         // From here on nothing is waited for, and nothing can fail.
         self.join(new, (sources, sinks), held, changes);
         Ok(())
@@ -340,7 +341,7 @@ impl Runner {
     fn join(
         &mut self,
         new: Checked,
-        (sources, sinks): (Vec<(ComponentId, Box<dyn Source>)>, Vec<NewSink>),
+        (sources, sinks): (Vec<NewSource>, Vec<NewSink>),
         held: Held,
         changes: &Changes,
     ) {
@@ -513,7 +514,9 @@ impl Runner {
         }
         self.now = self.shutdown.child();
         let gone = self.checked.changes(&new).removed;
-        gone.iter().for_each(|id| self.environment.farewell.gone(id));
+        for id in &gone {
+            self.environment.farewell.gone(id);
+        }
         (self.sources, self.sinks) = (HashMap::new(), HashMap::new());
         (self.between, self.leaving) = (Vec::new(), Vec::new());
         let old = std::mem::replace(&mut self.checked, Checked::nothing());
