@@ -126,6 +126,7 @@ impl Runner {
     }
 
     async fn reload(&mut self, mut new: Checked, changes: &Changes) -> Result<(), ReloadError> {
+        new.refuse_shared_claims().map_err(ReloadError::Build)?;
         new.remember(&self.checked);
         for node in new.nodes.iter().filter(|node| changes.added.contains(&node.declared.id)) {
             if !self.leaving.iter().any(|(id, _)| *id == node.declared.id) {

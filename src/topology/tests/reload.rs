@@ -197,7 +197,8 @@ fn a_sink_gets_the_file_that_another_one_has_when_that_has_ended() {
         let third = slow.replace("second", "third");
         stage.reload(&format!("{SOURCE}{OUT}{third}")).await.expect("the file will be free");
         let both = format!("{SOURCE}{OUT}{slow}{third}");
-        stage.reload(&both).await.expect_err("the third keeps the file");
+        let refused = stage.reload(&both).await.expect_err("the third keeps the file");
+        assert!(refused.contains("`second` and `third` both write to `file`"), "{refused}");
         seconds(2).await;
         stage.reload(&both).await.expect_err("the third keeps the file");
     });

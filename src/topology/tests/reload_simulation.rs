@@ -85,7 +85,7 @@ impl Model {
                 }
             }
         }
-        if self.others.iter().all(Option::is_none) && dice.u8(0..8) == 0 {
+        if self.others[0].is_none() && dice.u8(0..8) == 0 {
             let stuck =
                 Sink { input: "a", buffer: Buffer::None, millis: 0, tag: 0, is_stuck: true };
             self.others[0] = Some(stuck);
