@@ -327,8 +327,8 @@ fn the_pages_name_files_that_exist() {
     };
     let named = architecture.split('`').skip(1).step_by(2).filter(is_path);
     let readme = read("README.md");
-    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let linked = targets.filter(|target| !target.starts_with("http") && !target.starts_with('#'));
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let linked = targets.filter(|target| !target.is_empty() && !target.starts_with("http"));
     for path in named.chain(linked) {
         assert!(Path::new(ROOT).join(path).exists(), "`{path}` does not exist");
     }
