@@ -33,6 +33,7 @@ struct Sink {
 
 /// A topology that is right, but for `is_broken`.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that an edit changes")]
 struct Model {
     /// Events in a batch of `a`.
     events: usize,
@@ -103,7 +104,7 @@ impl Model {
             (Some(old), 1) => Some(Sink { tag: old.tag + 1, ..old }),
             (Some(old), 2) => Some(Sink { buffer, ..old }),
             (old, _) => Some(Sink {
-                input: *dice.choice(&["a", "map"]).expect("there are two"),
+                input: dice.choice(&["a", "map"]).expect("there are two"),
                 buffer,
                 millis: dice.u64(0..30),
                 tag: old.map_or(0, |old| old.tag),
