@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write,
     fs,
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use crate::rig::{Rig, write_private};
 
 /// Longest wait for what takes a second at most, on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const RELOADS: usize = 60;
 
@@ -110,18 +111,22 @@ fn draw(dice: &mut fastrand::Rng, folder: &Path) -> (String, String, bool) {
         rest += "[transforms.more]\ntype = \"filter\"\ninputs = [\"map\"]\ncondition = 'exists(.version)'\n";
         last = "more";
     }
-    rest += &format!(
-        "[sinks.keep]\ntype = \"file\"\ninputs = [\"{last}\"]\npath = \"{shown}/keep.ndjson\"\n"
-    );
+    writeln!(
+        rest,
+        "[sinks.keep]\ntype = \"file\"\ninputs = [\"{last}\"]\npath = \"{shown}/keep.ndjson\""
+    )
+    .expect("a String takes all that is written to it");
     for number in 0..2 {
         if dice.bool() {
             let buffer = ["", "buffer.type = \"disk\"\n", "buffer.max_events = 500\n"];
             let buffer = buffer[dice.usize(0..3)];
             let input = ["office365", "map"][dice.usize(0..2)];
-            rest += &format!(
+            writeln!(
+                rest,
                 "[sinks.other{number}]\ntype = \"file\"\ninputs = [\"{input}\"]\npath = \"{shown}/other{number}.{}.ndjson\"\n{buffer}",
                 dice.u8(0..2)
-            );
+            )
+            .expect("a String takes all that is written to it");
         }
     }
     let is_broken = dice.u8(0..5) == 0;
@@ -165,9 +170,9 @@ fn reloads_under_load_lose_nothing_and_repeat_nothing() {
         let is_refused = end["message"].as_str().is_some_and(|text| text.contains(REFUSED));
         assert_eq!(is_refused, is_broken, "{end} of:\n{rest}");
         if is_refused {
-            refused += 1
+            refused += 1;
         } else {
-            taken += 1
+            taken += 1;
         }
         std::thread::sleep(Duration::from_millis(dice.u64(0..200)));
     }
