@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::rig::{Play, Played};
 
-const SEEDS: std::ops::Range<u64> = 0..12;
+const SEEDS: std::ops::Range<u64> = 0..6;
 const RELOADS: usize = 200;
 
 /// Sinks that come, go and change, beside two that stay.
