@@ -287,6 +287,10 @@ impl Runner {
 
     /// Tells of components that have ended and that nothing has taken the place of.
     pub(super) fn say_farewell(&mut self) {
+        if self.checked.nodes.is_empty() {
+            // One topology is just being put back in the place of another.
+            return;
+        }
         let leaving = std::mem::take(&mut self.leaving);
         let (ended, leaving): (Vec<_>, Vec<_>) =
             leaving.into_iter().partition(|(_, life)| life.has_ended());
