@@ -1,7 +1,7 @@
 //! What does a program cost beside reading and writing the same records, and what does it cost to compile?
 //!
 //! With `RECORDS=FILE` the records are those of a file of NDJSON. Reading and writing are what the source and a sink do
-//! with a record that nothing maps; beside it stands what serde_json takes to read the same record into a value and to
+//! with a record that nothing maps; beside it stands what `serde_json` takes to read the same record into a value and to
 //! write it and the mapped event. All are timed in turn, so that a busy machine slows all, and the best counts.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
@@ -42,9 +42,9 @@ const CASES: &[Case] = &[
 struct Turn {
     read_and_write: Duration,
     map: Duration,
-    /// Reading the records and writing them by serde_json alone.
+    /// Reading the records and writing them by `serde_json` alone.
     plain: Duration,
-    /// Writing the mapped events by serde_json alone.
+    /// Writing the mapped events by `serde_json` alone.
     plain_mapped: Duration,
 }
 
@@ -85,7 +85,7 @@ fn turn(records: &[&str], runner: &mut Runner, out: &mut Vec<u8>) -> Turn {
     }
 }
 
-/// What reading and writing takes by serde_json alone.
+/// What reading and writing takes by `serde_json` alone.
 fn plain(records: &[&str], out: &mut Vec<u8>) -> Duration {
     let start = Instant::now();
     let read = |record: &&str| serde_json::from_slice(record.as_bytes()).expect("JSON");

@@ -1,7 +1,7 @@
 //! The registry: one line a component. The only file that names concrete ones; delete a line here and the
 //! component's folder, and it is gone.
 
-use std::{any::Any, path::Path};
+use std::{any::Any, path::Path, sync::Arc};
 
 use pipeline_core::{ComponentKind, Problem, Schema, SinkConfig, SourceConfig, TransformConfig};
 use schemars::JsonSchema;
@@ -72,7 +72,7 @@ const fn sink<C: SinkConfig + DeserializeOwned + JsonSchema + 'static>(
         name,
         kind: ComponentKind::Sink,
         read: |node, faults| {
-            read_settings::<C>(node, faults).map(|config| Settings::Sink(Box::new(config)))
+            read_settings::<C>(node, faults).map(|config| Settings::Sink(Arc::new(config)))
         },
         schema: C::json_schema,
     }

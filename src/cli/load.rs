@@ -1,7 +1,6 @@
 //! From `--config` to a checked topology, as all commands do it.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };

@@ -179,7 +179,7 @@ pub enum Settings {
     /// Of a transform.
     Transform(Box<dyn TransformConfig>),
     /// Of a sink.
-    Sink(Box<dyn SinkConfig>),
+    Sink(Arc<dyn SinkConfig>),
 }
 
 impl Declared {

@@ -100,7 +100,7 @@ impl Session {
         let variables = Variables::of(source.text(), &self.types, &mut self.runtime);
         let mut deadline = Deadline::new(TIMEOUT);
         let target = &mut self.target;
-        match run_pieces(&mut self.runtime, &pieces, target, &self.timezone, &mut deadline) {
+        match run_pieces(&mut self.runtime, &pieces, target, self.timezone, &mut deadline) {
             Ok(value) => {
                 self.types = types;
                 Ok(value)

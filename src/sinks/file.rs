@@ -67,6 +67,10 @@ impl SinkConfig for Config {
         })
     }
 
+    fn claims(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {
         Box::pin(async move {
             let path = self.path.clone();

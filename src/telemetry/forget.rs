@@ -58,21 +58,21 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let labels = [("component_id", "out"), ("tenant", "a \"b\", c\\d=\n")];
-            gauge!("waiting", &labels).set(3.0);
-            gauge!("waiting", "component_id" => "other").set(3.0);
-            counter!("sent_total", &labels).increment(2);
-            gauge!("up").set(1.0);
+            gauge!("buffer_size_events", &labels).set(3.0);
+            gauge!("buffer_size_events", "component_id" => "other").set(3.0);
+            counter!("component_sent_events_total", &labels).increment(2);
+            gauge!("uptime_seconds").set(1.0);
             forget(&handle.render(), "out");
         });
         let scrape = handle.render();
         let waiting: Vec<&str> =
-            scrape.lines().filter(|line| line.starts_with("waiting{")).collect();
+            scrape.lines().filter(|line| line.starts_with("buffer_size_events{")).collect();
         assert_eq!(waiting.len(), 2, "{scrape}");
         assert!(
             waiting.iter().any(|line| line.contains("out") && line.ends_with(" NaN")),
             "{scrape}"
         );
-        assert!(waiting.contains(&"waiting{component_id=\"other\"} 3"), "{scrape}");
-        assert!(scrape.contains("} 2") && scrape.contains("up 1"), "{scrape}");
+        assert!(waiting.contains(&"buffer_size_events{component_id=\"other\"} 3"), "{scrape}");
+        assert!(scrape.contains("} 2") && scrape.contains("uptime_seconds 1"), "{scrape}");
     }
 }

@@ -125,7 +125,7 @@ mod tests {
                 never = beat(PERIOD, sign) => match never {},
                 () = then(&signs) => {}
             }
-        })
+        });
     }
 
     /// Waits on the main thread, which needs no worker to wake it, until there are `more` signs or `steps` are over.
@@ -153,7 +153,7 @@ mod tests {
                 blocked.spawn(async move {
                     started.send(()).expect("the test waits");
                     // A call that blocks on a worker: the mistake that the watchdog is there for.
-                    drop(released.recv());
+                    released.recv().ok();
                 });
                 has_started.await.expect("a worker is free");
                 blockers.push(release);

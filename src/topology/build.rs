@@ -7,13 +7,15 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
     BuildError, Clock, ComponentId, ComponentKind, ComponentMetrics, DeadLetters, Inlet, Outlet,
-    RunMode, Sink, SinkContext, Source, SourceContext, Withdrawal, edge_to_sink,
+    RunMode, Sink, SinkConfig, SinkContext, Source, SourceContext, Withdrawal, edge_to_sink,
 };
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
@@ -25,6 +27,10 @@ use crate::{
     config::{BufferConfig, BufferKind, Settings},
     live::Taps,
 };
+
+/// How long is waited for what a sink that has ended may still hold, and how often is looked.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
+const OPENING_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a topology is built with.
 #[derive(Clone, Debug)]
@@ -68,7 +74,8 @@ pub(super) struct Parts {
 /// A sink with the edge in front of it.
 pub(super) struct BuiltSink {
     pub(super) id: ComponentId,
-    pub(super) sink: Box<dyn Sink>,
+    pub(super) opening: SinkOpening,
+    pub(super) claims: Vec<PathBuf>,
     pub(super) inlet: Inlet,
     /// Leads to the sink, or to the buffer in front of it.
     pub(super) entry: Outlet,
@@ -82,6 +89,9 @@ pub(super) struct BuiltBuffer {
     pub(super) inlet: Inlet,
     pub(super) outlet: Outlet,
 }
+
+/// A sink that is opened, or will be when it is started: another one may have what it needs until then.
+pub(super) type SinkOpening = BoxFuture<'static, Result<Box<dyn Sink>, BuildError>>;
 
 /// A buffer that is opened, or will be when it is started: a file can be used by one buffer at a time.
 pub(super) type Opening = BoxFuture<'static, Result<Buffer, BuildError>>;
@@ -101,7 +111,7 @@ impl Topology {
                     parts.sources.extend(builder.source(&node.declared.id).await?);
                 }
                 ComponentKind::Sink => {
-                    parts.sinks.push(builder.sink(node, BufferPlan::Open).await?);
+                    parts.sinks.push(builder.sink(node, SinkPlan::NOW).await?);
                 }
                 ComponentKind::Transform => {}
             }
@@ -118,6 +128,18 @@ impl Topology {
         let (between, _) = super::wire::wire(&self.checked.nodes, &self.environment, &entries);
         between.stages.iter().map(|(stage, _)| stage.name()).collect()
     }
+}
+
+/// What of a sink is opened, and when.
+#[derive(Clone, Copy)]
+pub(super) struct SinkPlan {
+    pub(super) buffer: BufferPlan,
+    /// Whether the sink is opened when it is started.
+    pub(super) opens_later: bool,
+}
+
+impl SinkPlan {
+    const NOW: SinkPlan = SinkPlan { buffer: BufferPlan::Open, opens_later: false };
 }
 
 /// What is done about the buffer in front of a sink.
@@ -151,17 +173,19 @@ impl Builder<'_> {
     }
 
     /// A sink with the edges around it.
-    pub(super) async fn sink(
-        &self,
-        node: &Node,
-        plan: BufferPlan,
-    ) -> Result<BuiltSink, BuildError> {
+    pub(super) async fn sink(&self, node: &Node, plan: SinkPlan) -> Result<BuiltSink, BuildError> {
         let Some(Settings::Sink(config)) = &node.declared.settings else {
             unreachable!("a checked sink has the settings of one")
         };
-        let sink = config.build(self.sink_context(node)?).await?;
-        let spyhole = self.environment.taps.of(&node.declared.id).input();
         let (id, metrics) = (node.declared.id.clone(), metrics_of(node));
+        let context = self.sink_context(node)?;
+        let opening: SinkOpening = if plan.opens_later {
+            Box::pin(open_patiently(Arc::clone(config), context))
+        } else {
+            Box::pin(ready(Ok(config.build(context).await?)))
+        };
+        let claims = config.claims();
+        let spyhole = self.environment.taps.of(&id).input();
         let withdrawal = Withdrawal::default();
         let new_edge = |metrics: &ComponentMetrics| {
             edge_to_sink(EDGE_BATCHES_MAX, metrics, withdrawal.clone())
@@ -169,21 +193,22 @@ impl Builder<'_> {
         let Some(config) = node.declared.buffer.clone() else {
             let (entry, inlet) = new_edge(&metrics);
             let inlet = inlet.seen_through(spyhole);
-            return Ok(BuiltSink { id, sink, inlet, entry, buffer: None, withdrawal });
+            return Ok(BuiltSink { id, opening, claims, inlet, entry, buffer: None, withdrawal });
         };
         let (outlet, inlet) = new_edge(&metrics.without_buffer());
         let inlet = inlet.seen_through(spyhole);
-        if plan == BufferPlan::Keep {
-            return Ok(BuiltSink { id, sink, inlet, entry: outlet, buffer: None, withdrawal });
+        if plan.buffer == BufferPlan::Keep {
+            let entry = outlet;
+            return Ok(BuiltSink { id, opening, claims, inlet, entry, buffer: None, withdrawal });
         }
-        let mut opening = self.open_buffer(&id, config, metrics.clone());
-        if plan == BufferPlan::Open {
-            opening = Box::pin(ready(Ok(opening.await?)));
+        let mut file = self.open_buffer(&id, config, metrics.clone());
+        if plan.buffer == BufferPlan::Open {
+            file = Box::pin(ready(Ok(file.await?)));
         }
         // What the sink gets, it gets from the buffer, which counts what waits.
         let (entry, buffer_inlet) = new_edge(&metrics.unseen());
-        let buffer = Some(BuiltBuffer { opening, inlet: buffer_inlet, outlet });
-        Ok(BuiltSink { id, sink, inlet, entry, buffer, withdrawal })
+        let buffer = Some(BuiltBuffer { opening: file, inlet: buffer_inlet, outlet });
+        Ok(BuiltSink { id, opening, claims, inlet, entry, buffer, withdrawal })
     }
 
     fn open_buffer(
@@ -268,6 +293,20 @@ impl Builder<'_> {
             },
         )?;
         Ok(dir)
+    }
+}
+
+/// Opens a sink that needs what another one had that has just ended: a call that blocks may still hold it.
+async fn open_patiently(
+    config: Arc<dyn SinkConfig>,
+    context: SinkContext,
+) -> Result<Box<dyn Sink>, BuildError> {
+    let patience = Instant::now() + OPENING_TIMEOUT;
+    loop {
+        match config.build(context.clone()).await {
+            Err(_) if Instant::now() < patience => sleep(OPENING_INTERVAL).await,
+            opened => return opened,
+        }
     }
 }
 

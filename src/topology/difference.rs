@@ -1,8 +1,8 @@
 //! What is different between two checked topologies.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use pipeline_core::{ComponentId, ComponentKind};
+use pipeline_core::{BuildError, ComponentId, ComponentKind};
 
 use super::check::{Checked, Node};
 use crate::{config::Settings, live::Changes};
@@ -33,6 +33,21 @@ impl Checked {
         let gone = self.nodes.iter().filter(is_gone);
         changes.removed = gone.map(|old| old.declared.id.clone()).collect();
         changes
+    }
+
+    /// Refuses sinks that claim the same: to wait for one that stays would have no end.
+    pub(super) fn refuse_shared_claims(&self) -> Result<(), BuildError> {
+        let mut claimed = HashMap::new();
+        for (id, config) in self.sinks() {
+            for claim in config.claims() {
+                if let Some(other) = claimed.insert(claim.clone(), id) {
+                    let claim = claim.display();
+                    let message = format!("`{other}` and `{id}` both write to `{claim}`");
+                    return Err(BuildError::plain(message));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Lets the transforms that are what they were before in `old` keep what they remember.

@@ -30,6 +30,10 @@ impl Life {
         Life { shutdown: all.child(), ended: CancellationToken::new(), is_replaced: Arc::default() }
     }
 
+    pub(super) fn is(&self, other: &Life) -> bool {
+        Arc::ptr_eq(&self.is_replaced, &other.is_replaced)
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_cancelled()
     }

@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    build::{BufferPlan, Builder, BuiltSink, Topology},
+    build::{BufferPlan, Builder, BuiltSink, SinkPlan, Topology},
     check::{Checked, Node},
     life::Life,
     run::{ABANDON_TIMEOUT, Runner, RunningBuffer, RunningSink, RunningSource},
     wire::{metrics_of, wire},
 };
 use crate::{
-    config::{BufferConfig, BufferKind},
+    config::{BufferConfig, BufferKind, Settings},
     live::Changes,
 };
 
@@ -97,6 +97,9 @@ struct Held {
     sinks: HashMap<ComponentId, Outlet>,
 }
 
+/// A source that is ready to be started.
+type NewSource = (ComponentId, Box<dyn Source>);
+
 /// A sink of the new topology that does not run yet.
 struct NewSink {
     built: BuiltSink,
@@ -123,6 +126,7 @@ impl Runner {
     }
 
     async fn reload(&mut self, mut new: Checked, changes: &Changes) -> Result<(), ReloadError> {
+        new.refuse_shared_claims().map_err(ReloadError::Build)?;
         new.remember(&self.checked);
         for node in new.nodes.iter().filter(|node| changes.added.contains(&node.declared.id)) {
             if !self.leaving.iter().any(|(id, _)| *id == node.declared.id) {
@@ -132,13 +136,11 @@ impl Runner {
         let held = self.hold();
         let sinks = self.open_sinks(&new, &held).await?;
         let mut sources = self.open_added_sources(&new).await?;
-        match self.replace_sources(&new, &held).await? {
-            Some(replaced) => sources.extend(replaced),
-            None => {
-                drop((held, sinks, sources));
-                return self.restart(new).await;
-            }
-        }
+        let Some(replaced) = self.replace_sources(&new, &held).await? else {
+            drop((held, sinks, sources));
+            return self.restart(new).await;
+        };
+        sources.extend(replaced);
         // From here on nothing is waited for, and nothing can fail.
         self.join(new, (sources, sinks), held, changes);
         Ok(())
@@ -199,17 +201,36 @@ impl Runner {
                 after.extend(buffer.map(|buffer| buffer.life.clone()));
             }
             let is_free = after.iter().all(Life::has_ended);
-            let plan = match (keeps_buffer, is_free) {
+            let buffer = match (keeps_buffer, is_free) {
                 (true, _) => BufferPlan::Keep,
                 (false, true) => BufferPlan::Open,
                 (false, false) => BufferPlan::OpenLater,
             };
+            let claimed = self.claimed_by_others(node, new);
+            let plan = SinkPlan { buffer, opens_later: !claimed.is_empty() };
+            after.extend(claimed);
             let built = self.meanwhile(builder.sink(node, plan)).await;
             let built = built.ok_or(ReloadError::Ending)?.map_err(ReloadError::Build)?;
             let after = after.into_iter().map(|life| life.ended).collect();
             sinks.push(NewSink { built, after, keeps_buffer });
         }
         Ok(sinks)
+    }
+
+    /// The sinks that have what the new sink `node` claims, and that will have ended.
+    fn claimed_by_others(&self, node: &Node, new: &Checked) -> Vec<Life> {
+        let Some(Settings::Sink(config)) = &node.declared.settings else { return Vec::new() };
+        let claims = config.claims();
+        let stays = |life: &Life| {
+            let owner = self.sinks.iter().find(|(_, sink)| sink.life.is(life));
+            let node = owner.and_then(|(id, _)| new.node(ComponentKind::Sink, id));
+            node.is_some_and(|node| self.keeps(node))
+        };
+        let of_others = self
+            .claimed
+            .iter()
+            .filter(|(claim, life)| claims.contains(claim) && !life.has_ended() && !stays(life));
+        of_others.map(|(_, life)| life.clone()).collect()
     }
 
     async fn open_added_sources(
@@ -321,7 +342,7 @@ impl Runner {
     fn join(
         &mut self,
         new: Checked,
-        (sources, sinks): (Vec<(ComponentId, Box<dyn Source>)>, Vec<NewSink>),
+        (sources, sinks): (Vec<NewSource>, Vec<NewSink>),
         held: Held,
         changes: &Changes,
     ) {
@@ -494,7 +515,9 @@ impl Runner {
         }
         self.now = self.shutdown.child();
         let gone = self.checked.changes(&new).removed;
-        gone.iter().for_each(|id| self.environment.farewell.gone(id));
+        for id in &gone {
+            self.environment.farewell.gone(id);
+        }
         (self.sources, self.sinks) = (HashMap::new(), HashMap::new());
         (self.between, self.leaving) = (Vec::new(), Vec::new());
         let old = std::mem::replace(&mut self.checked, Checked::nothing());

@@ -1,7 +1,7 @@
 //! Runs a built topology until its sources are done or it is told to end, and lets another one take its place. The only
 //! place that starts tasks.
 
-use std::{collections::HashMap, error::Error, time::Duration};
+use std::{collections::HashMap, error::Error, path::PathBuf, time::Duration};
 
 use futures_util::future::join_all;
 use pipeline_core::{
@@ -74,6 +74,8 @@ pub(super) struct Runner {
     pub(super) sinks: HashMap<ComponentId, RunningSink>,
     /// What lies between them.
     pub(super) between: Vec<Life>,
+    /// What sinks that run have claimed.
+    pub(super) claimed: Vec<(PathBuf, Life)>,
     /// What another one has taken the place of, or nothing, and may not have ended yet.
     pub(super) leaving: Vec<(ComponentId, Life)>,
 }
@@ -110,6 +112,7 @@ impl Runner {
             sources: HashMap::new(),
             sinks: HashMap::new(),
             between: Vec::new(),
+            claimed: Vec::new(),
             leaving: Vec::new(),
         }
     }
@@ -140,15 +143,27 @@ impl Runner {
         built: BuiltSink,
         after: Vec<CancellationToken>,
     ) -> RunningSink {
-        let BuiltSink { id, sink, inlet, entry, buffer, withdrawal } = built;
+        let BuiltSink { id, opening, claims, inlet, entry, buffer, withdrawal } = built;
         let life = Life::of(&self.now);
         let (shutdown, watch) = (life.shutdown.clone(), inlet.watch());
         let waiting = all_ended(after.clone());
         let running = async move {
-            if waits(waiting, &shutdown).await { sink.run(inlet, shutdown).await } else { Ok(()) }
+            if !waits(waiting, &shutdown).await {
+                return Ok(());
+            }
+            let sink = tokio::select! {
+                biased;
+                () = shutdown.abandoned() => return Ok(()),
+                opened = opening => {
+                    opened.map_err(|error| RunError::new("it cannot be opened", error))?
+                }
+            };
+            sink.run(inlet, shutdown).await
         };
         let running = to_the_end(running, watch, life.shutdown.clone());
         self.tasks.spawn(live(Some(id.to_string()), life.clone(), running));
+        self.claimed.retain(|(_, life)| !life.has_ended());
+        self.claimed.extend(claims.into_iter().map(|claim| (claim, life.clone())));
         let buffer = buffer.map(|buffer| self.start_buffer(&id, buffer, after, &withdrawal));
         RunningSink { life, entry: entry.downgrade(), withdrawal, buffer }
     }

@@ -146,22 +146,10 @@ fn of_table(table: &str) -> BTreeMap<String, Shown> {
     table.lines().filter_map(row).collect()
 }
 
-/// A pipeline in which everything happens of which there is a metric.
-async fn eventful(folder: &Path) -> (Program, Vec<Tenant>) {
-    let certificate = certificate(folder, "app", 30);
-    let quiet = Tenant::new(1, "contoso", |spec| spec.with_certificate(certificate)).await;
-    let late = Tenant::new(2, "fabrikam", |spec| spec).await;
-    let retry_after = Some(Duration::from_secs(1));
-    let throttle = Fault::ThrottleAs { status: ThrottleStatus::TooManyRequests, retry_after };
-    late.api.script(FaultTarget::operation(Operation::ListContent), throttle, 1);
-    for _ in 0..3 {
-        quiet.add_blob(20, TimeDelta::days(7));
-    }
-    late.add_blob(1500, TimeDelta::days(7));
-    let topic = format!("metrics-{}", std::process::id());
-    broker().create_topic(&topic, 1, &[]).await;
+/// The configuration of [`eventful`].
+fn configuration(folder: &Path, [quiet, late]: [&Tenant; 2], topic: &str) -> String {
     let folder_name = folder.display();
-    let config = format!(
+    format!(
         r#"
 data_dir = "{folder_name}/state"
 [metrics]
@@ -219,7 +207,24 @@ bulk.action = "create"
         ))),
         late.table(None),
         broker().bootstrap(Listener::Plaintext),
-    );
+    )
+}
+
+/// A pipeline in which everything happens of which there is a metric.
+async fn eventful(folder: &Path) -> (Program, Vec<Tenant>) {
+    let certificate = certificate(folder, "app", 30);
+    let quiet = Tenant::new(1, "contoso", |spec| spec.with_certificate(certificate)).await;
+    let late = Tenant::new(2, "fabrikam", |spec| spec).await;
+    let retry_after = Some(Duration::from_secs(1));
+    let throttle = Fault::ThrottleAs { status: ThrottleStatus::TooManyRequests, retry_after };
+    late.api.script(FaultTarget::operation(Operation::ListContent), throttle, 1);
+    for _ in 0..3 {
+        quiet.add_blob(20, TimeDelta::days(7));
+    }
+    late.add_blob(1500, TimeDelta::days(7));
+    let topic = format!("metrics-{}", std::process::id());
+    broker().create_topic(&topic, 1, &[]).await;
+    let config = configuration(folder, [&quiet, &late], &topic);
     (Program::start(folder, "eventful", &config), vec![quiet, late])
 }
 

@@ -26,6 +26,12 @@ pub trait SinkConfig: Any + Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// What only one sink may have at a time, as the file that it writes to. One that claims what another has is opened when
+    /// that one has ended, if it will.
+    fn claims(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Looks whether the sink could deliver at this time, without changing anything. Nothing where there is nothing to look at.
     fn probe(&self, _now: Timestamp) -> BoxFuture<'_, Vec<Finding>> {
         Box::pin(async { Vec::new() })

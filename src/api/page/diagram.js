@@ -25,6 +25,7 @@ export class Diagram {
   #nodes = new Map();
   #edges = [];
   #width = 0;
+  #figures = {};
   #chosen = null;
 
   /** Draws into `place`; `onChoose` is called with the id of a component that somebody chooses. */
@@ -56,6 +57,7 @@ export class Diagram {
 
   /** New figures of the components, as `Rates` gives them. */
   update(figures) {
+    this.#figures = figures;
     for (const [id, node] of this.#nodes) updateNode(node, figures[id]);
     for (const edge of this.#edges) {
       const rate = figures[edge.from]?.port_rates?.[edge.port] ?? 0;
@@ -84,6 +86,7 @@ export class Diagram {
       ...[...this.#nodes.values()].map((node) => node.group),
       s("g", { "aria-hidden": "true" }, ...this.#edges.map((edge) => edge.label))));
     this.mark(this.#chosen);
+    this.update(this.#figures);
     if (held) this.focus(held);
   }
 

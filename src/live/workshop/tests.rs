@@ -126,7 +126,9 @@ async fn what_does_not_compile_is_shown_at_its_line_and_in_its_part() {
     expect![[r#"Some("map.vrl") Some(1):Some(1) Error map.vrl: the program never leaves an object at the root"#]].assert_eq(&shown(&trial, rig.folder.path()));
     let trial = rig.try_on("\"unused\"\n.b = 1\n", &["{}"]).await;
     assert!(trial.ok, "a warning stops nothing");
-    expect![[r#"{  } → "" { "b": 1 }"#]].assert_eq(&shown(&trial, rig.folder.path()));
+    expect![[r#"
+        Some("map.vrl") Some(1):Some(1) Warning unused literal `"unused"` (E900): help: use the result of this expression or remove it
+        {  } → "" { "b": 1 }"#]].assert_eq(&shown(&trial, rig.folder.path()));
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl Runner {
     /// Runs the program on `target`, and gives the value of its last expression.
     pub(super) fn resolve(&mut self, target: &mut dyn Target) -> Result<Value, Failure> {
         let mut deadline = Deadline::new(self.timeout);
-        let (pieces, timezone) = (&self.program.pieces, &self.timezone);
+        let (pieces, timezone) = (&self.program.pieces, self.timezone);
         let ended = run_pieces(&mut self.runtime, pieces, target, timezone, &mut deadline);
         self.runtime.clear();
         if let Some(observations) = self.program.observations() {
@@ -134,12 +134,12 @@ pub(super) fn run_pieces(
     runtime: &mut Runtime,
     pieces: &[vrl::compiler::Program],
     target: &mut dyn Target,
-    timezone: &TimeZone,
+    timezone: TimeZone,
     deadline: &mut Deadline,
 ) -> Result<Value, Terminate> {
     let mut value = Value::Null;
     for piece in pieces {
-        value = runtime.resolve_with_control(target, piece, timezone, deadline)?;
+        value = runtime.resolve_with_control(target, piece, &timezone, deadline)?;
     }
     Ok(value)
 }

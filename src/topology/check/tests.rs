@@ -97,7 +97,7 @@ const REGISTRY: &[RegistryEntry] = &[
         schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             config::read_settings::<Empty>(node, faults)
-                .map(|Empty {}| Settings::Sink(Box::new(Keyed)))
+                .map(|Empty {}| Settings::Sink(std::sync::Arc::new(Keyed)))
         },
     },
 ];

@@ -123,7 +123,7 @@ impl Drawing {
             let label = format!("{}<br/>{}", escaped(&node.id), escaped(&node.component_type));
             match node.kind {
                 ComponentKind::Source => {
-                    line(&mut text, format_args!("  n{number}([\"{label}\"])"))
+                    line(&mut text, format_args!("  n{number}([\"{label}\"])"));
                 }
                 ComponentKind::Transform => {
                     line(&mut text, format_args!("  n{number}[\"{label}\"]"));

@@ -188,6 +188,27 @@ fn a_changed_sink_starts_when_the_old_one_has_ended() {
 }
 
 #[test]
+fn a_sink_gets_the_file_that_another_one_has_when_that_has_ended() {
+    let slow = SECOND.replace("inputs", "millis = 50\nclaim = 'file'\ninputs");
+    let text = format!("{SOURCE}{OUT}{slow}");
+    let played = play(&text, async |stage, _| {
+        stage.reload(&format!("{text}tag = 'new'\n")).await.expect("the file will be free");
+        // Under another name, before that has ended.
+        let third = slow.replace("second", "third");
+        stage.reload(&format!("{SOURCE}{OUT}{third}")).await.expect("the file will be free");
+        let both = format!("{SOURCE}{OUT}{slow}{third}");
+        let refused = stage.reload(&both).await.expect_err("the third keeps the file");
+        assert!(refused.contains("`second` and `third` both write to `file`"), "{refused}");
+        seconds(2).await;
+        stage.reload(&both).await.expect_err("the third keeps the file");
+    });
+    assert_eq!(played.result, Ok(()));
+    check_nothing_lost(&played, &["second", "third"]);
+    check_never_twice(&played, "out");
+    assert_eq!((played.observed.starts("second"), played.observed.starts("third")), (2, 1));
+}
+
+#[test]
 fn a_changed_source_keeps_its_place() {
     let text = format!("{SOURCE}{OUT}{SECOND}");
     let played = play(&text, async |stage, _| {

@@ -46,8 +46,8 @@ pub(super) struct Observed {
     settled: Mutex<BTreeMap<(String, usize), Settled>>,
     /// Components that were said to be gone.
     gone: Mutex<Vec<String>>,
-    /// The sinks that run.
-    running: Mutex<BTreeSet<String>>,
+    /// What only one may have at a time, and somebody has.
+    claims: Mutex<BTreeSet<String>>,
     starts: Mutex<BTreeMap<String, usize>>,
     /// What outlives sources.
     ledgers: Mutex<BTreeMap<String, Arc<Mutex<Ledger>>>>,
@@ -64,18 +64,17 @@ impl Observed {
         Arc::clone(lock(&self.ledgers).entry(source.to_owned()).or_default())
     }
 
+    /// Notes that somebody has `name` until this is dropped; nothing where another one has it.
+    pub(super) fn claim(self: &Arc<Self>, name: &str) -> Option<Claim> {
+        let is_free = lock(&self.claims).insert(name.to_owned());
+        is_free.then(|| Claim(Arc::clone(self), name.to_owned()))
+    }
+
     /// Notes that a sink runs until this is dropped, and that no other of its name does.
-    pub(super) fn one_at_a_time(self: &Arc<Self>, sink: &str) -> impl Drop + use<> {
-        struct Running(Arc<Observed>, String);
-        impl Drop for Running {
-            fn drop(&mut self) {
-                lock(&self.0.running).remove(&self.1);
-            }
-        }
-        let is_first = lock(&self.running).insert(sink.to_owned());
-        assert!(is_first, "two sinks `{sink}` run at the same time");
+    pub(super) fn one_at_a_time(self: &Arc<Self>, sink: &str) -> Claim {
+        let running = self.claim(&format!("sink {sink}"));
         *lock(&self.starts).entry(sink.to_owned()).or_default() += 1;
-        Running(Arc::clone(self), sink.to_owned())
+        running.unwrap_or_else(|| panic!("two sinks `{sink}` run at the same time"))
     }
 
     /// How often a sink was started.
@@ -111,6 +110,15 @@ impl Observed {
 
     pub(super) fn take_left(&self) -> Vec<(String, usize, Receipt)> {
         std::mem::take(&mut lock(&self.left))
+    }
+}
+
+/// Something that only one may have.
+pub(super) struct Claim(Arc<Observed>, String);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.0.claims).remove(&self.1);
     }
 }
 
@@ -200,7 +208,7 @@ pub(super) const REGISTRY: &[RegistryEntry] = &[
         schema: |_| schemars::Schema::default(),
         read: |node, faults| {
             read_settings::<SinkScript>(node, faults).map(|script| {
-                Settings::Sink(Box::new(Scripted {
+                Settings::Sink(Arc::new(Scripted {
                     script,
                     observed: OBSERVED.with_borrow(Arc::clone),
                 }))

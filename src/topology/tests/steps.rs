@@ -1,6 +1,6 @@
 //! Transforms and sinks that do what their options say.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use pipeline_core::{
@@ -11,7 +11,7 @@ use pipeline_core::{
 use serde::Deserialize;
 use vrl::{path::OwnedValuePath, value::Value};
 
-use super::script::{Observed, Scripted};
+use super::script::{Claim, Observed, Scripted};
 
 /// The number that an event's source has given it.
 fn number(event: &Event) -> u64 {
@@ -129,6 +129,8 @@ pub(super) struct SinkScript {
     /// Whether it cannot be opened.
     #[serde(default)]
     broken: bool,
+    /// What no other sink may have at the same time.
+    claim: Option<String>,
 }
 
 /// What a sink says of an event.
@@ -154,6 +156,7 @@ impl Word {
 }
 
 struct ScriptedSink {
+    _claim: Option<Claim>,
     id: ComponentId,
     script: SinkScript,
     observed: Arc<Observed>,
@@ -161,14 +164,20 @@ struct ScriptedSink {
 }
 
 impl SinkConfig for Scripted<SinkScript> {
+    fn claims(&self) -> Vec<PathBuf> {
+        self.script.claim.iter().map(PathBuf::from).collect()
+    }
+
     fn build(&self, context: SinkContext) -> BoxFuture<'_, Result<Box<dyn Sink>, BuildError>> {
+        let claim = self.script.claim.as_ref().map(|claim| self.observed.claim(claim));
+        let is_broken = self.script.broken || claim.as_ref().is_some_and(Option::is_none);
         let sink: Box<dyn Sink> = Box::new(ScriptedSink {
+            _claim: claim.flatten(),
             id: context.id,
             script: self.script.clone(),
             observed: Arc::clone(&self.observed),
             metrics: context.metrics,
         });
-        let is_broken = self.script.broken;
         Box::pin(async move {
             if is_broken {
                 let source = std::io::Error::from(std::io::ErrorKind::NotFound);

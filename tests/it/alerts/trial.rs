@@ -23,7 +23,7 @@ const FOR: &str = "2s";
 const RANGE: &str = "12s";
 
 /// How long an alert may take to fire or to clear.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The rules, or the scrape configuration, with every time shortened.
 fn shortened(text: &str) -> String {
@@ -91,6 +91,7 @@ impl Trial {
         })
     }
 
+    #[expect(clippy::print_stdout, reason = "what went before, where the test fails")]
     async fn wait(&self, alert: &str, label: (&str, &str), is_wanted: bool) {
         let since = Instant::now();
         while self.is_firing(alert, label) != is_wanted {
@@ -190,8 +191,9 @@ impl Cast {
     }
 
     fn tables(&self, certificate: &Path) -> String {
+        let certificate = certificate.display();
         let certificate =
-            format!("certificate = {{ path = {certificate:?}, algorithm = \"RS256\" }}");
+            format!("certificate = {{ path = \"{certificate}\", algorithm = \"RS256\" }}");
         let others = [
             &self.lost,
             &self.late,

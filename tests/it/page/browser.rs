@@ -175,6 +175,7 @@ impl Browser {
     pub(super) async fn picture(&self, name: &str) -> Vec<u8> {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         fs::create_dir_all(&folder).expect("the folder is made");
+        self.ask("scrollTo(0, 0)").await;
         let picture = self.client.screenshot().await.expect("a picture can be taken");
         fs::write(folder.join(format!("{name}.png")), &picture).expect("it is written");
         picture

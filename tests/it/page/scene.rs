@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use crate::rig::Rig;
 
 /// Longest wait for what takes a second at most, on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a look is taken at what a program of its own does.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

@@ -33,7 +33,7 @@ async fn start(settings: ServerSettings) -> Server {
             if path != "/endless" {
                 return Response::new(full_body(path));
             }
-            let chunks = stream::repeat(Bytes::from_static(&[b'x'; 65_536]));
+            let chunks = stream::repeat(Bytes::from(vec![b'x'; 65_536]));
             let mut response = Response::new(stream_body(chunks));
             response.extensions_mut().insert(Endless);
             response
@@ -42,7 +42,9 @@ async fn start(settings: ServerSettings) -> Server {
     });
     let (refusals, refused) = mpsc::channel();
     let service = Service {
-        refused: Arc::new(move |refusal| drop(refusals.send(refusal))),
+        refused: Arc::new(move |refusal| {
+            refusals.send(refusal).ok();
+        }),
         ..Service::new(handler)
     };
     let mut tasks = JoinSet::new();
