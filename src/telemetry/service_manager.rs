@@ -128,18 +128,24 @@ mod tests {
         });
     }
 
-    async fn signs_in(time: Duration, signs: &AtomicUsize) -> usize {
+    /// Waits on the main thread, which needs no worker to wake it, until there are `more` signs or `steps` are over.
+    async fn new_signs(more: usize, steps: u32, signs: &AtomicUsize) -> usize {
         let before = signs.load(Ordering::Relaxed);
-        tokio::time::sleep(time).await;
-        signs.load(Ordering::Relaxed) - before
+        let new = || signs.load(Ordering::Relaxed) - before;
+        for _ in 0..steps {
+            if new() >= more {
+                break;
+            }
+            std::thread::sleep(PERIOD);
+            tokio::task::yield_now().await;
+        }
+        new()
     }
 
     #[test]
     fn signs_of_life_stop_while_no_worker_answers_and_go_on_when_one_does() {
         beating(2, async |signs| {
-            while signs.load(Ordering::Relaxed) == 0 {
-                tokio::time::sleep(PERIOD).await;
-            }
+            assert!(new_signs(3, 10_000, signs).await >= 3);
             let (mut blocked, mut blockers) = (JoinSet::new(), Vec::new());
             for _ in 0..2 {
                 let (release, released) = mpsc::channel::<()>();
@@ -152,12 +158,9 @@ mod tests {
                 has_started.await.expect("a worker is free");
                 blockers.push(release);
             }
-            assert!(signs_in(PERIOD * 20, signs).await <= 1, "there was one under way at most");
+            assert!(new_signs(2, 50, signs).await <= 1, "there was one under way at most");
             blockers.pop();
-            let start = signs.load(Ordering::Relaxed);
-            while signs.load(Ordering::Relaxed) == start {
-                tokio::time::sleep(PERIOD).await;
-            }
+            assert!(new_signs(3, 10_000, signs).await >= 3, "one worker is enough");
             blockers.clear();
             while blocked.join_next().await.is_some() {}
         });

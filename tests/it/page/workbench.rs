@@ -27,9 +27,9 @@ async fn open(scene: &Scene, transform: &str) -> Browser {
     let url = format!("{}#workbench/{transform}", scene.url);
     let browser = Browser::open(&url, DESKTOP).await;
     // Events are kept as they pass, so there may be none yet.
-    browser
-        .until("document.querySelector('.diff') || (document.querySelector('#results-title + button')?.click(), false)")
-        .await;
+    let none = "document.querySelector('.events p')";
+    let newer = "document.querySelector('#results-title + button').click()";
+    browser.until(&format!("document.querySelector('.diff') || ({none} && {newer}, false)")).await;
     browser
 }
 
@@ -114,9 +114,9 @@ path = "{out}"
         ),
     );
     let browser = open(&scene, "second").await;
-    // What the program leaves as it is, is folded.
-    browser.until("document.querySelector('.fold button') && (document.querySelector('.fold button').click(), true)").await;
-    browser.until(&format!("{COMPARISON}.includes('<img src=x onerror=')")).await;
+    // What the program leaves as it is, is folded; and folded anew when other events come.
+    let unfold = "document.querySelector('.fold button')?.click()";
+    browser.until(&format!("({unfold}, {COMPARISON}.includes('<img src=x onerror='))")).await;
     assert!(browser.text(".events").await.contains("</script><script>"));
     assert_eq!(
         browser
