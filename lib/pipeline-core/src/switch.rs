@@ -141,3 +141,93 @@ impl Withdrawal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{ComponentKind, Inlet, Outcome, edge, edge_to_sink, testing};
+
+    fn metrics(id: &str) -> ComponentMetrics {
+        testing::metrics(ComponentKind::Sink, id)
+    }
+
+    fn sink_edge() -> (Outlet, Inlet, Withdrawal) {
+        let withdrawal = Withdrawal::default();
+        let (outlet, inlet) = edge_to_sink(NonZeroUsize::MIN, &metrics("sink"), withdrawal.clone());
+        (outlet, inlet, withdrawal)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_old_reader_goes_there_and_what_follows_to_the_new() {
+        let (outlet, mut old) = edge(NonZeroUsize::MIN, &metrics("old"));
+        let (other, mut new) = edge(NonZeroUsize::MIN, &metrics("new"));
+        let outlet = Outlet::fan_out(&[outlet], &metrics("writer"));
+        let clone = outlet.clone();
+        outlet.send(testing::batch(&["{}"]).0).await.expect("the old one reads");
+        let mut waiting = Box::pin(outlet.send(testing::batch(&["{}", "{}"]).0));
+        assert!((&mut waiting).now_or_never().is_none());
+        outlet.switch().lead_to(&other);
+        clone.send(testing::batch(&["{}", "{}", "{}"]).0).await.expect("the new one reads");
+        assert_eq!(new.next().await.map(|batch| batch.len()), Some(3));
+        assert_eq!(old.next().await.map(|batch| batch.len()), Some(1));
+        waiting.await.expect("the old one reads");
+        assert_eq!(old.next().await.map(|batch| batch.len()), Some(2));
+        assert!(old.next().await.is_none(), "nothing leads there any more");
+    }
+
+    #[tokio::test]
+    async fn an_old_reader_that_leaves_is_no_error_of_who_was_led_elsewhere() {
+        let (outlet, old) = edge(NonZeroUsize::MIN, &metrics("old"));
+        let (other, _new) = edge(NonZeroUsize::MIN, &metrics("new"));
+        let outlet = Outlet::fan_out(&[outlet], &metrics("writer"));
+        outlet.send(testing::batch(&["{}"]).0).await.expect("the old one reads");
+        let (batch, receipt) = testing::batch(&["{}"]);
+        let mut waiting = Box::pin(outlet.send(batch));
+        assert!((&mut waiting).now_or_never().is_none());
+        outlet.switch().lead_to(&other);
+        drop(old);
+        waiting.await.expect("it has another reader now");
+        assert_eq!(receipt.await.count(Outcome::Errored), 1);
+    }
+
+    #[tokio::test]
+    async fn a_weak_edge_keeps_nothing_open() {
+        let (outlet, mut inlet, _withdrawal) = sink_edge();
+        let weak = outlet.downgrade();
+        assert!(weak.upgrade().is_some());
+        drop(outlet);
+        assert!(inlet.next().await.is_none());
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_withdrawn_sink_says_nothing_but_good() {
+        let (sink, mut inlet, withdrawal) = sink_edge();
+        let (beside, mut other) = edge(NonZeroUsize::MIN, &metrics("beside"));
+        let outlet = Outlet::fan_out(&[beside, sink], &metrics("writer"));
+        let (batch, receipt) = testing::batch(&["{}", "{}"]);
+        outlet.send(batch).await.expect("both read");
+        let (next, next_receipt) = testing::batch(&["{}"]);
+        let mut waiting = Box::pin(outlet.send(next));
+        assert!((&mut waiting).now_or_never().is_none());
+        other.next().await.expect("a batch").settle(Outcome::Delivered);
+        assert!((&mut waiting).now_or_never().is_none());
+        withdrawal.tell();
+        waiting.await.expect("nobody waits for it");
+        other.next().await.expect("a batch").settle(Outcome::Rejected);
+        assert_eq!(next_receipt.await.count(Outcome::Rejected), 1);
+        inlet.next().await.expect("a batch").settle(Outcome::Errored);
+        assert_eq!(receipt.await.count(Outcome::Delivered), 2);
+        // Where it alone has an event, that was not delivered.
+        let (alone, inlet, withdrawal) = sink_edge();
+        let (batch, receipt) = testing::batch(&["{}"]);
+        withdrawal.tell();
+        alone.send(batch).await.expect("there is a place");
+        drop((inlet, alone));
+        assert_eq!(receipt.await.count(Outcome::Errored), 1);
+    }
+}
