@@ -22,9 +22,9 @@ bench: ## Run the benchmarks
 
 deb: ## Build a Debian package, in target/deb
 	@tests/services/packages.sh build
-	cargo build --release --locked --bin o365flow
+	cargo build --profile dist --locked --bin o365flow
 	@mkdir -p target/deb
-	@packaging/deb/build.sh "$${CARGO_TARGET_DIR:-target}/release/o365flow" target/deb
+	@packaging/deb/build.sh "$${CARGO_TARGET_DIR:-target}/dist/o365flow" target/deb
 
 lint: ## Check formatting and lints only
 	@tests/services/packages.sh build

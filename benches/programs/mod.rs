@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 use o365flow::program::{
     Place, Program, Source, Surroundings, builtin, compile_source, tables::Tables,
 };
-use pipeline_core::{Event, EventAck, Origin, Schema};
+use pipeline_core::{Event, EventAck, Origin, Record, Schema};
 use vrl::value::{ObjectMap, Value};
 
 /// Six records of the common shapes, some 1.2 KB each.
@@ -27,9 +27,8 @@ pub(crate) fn program(path: &str, settings: &[(&str, &str)]) -> Program {
 pub(crate) fn events(records: &[&str]) -> Vec<Event> {
     let origin = Origin::new("bench", Value::Object(ObjectMap::new()));
     let event = |record: &&str| {
-        let text = simdutf8::basic::from_utf8(record.as_bytes()).expect("UTF-8");
-        let value = serde_json::from_str(text).expect("JSON");
-        Event::new(value, record.len(), Arc::clone(&origin), EventAck::unattended())
+        let record = Record::read(record.as_bytes()).expect("a JSON object");
+        Event::of(record, Arc::clone(&origin), EventAck::unattended())
     };
     records.iter().map(event).collect()
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{Event, EventAck, Fit, Need, Origin, Schema};
+use pipeline_core::{Event, EventAck, Fit, Need, Origin, Record, Schema};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value as Json};
 use vrl::{
@@ -66,9 +66,9 @@ fn source(path: &str, more: &str) -> Source {
 }
 
 pub(super) fn event(record: &Json) -> Event {
-    let value: Value = serde_json::from_value(record.clone()).expect("a record");
+    let record = Record::read(record.to_string().as_bytes()).expect("a record");
     let origin = Origin::new("test", Value::Object(ObjectMap::new()));
-    Event::new(value, 0, origin, EventAck::unattended())
+    Event::of(record, origin, EventAck::unattended())
 }
 
 /// What is at the root after a run: an error where the run failed.

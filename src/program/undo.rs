@@ -3,14 +3,22 @@
 //!
 //! [`Recorded`] stands between the program and the event. Before the first write to a top-level field it puts the
 //! field's old value aside; before the first write to the root, the whole root. A program that adds fields, as
-//! mappings do, has almost nothing put aside.
+//! mappings do, has almost nothing put aside. What `del(.)` takes of an event that nothing has changed since it was read
+//! is not put aside at all: it can be read again.
 
-use pipeline_core::Event;
+use pipeline_core::{Event, Unread};
 use vrl::{
     compiler::{SecretTarget, Target},
     path::{OwnedSegment, OwnedTargetPath, OwnedValuePath, PathPrefix},
     value::{KeyString, Value},
 };
+
+/// A root as it was.
+#[derive(Debug)]
+enum Root {
+    Value(Value),
+    Unread(Unread),
+}
 
 /// What has to be put back. One is reused for many events.
 #[derive(Debug, Default)]
@@ -18,7 +26,7 @@ pub(super) struct Undo {
     /// Top-level fields written so far, with their value before; nothing where there was none.
     fields: Vec<(KeyString, Option<Value>)>,
     /// The root at its first write. What `fields` holds is older.
-    root: Option<Value>,
+    root: Option<Root>,
     metadata: Option<Value>,
 }
 
@@ -40,8 +48,10 @@ impl Undo {
         if let Some(metadata) = self.metadata.take() {
             event.set_metadata(&OwnedValuePath::root(), metadata);
         }
-        if let Some(root) = self.root.take() {
-            put(event, &OwnedTargetPath::event_root(), root);
+        match self.root.take() {
+            Some(Root::Value(root)) => put(event, &OwnedTargetPath::event_root(), root),
+            Some(Root::Unread(root)) => event.read_again(root),
+            None => {}
         }
         for (name, before) in self.fields.drain(..) {
             let path = OwnedTargetPath::event(OwnedValuePath {
@@ -79,7 +89,7 @@ impl Recorded<'_> {
             (PathPrefix::Event, _) if self.undo.root.is_some() => {}
             (PathPrefix::Event, Some(OwnedSegment::Field(name))) => self.record_field(name),
             (PathPrefix::Event, Some(OwnedSegment::Index(_)) | None) => {
-                self.undo.root = Some(self.event.value().clone());
+                self.undo.root = Some(Root::Value(self.event.value().clone()));
             }
         }
     }
@@ -92,7 +102,7 @@ impl Recorded<'_> {
                 }
             }
             // A field of what is no object: the write makes an object of the root.
-            other => self.undo.root = Some(other.clone()),
+            other => self.undo.root = Some(Root::Value(other.clone())),
         }
     }
 
@@ -115,7 +125,7 @@ impl Target for Recorded<'_> {
     fn target_insert(&mut self, path: &OwnedTargetPath, value: Value) -> Result<(), String> {
         if path.prefix == PathPrefix::Event && path.path.is_root() && self.undo.root.is_none() {
             // The old root is moved, not copied; so is the old value of a top-level field.
-            self.undo.root = Some(self.event.take_value());
+            self.undo.root = Some(Root::Value(self.event.take_value()));
             return self.event.target().target_insert(path, value);
         }
         let Some(value) = self.exchange(path, value) else { return Ok(()) };
@@ -124,16 +134,15 @@ impl Target for Recorded<'_> {
     }
 
     fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
-        let root = match path.prefix {
-            PathPrefix::Event => self.event.value(),
-            PathPrefix::Metadata => self.event.metadata(),
-        };
-        Ok(root.get(&path.path))
+        Ok(match path.prefix {
+            PathPrefix::Event => self.event.at(&path.path),
+            PathPrefix::Metadata => self.event.metadata().get(&path.path),
+        })
     }
 
     fn target_get_mut(&mut self, path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
-        // VRL asks for this nowhere, and a reference into the event would outlive its `EventTarget`.
-        Err(format!("`{path}` cannot be changed in place"))
+        self.record(path);
+        Ok(self.event.at_mut(path))
     }
 
     fn target_remove(
@@ -141,6 +150,14 @@ impl Target for Recorded<'_> {
         path: &OwnedTargetPath,
         compact: bool,
     ) -> Result<Option<Value>, String> {
+        if path.prefix == PathPrefix::Event
+            && path.path.is_root()
+            && self.undo.root.is_none()
+            && let Some((root, unread)) = self.event.unread()
+        {
+            self.undo.root = Some(Root::Unread(unread));
+            return Ok(Some(root));
+        }
         self.record(path);
         self.event.target().target_remove(path, compact)
     }

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use pipeline_core::read_json;
+use pipeline_core::Record;
 use vrl::{
     path::{OwnedSegment, OwnedValuePath},
     value::{
@@ -55,17 +55,15 @@ pub(super) fn mounted_kind(path: &OwnedValuePath) -> Kind {
 }
 
 /// Reads a JSON object; the error says what is wrong with it.
-pub(super) fn parse_object(bytes: &[u8]) -> Result<Value, String> {
-    let text = simdutf8::basic::from_utf8(bytes).map_err(|_| "record is not valid UTF-8")?;
-    let value = read_json(text).map_err(|error| format!("record is not valid JSON: {error}"))?;
-    if value.is_object() { Ok(value) } else { Err("record is not an object".to_owned()) }
+pub(super) fn parse_object(bytes: &[u8]) -> Result<Record, String> {
+    Record::read(bytes).map_err(|error| format!("record is {error}"))
 }
 
 /// Reads a record and checks what [`kind`] promises; the error says what is wrong with it.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let value = parse_object(bytes)?;
-    check(&value)?;
-    Ok(value)
+pub(super) fn parse(bytes: &[u8]) -> Result<Record, String> {
+    let record = parse_object(bytes)?;
+    check(record.value())?;
+    Ok(record)
 }
 
 /// Checks what [`kind`] promises.
@@ -87,14 +85,4 @@ fn string<'a>(fields: &'a ObjectMap, name: &str) -> Result<Cow<'a, str>, String>
     let value = fields.get(name).ok_or_else(|| format!("record has no `{name}`"))?;
     // Nothing is lost here: what was read from JSON is UTF-8.
     value.to_str_lossy().ok_or_else(|| format!("`{name}` of the record is not a string"))
-}
-
-/// The event that has `value` at `path`.
-pub(super) fn mount(value: Value, path: &OwnedValuePath) -> Value {
-    if path.is_root() {
-        return value;
-    }
-    let mut event = Value::Object(ObjectMap::new());
-    event.insert(path, value);
-    event
 }

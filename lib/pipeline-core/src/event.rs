@@ -5,13 +5,14 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
+use bytes::Bytes;
 use vrl::{
     compiler::{SecretTarget, Target},
-    path::{OwnedTargetPath, OwnedValuePath, PathPrefix},
+    path::{OwnedSegment, OwnedTargetPath, OwnedValuePath, PathPrefix},
     value::Value,
 };
 
-use crate::{EventAck, Outcome, Withdrawal, write_json};
+use crate::{EventAck, Outcome, Record, Withdrawal, record::read_json, write_json};
 
 /// Where events came from. One is shared by events that were sent together.
 pub struct Origin {
@@ -61,6 +62,8 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub struct Event {
     value: Value,
+    /// What `value` was read from, as long as nothing changed it.
+    json: Option<Bytes>,
     /// The metadata where a program has changed it; the origin's otherwise.
     own_metadata: Option<Box<Value>>,
     origin: Arc<Origin>,
@@ -71,7 +74,13 @@ pub struct Event {
 impl Event {
     /// `byte_size` is the record's size as received, which counts in metrics and memory bounds.
     pub fn new(value: Value, byte_size: usize, origin: Arc<Origin>, ack: EventAck) -> Event {
-        Event { value, own_metadata: None, origin, byte_size, ack }
+        Event { value, json: None, own_metadata: None, origin, byte_size, ack }
+    }
+
+    /// The event of a record.
+    pub fn of(record: Record, origin: Arc<Origin>, ack: EventAck) -> Event {
+        let (value, json, byte_size) = record.into_parts();
+        Event { value, json, own_metadata: None, origin, byte_size, ack }
     }
 
     /// The event's content.
@@ -81,7 +90,21 @@ impl Event {
 
     /// The value at `path`, if it is there.
     pub fn at(&self, path: &OwnedValuePath) -> Option<&Value> {
-        self.value.get(path)
+        find(&self.value, path)
+    }
+
+    /// The value at `path`, if it is there, to be changed.
+    pub fn at_mut(&mut self, path: &OwnedTargetPath) -> Option<&mut Value> {
+        match path.prefix {
+            PathPrefix::Event => self.content_mut().get_mut(&path.path),
+            PathPrefix::Metadata => self.metadata_mut().get_mut(&path.path),
+        }
+    }
+
+    /// The content, which from here on is not what was read.
+    fn content_mut(&mut self) -> &mut Value {
+        self.json = None;
+        &mut self.value
     }
 
     /// The event's metadata, an object.
@@ -133,6 +156,7 @@ impl Event {
         let byte_size = self.byte_size / values.len();
         let like = |value| Event {
             value,
+            json: None,
             own_metadata: self.own_metadata.clone(),
             origin: Arc::clone(&self.origin),
             byte_size,
@@ -146,7 +170,21 @@ impl Event {
 
     /// Takes the content out, leaving an empty object, for a caller that puts something back.
     pub fn take_value(&mut self) -> Value {
+        self.json = None;
         std::mem::replace(&mut self.value, Value::Object(vrl::value::ObjectMap::new()))
+    }
+
+    /// Takes the content out like [`Event::take_value`], with the means to put it back as it is now, if it is still what
+    /// was read from JSON: so nothing need be copied that is hardly ever put back.
+    pub fn unread(&mut self) -> Option<(Value, Unread)> {
+        let json = self.json.take()?;
+        Some((self.take_value(), Unread(json)))
+    }
+
+    /// Puts back what [`Event::unread`] has taken out.
+    pub fn read_again(&mut self, unread: Unread) {
+        self.value = read_json(&unread.0).expect("what was read once can be read again");
+        self.json = Some(unread.0);
     }
 
     /// Lets `observer` learn what became of the event, see [`EventAck::observed`].
@@ -161,6 +199,7 @@ impl Event {
     pub fn detached(&self) -> Event {
         Event {
             value: self.value.clone(),
+            json: self.json.clone(),
             own_metadata: self.own_metadata.clone(),
             origin: Origin::new(self.origin.name.clone(), self.origin.metadata.clone()),
             byte_size: self.byte_size,
@@ -184,6 +223,22 @@ impl Event {
     }
 }
 
+/// The value at `path`, if it is there. As `Value::get`, but quicker: programs do little else more often.
+fn find<'v>(value: &'v Value, path: &OwnedValuePath) -> Option<&'v Value> {
+    path.segments.iter().try_fold(value, |value, segment| match (segment, value) {
+        (OwnedSegment::Field(name), Value::Object(fields)) => fields.get(name),
+        (OwnedSegment::Index(index), Value::Array(values)) => {
+            let from_end = || values.len().checked_sub(index.unsigned_abs());
+            values.get(usize::try_from(*index).ok().or_else(from_end)?)
+        }
+        _ => None,
+    })
+}
+
+/// The content of an event, as the JSON that it was read from.
+#[derive(Debug)]
+pub struct Unread(Bytes);
+
 /// An event as the target of a VRL program: `.path` is its content, `%path` its metadata. It holds no secrets.
 #[derive(Debug)]
 pub struct EventTarget<'a>(&'a mut Event);
@@ -191,7 +246,7 @@ pub struct EventTarget<'a>(&'a mut Event);
 impl Target for EventTarget<'_> {
     fn target_insert(&mut self, path: &OwnedTargetPath, value: Value) -> Result<(), String> {
         match path.prefix {
-            PathPrefix::Event => self.0.value.insert(&path.path, value),
+            PathPrefix::Event => self.0.content_mut().insert(&path.path, value),
             PathPrefix::Metadata => self.0.metadata_mut().insert(&path.path, value),
         };
         Ok(())
@@ -199,16 +254,13 @@ impl Target for EventTarget<'_> {
 
     fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
         Ok(match path.prefix {
-            PathPrefix::Event => self.0.value.get(&path.path),
-            PathPrefix::Metadata => self.0.metadata().get(&path.path),
+            PathPrefix::Event => find(&self.0.value, &path.path),
+            PathPrefix::Metadata => find(self.0.metadata(), &path.path),
         })
     }
 
     fn target_get_mut(&mut self, path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
-        Ok(match path.prefix {
-            PathPrefix::Event => self.0.value.get_mut(&path.path),
-            PathPrefix::Metadata => self.0.metadata_mut().get_mut(&path.path),
-        })
+        Ok(self.0.at_mut(path))
     }
 
     fn target_remove(
@@ -217,7 +269,7 @@ impl Target for EventTarget<'_> {
         compact: bool,
     ) -> Result<Option<Value>, String> {
         Ok(match path.prefix {
-            PathPrefix::Event => self.0.value.remove(&path.path, compact),
+            PathPrefix::Event => self.0.content_mut().remove(&path.path, compact),
             PathPrefix::Metadata => self.0.metadata_mut().remove(&path.path, compact),
         })
     }
@@ -237,8 +289,8 @@ impl Target for EventView<'_> {
 
     fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
         Ok(match path.prefix {
-            PathPrefix::Event => self.0.value.get(&path.path),
-            PathPrefix::Metadata => self.0.metadata().get(&path.path),
+            PathPrefix::Event => find(&self.0.value, &path.path),
+            PathPrefix::Metadata => find(self.0.metadata(), &path.path),
         })
     }
 
@@ -279,6 +331,33 @@ impl SecretTarget for EventTarget<'_> {
 mod tests {
     use super::*;
     use crate::testing;
+
+    #[test]
+    fn a_value_is_found_where_vrl_finds_it() {
+        let text = r#"{"a":{"b":[1,[2,{"c":3}]],"d":"x"}}"#;
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        for path in [
+            ".",
+            "a",
+            "a.b",
+            "a.b[0]",
+            "a.b[-1]",
+            "a.b[-2]",
+            "a.b[-3]",
+            "a.b[2]",
+            "a.b[1][1].c",
+            "a.b[1][-1].c",
+            "a.b.c",
+            "a[0]",
+            "a.d.e",
+            "a.d[0]",
+            "e",
+            "\"\"",
+        ] {
+            let path = vrl::path::parse_value_path(path).expect("a path");
+            assert_eq!(find(&value, &path), value.get(&path), "{path}");
+        }
+    }
 
     #[test]
     fn what_an_origin_holds_is_freed_with_the_last_content() {

@@ -6,7 +6,7 @@ mod way;
 use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use pipeline_core::{Clock, Event, EventAck, Origin, read_json};
+use pipeline_core::{Clock, Event, EventAck, Origin, Record};
 use vrl::value::{ObjectMap, Value};
 
 use self::{
@@ -62,14 +62,8 @@ impl Preview {
         let mut is_good = true;
         while let Some(Found { place, record }) = input.next()? {
             let event = record.and_then(|bytes| {
-                let bytes = bytes.trim_ascii();
-                let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
-                let value = read_json(text).map_err(|error| error.to_string())?;
-                if !value.is_object() {
-                    return Err("not a JSON object".to_owned());
-                }
-                let ack = EventAck::unattended();
-                Ok(Event::new(value, bytes.len(), Arc::clone(&origin), ack))
+                let record = Record::read(bytes.trim_ascii()).map_err(|error| error.to_string())?;
+                Ok(Event::of(record, Arc::clone(&origin), EventAck::unattended()))
             });
             let outcome = event.and_then(|event| {
                 let (key, bytes) = (groups::key(event.value(), way.tables()), event.byte_size());

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{Event, EventAck, Origin, read_json, write_json};
+use pipeline_core::{Event, EventAck, Origin, Record, write_json};
 use vrl::value::{ObjectMap, Value};
 
 use super::profile::Profile;
@@ -110,14 +110,8 @@ fn map_one(
     record: &[u8],
     origin: &Arc<Origin>,
 ) -> Result<Option<Vec<Value>>, String> {
-    let text =
-        str::from_utf8(record.trim_ascii_end()).map_err(|error| format!("not JSON: {error}"))?;
-    let value = read_json(text).map_err(|error| format!("not JSON: {error}"))?;
-    if !value.is_object() {
-        return Err("not a JSON object".to_owned());
-    }
-    let ack = EventAck::unattended();
-    let mut event = Event::new(value, record.len(), Arc::clone(origin), ack);
+    let record = Record::read(record.trim_ascii_end()).map_err(|error| error.to_string())?;
+    let mut event = Event::of(record, Arc::clone(origin), EventAck::unattended());
     match runner.run(&mut event) {
         Ok(Root::Object) => Ok(Some(vec![event.take_value()])),
         Ok(Root::Objects(events)) => Ok(Some(events)),

@@ -98,6 +98,7 @@ impl FunctionExpression for Call {
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Integer(one), Value::Integer(other)) => one == other,
+        (Value::Bytes(one), Value::Bytes(other)) => one == other,
         _ => match (one.to_str(), other.to_str()) {
             (Some(one), Some(other)) => one == other,
             _ => one == other,

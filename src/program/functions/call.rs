@@ -6,7 +6,7 @@
 use vrl::{
     compiler::expression::{Expr, Variant},
     parser::ast::Ident,
-    path::{OwnedTargetPath, OwnedValuePath},
+    path::{OwnedSegment, OwnedTargetPath, OwnedValuePath},
     prelude::*,
 };
 
@@ -46,7 +46,7 @@ pub(super) enum Argument {
     /// A variable, or a path in one: read without a copy.
     Variable(Ident, OwnedValuePath),
     /// A list that is written out, of which each element is looked at where it stands.
-    List(Vec<Argument>),
+    List(Vec<Elements>),
     /// Anything else.
     Other(Box<dyn Expression>),
 }
@@ -73,7 +73,7 @@ impl Argument {
             }
             Expr::Container(container) => {
                 if let Variant::Array(elements) = &container.variant {
-                    return Argument::List(elements.iter().cloned().map(Argument::of).collect());
+                    return Argument::List(Elements::of(elements.iter().cloned()));
                 }
             }
             _ => {}
@@ -108,8 +108,8 @@ impl Argument {
         context: &mut Context<'_>,
         look: &mut dyn FnMut(&Value),
     ) -> Result<(), ExpressionError> {
-        if let Argument::List(elements) = self {
-            return elements.iter().try_for_each(|element| element.look(context, &mut *look));
+        if let Argument::List(list) = self {
+            return list.iter().try_for_each(|elements| elements.look(context, look));
         }
         self.look(context, |value| match value {
             Value::Array(values) => values.iter().for_each(look),
@@ -121,11 +121,64 @@ impl Argument {
     pub(super) fn value(&self, context: &mut Context<'_>) -> Resolved {
         match self {
             Argument::Path(_) | Argument::Variable(..) => self.look(context, Value::clone),
-            Argument::List(elements) => {
-                let values = elements.iter().map(|element| element.value(context));
-                values.collect::<Result<_, _>>().map(Value::Array)
+            Argument::List(_) => {
+                let mut values = Vec::new();
+                self.look_at_each(context, &mut |value| values.push(value.clone()))?;
+                Ok(Value::Array(values))
             }
             Argument::Other(expression) => expression.resolve(context),
         }
     }
+}
+
+/// Elements of a list that follow each other.
+#[derive(Clone, Debug)]
+pub(super) enum Elements {
+    /// Fields of one object in the event, which is looked up once for all of them.
+    Fields(OwnedTargetPath, Vec<KeyString>),
+    /// Any one element.
+    One(Argument),
+}
+
+impl Elements {
+    fn of(expressions: impl Iterator<Item = Expr>) -> Vec<Elements> {
+        let mut list: Vec<Elements> = Vec::new();
+        for argument in expressions.map(Argument::of) {
+            let Some((parent, name)) = field_of(&argument) else {
+                list.push(Elements::One(argument));
+                continue;
+            };
+            match list.last_mut() {
+                Some(Elements::Fields(same, names)) if *same == parent => names.push(name),
+                _ => list.push(Elements::Fields(parent, vec![name])),
+            }
+        }
+        list
+    }
+
+    fn look(
+        &self,
+        context: &mut Context<'_>,
+        look: &mut dyn FnMut(&Value),
+    ) -> Result<(), ExpressionError> {
+        match self {
+            Elements::Fields(parent, names) => {
+                let object = context.target().target_get(parent).ok().flatten();
+                let object = object.and_then(Value::as_object);
+                for name in names {
+                    look(object.and_then(|object| object.get(name)).unwrap_or(&Value::Null));
+                }
+                Ok(())
+            }
+            Elements::One(argument) => argument.look(context, look),
+        }
+    }
+}
+
+/// The object in the event of which an argument is a field, and the field's name.
+fn field_of(argument: &Argument) -> Option<(OwnedTargetPath, KeyString)> {
+    let Argument::Path(path) = argument else { return None };
+    let (OwnedSegment::Field(name), parent) = path.path.segments.split_last()? else { return None };
+    let parent = OwnedValuePath { segments: parent.to_vec() };
+    Some((OwnedTargetPath { prefix: path.prefix, path: parent }, name.clone()))
 }

@@ -97,16 +97,10 @@ impl Expression for Call {
         let Some(Value::Object(fields)) = self.fields.filled(context)? else {
             return Ok(Value::Boolean(false));
         };
-        let there = context.target().target_get(&self.path).ok().flatten();
-        if there.is_some_and(Value::is_object) {
-            for (name, value) in fields {
-                let mut path = self.path.clone();
-                path.path.push_field(name.as_str());
-                // The target of an event has no insertion that fails.
-                drop(context.target_mut().target_insert(&path, value));
-            }
-        } else {
-            drop(context.target_mut().target_insert(&self.path, Value::Object(fields)));
+        match context.target_mut().target_get_mut(&self.path) {
+            Ok(Some(Value::Object(there))) => there.extend(fields),
+            // The target of an event has no insertion that fails.
+            _ => drop(context.target_mut().target_insert(&self.path, Value::Object(fields))),
         }
         Ok(Value::Boolean(true))
     }

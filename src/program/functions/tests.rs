@@ -273,6 +273,22 @@ fn left_by(program: &str, record: &str) -> (Value, bool) {
 }
 
 #[test]
+fn fields_of_one_object_are_looked_up_together_and_read_as_each_alone() {
+    let list = "[.a.x, .a.y, .a.z, .b.x, .b.x.y, .a.x, .c[0], .c[1].x, .d, .]";
+    for record in [
+        "{}",
+        r#"{"a":{"x":"1","y":["2","3"]},"b":{"x":"4"},"c":["5",{"x":"6"}],"d":"7"}"#,
+        r#"{"a":["1"],"b":"2","c":{"x":"3"}}"#,
+        r#"{"a":"1","b":{"x":{"y":"2"}},"d":{"x":"3"}}"#,
+    ] {
+        let (together, _) = left_by(&format!(". = {{ \"r\": distinct({list}) }}"), record);
+        // A list that is not written out is made by VRL.
+        let (alone, _) = left_by(&format!("l = {list}\n. = {{ \"r\": distinct(l) }}"), record);
+        assert_eq!(json(&together), json(&alone), "{record}");
+    }
+}
+
+#[test]
 fn fill_sets_what_there_is_to_set() {
     let check = |program: &str, record: &str, expected: &str| {
         let (left, ended_well) = left_by(program, record);

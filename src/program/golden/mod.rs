@@ -13,13 +13,14 @@ mod diff;
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fmt::{self, Display},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use pipeline_core::{Event, EventAck, Origin, Schema};
+use pipeline_core::{Event, EventAck, Origin, Record, RecordError, Schema};
 use vrl::value::{ObjectMap, Value};
 
 use super::{
@@ -207,10 +208,11 @@ impl<'a> Golden<'a> {
         let origin = Origin::new("golden", Value::Object(ObjectMap::new()));
         let mut outputs = Vec::new();
         for (line, record) in numbered(&records) {
-            let value: Value = serde_json::from_str(record)
-                .map_err(|error| not_json(&input_file, line, &error))?;
-            let ack = EventAck::unattended();
-            let mut event = Event::new(value, record.len(), Arc::clone(&origin), ack);
+            let record = Record::read(record.as_bytes()).map_err(|error| match error {
+                RecordError::NotJson(error) => not_json(&input_file, line, &error),
+                other => not_json(&input_file, line, &other),
+            })?;
+            let mut event = Event::of(record, Arc::clone(&origin), EventAck::unattended());
             let ended = runner.run(&mut event);
             outputs.push((line, outcome(&event, ended)));
         }
@@ -337,7 +339,7 @@ fn access<T>(path: &Path, outcome: io::Result<T>) -> Result<T, GoldenFailure> {
     outcome.map_err(|source| GoldenFailure::Access { path: path.to_owned(), source })
 }
 
-fn not_json(file: &Path, line: usize, error: &serde_json::Error) -> GoldenFailure {
+fn not_json(file: &Path, line: usize, error: &dyn Display) -> GoldenFailure {
     GoldenFailure::NotJson { file: file.to_owned(), line, message: error.to_string() }
 }
 

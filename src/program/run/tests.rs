@@ -1,4 +1,4 @@
-use pipeline_core::{EventAck, Origin};
+use pipeline_core::{EventAck, Origin, Record};
 use vrl::value::ObjectMap;
 
 use super::*;
@@ -9,9 +9,8 @@ fn run(source: &str, timeout: Duration) -> (Event, Result<Root, Failure>) {
     let program = compile(source, &Place::Inline, &record_schema()).expect("it compiles");
     let record = r#"{"Id":"1","CreationTime":"","o":{"a":1,"b":[1,2]},"x":"text"}"#;
     let metadata = Value::Object(ObjectMap::from([("m".into(), Value::from(1))]));
-    let value = serde_json::from_str(record).expect("JSON");
-    let mut event =
-        Event::new(value, record.len(), Origin::new("test", metadata), EventAck::unattended());
+    let record = Record::read(record.as_bytes()).expect("a record");
+    let mut event = Event::of(record, Origin::new("test", metadata), EventAck::unattended());
     let ended = Runner::new(Arc::new(program), timeout).run(&mut event);
     (event, ended)
 }
@@ -43,10 +42,24 @@ fn a_failed_run_leaves_the_event_as_it_was() {
     check_undone(".o.b[0] = 5\n.o.b[-9] = 5");
     check_undone(".Id = 1\n. = { \"a\": 1 }\n.b = 2\n. = { \"c\": 3 }");
     check_undone("del(.)");
+    check_undone(". = { \"o\": del(.) }\n.o.o.a = 2\ndel(.o.x)");
+    check_undone(".o.a = 2\n. = { \"o\": del(.) }");
+    check_undone("%n = 1\ndel(.)\n.a = 1\ndel(.)");
     check_undone(". = [{}]");
     check_undone("%m = 2\n%n = 3\ndel(%m)");
     check_undone("% = {}");
     check_undone(". |= { \"o\": 1 }");
+}
+
+#[test]
+fn what_a_failed_run_took_out_can_be_taken_out_again() {
+    let (mut event, ended) = run("del(.)\nabort", Duration::MAX);
+    assert_eq!(ended.map_err(|failure| failure.kind), Err(FailureKind::Abort));
+    let (taken, unread) = event.unread().expect("it is what was read");
+    event.read_again(unread);
+    assert_eq!(event.value(), &taken);
+    event.take_value();
+    assert!(event.unread().is_none(), "it is not what was read any more");
 }
 
 #[test]

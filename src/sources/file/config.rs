@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::BoxFuture;
 use glob::Pattern;
-use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
+use pipeline_core::{BuildError, Output, Problem, Record, Source, SourceConfig, SourceContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vrl::{
@@ -153,7 +153,7 @@ impl SourceConfig for Config {
     }
 
     fn read_record(&self, record: &[u8]) -> Option<Value> {
-        parse(record, self.schema, &self.record_path).ok()
+        parse(record, self.schema, &self.record_path).ok().map(Record::into_value)
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {

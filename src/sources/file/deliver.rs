@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use pipeline_core::{
     AckGroup, Batch, Clock, ComponentId, ComponentMetrics, DeadLetter, DeadLetters, ErrorStage,
-    Event, LetterKind, Origin, Outcome, Outlet, OutletClosed, Receipt, Shutdown,
+    Event, LetterKind, Origin, Outcome, Outlet, OutletClosed, Receipt, Record, Shutdown,
 };
 use tokio::sync::Semaphore;
 use vrl::{
@@ -108,28 +108,27 @@ impl Sender {
         let parsed = Arc::clone(&self.parsed).acquire_many_owned(share).await;
         let parsed = parsed.expect("the semaphore is never closed");
         let origin = self.origin(file).holding(parsed);
-        let (mut records, mut values) = (Items::new(), Vec::new());
+        let (mut good, mut records) = (Items::new(), Vec::new());
         for mut item in items {
             match item.fault.take().map_or_else(|| self.parse(&item.payload), Err) {
-                Ok(value) => {
-                    values.push(value);
-                    records.push_back(item);
+                Ok(record) => {
+                    records.push(record);
+                    good.push_back(item);
                 }
                 Err(reason) => bad.push(Item { fault: Some(reason), ..item }),
             }
         }
-        let (group, receipt) = AckGroup::new(records.len());
-        let event = |(index, (item, value)): (usize, (&Item, Value))| {
-            let (size, origin) = (item.payload.len(), Arc::clone(&origin));
-            let mut event = Event::new(value, size, origin, group.ack(index));
+        let (group, receipt) = AckGroup::new(good.len());
+        let event = |(index, (item, record)): (usize, (&Item, Record))| {
+            let mut event = Event::of(record, Arc::clone(&origin), group.ack(index));
             let offset = i64::try_from(item.offset).unwrap_or(i64::MAX);
             event.set_metadata(&self.offset, Value::from(offset));
             event
         };
-        let events: Vec<Event> = records.iter().zip(values).enumerate().map(event).collect();
+        let events: Vec<Event> = good.iter().zip(records).enumerate().map(event).collect();
         drop((group, origin));
         self.outlet.send(Batch::from(events)).await?;
-        Ok((records, receipt))
+        Ok((good, receipt))
     }
 
     fn origin(&self, file: &str) -> Arc<Origin> {
@@ -142,7 +141,7 @@ impl Sender {
         metadata.into_iter().map(|(name, value)| (name.into(), value)).collect()
     }
 
-    fn parse(&self, payload: &[u8]) -> Result<Value, String> {
+    fn parse(&self, payload: &[u8]) -> Result<Record, String> {
         parse(payload, self.schema, &self.record_path)
     }
 
@@ -229,15 +228,15 @@ impl Sender {
     }
 }
 
-/// The content of the event that a record becomes; the error says what is wrong with it.
+/// A record at its place in the event; the error says what is wrong with it.
 pub(super) fn parse(
     payload: &[u8],
     schema: Schema,
     record_path: &OwnedValuePath,
-) -> Result<Value, String> {
-    let value = match schema {
+) -> Result<Record, String> {
+    let record = match schema {
         Schema::Audit => record::parse(payload)?,
         Schema::Any => record::parse_object(payload)?,
     };
-    Ok(record::mount(value, record_path))
+    Ok(record.mounted(record_path))
 }

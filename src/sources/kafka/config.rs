@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use pipeline_core::{BuildError, Output, Problem, Source, SourceConfig, SourceContext};
+use pipeline_core::{BuildError, Output, Problem, Record, Source, SourceConfig, SourceContext};
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,7 @@ impl SourceConfig for Config {
     }
 
     fn read_record(&self, record: &[u8]) -> Option<Value> {
-        message::parse(record, self.schema).ok()
+        message::parse(record, self.schema).ok().map(Record::into_value)
     }
 
     fn build(&self, context: SourceContext) -> BoxFuture<'_, Result<Box<dyn Source>, BuildError>> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::DateTime;
-use pipeline_core::Origin;
+use pipeline_core::{Origin, Record};
 use rdkafka::{
     Message as _,
     message::{BorrowedMessage, Header, Headers},
@@ -31,7 +31,7 @@ pub(super) struct Incoming {
 #[derive(Debug)]
 pub(super) enum Content {
     /// An event.
-    Event(Value, Arc<Origin>),
+    Event(Record, Arc<Origin>),
     /// Nothing: it marks in its topic that a key is gone.
     Nothing,
     /// No event; why, from where, and the bytes.
@@ -57,14 +57,19 @@ impl Incoming {
 }
 
 /// Reads an event and checks what `schema` promises.
-pub(super) fn parse(payload: &[u8], schema: Schema) -> Result<Value, String> {
+pub(super) fn parse(payload: &[u8], schema: Schema) -> Result<Record, String> {
     match schema {
         Schema::Any => record::parse_object(payload),
         Schema::Audit => record::parse(payload),
         Schema::Event => {
             let event = record::parse_object(payload)?;
             for path in mapped_fields() {
-                if event.get(&path).and_then(Value::to_str_lossy).is_none_or(|it| it.is_empty()) {
+                if event
+                    .value()
+                    .get(&path)
+                    .and_then(Value::to_str_lossy)
+                    .is_none_or(|it| it.is_empty())
+                {
                     return Err(format!("the event has no text in `{path}`"));
                 }
             }

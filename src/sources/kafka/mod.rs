@@ -19,8 +19,8 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use pipeline_core::{
-    AckGroup, Batch, DeadLetter, ErrorStage, Event, LetterKind, Outcome, Outlet, Receipt, RunError,
-    Shutdown, Source, SourceContext,
+    AckGroup, Batch, DeadLetter, ErrorStage, Event, LetterKind, Origin, Outcome, Outlet, Receipt,
+    Record, RunError, Shutdown, Source, SourceContext,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::sync::mpsc;
@@ -166,7 +166,7 @@ impl Delivery<'_> {
         let events: Vec<Event> = events
             .into_iter()
             .enumerate()
-            .map(|(index, (value, size, origin))| Event::new(value, size, origin, group.ack(index)))
+            .map(|(index, (record, origin))| Event::of(record, origin, group.ack(index)))
             .collect();
         drop(group);
         if outlet.send(Batch::from(events)).await.is_err() {
@@ -178,10 +178,10 @@ impl Delivery<'_> {
 
     fn sort(&self, chunk: Vec<Incoming>) -> Sorted {
         let mut sorted = Sorted::default();
-        for Incoming { place, bytes, content } in chunk {
+        for Incoming { place, content, .. } in chunk {
             match content {
-                Content::Event(value, origin) => {
-                    sorted.events.push((value, bytes, origin));
+                Content::Event(record, origin) => {
+                    sorted.events.push((record, origin));
                     sorted.places.push(place);
                 }
                 Content::Nothing => {
@@ -221,7 +221,7 @@ impl Delivery<'_> {
 /// A chunk by what becomes of its messages.
 #[derive(Default)]
 struct Sorted {
-    events: Vec<(vrl::value::Value, usize, Arc<pipeline_core::Origin>)>,
+    events: Vec<(Record, Arc<Origin>)>,
     /// Where the events lie.
     places: Vec<Place>,
     letters: Vec<DeadLetter>,

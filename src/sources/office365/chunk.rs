@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use office365::{RecordFault, RecordStream, SplitFault};
+use pipeline_core::Record;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vrl::{path::OwnedValuePath, value::Value};
 
@@ -24,11 +25,10 @@ const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
 /// A record that can be sent.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Identified {
     pub(super) id: RecordId,
-    /// With the record at its place.
-    pub(super) value: Value,
-    pub(super) byte_size: usize,
+    /// At its place in the event.
+    pub(super) record: Record,
 }
 
 /// An element of the array that can never be an event.
@@ -41,7 +41,7 @@ pub(super) struct BadRecord {
 /// Records that travel together.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<Identified>,
     pub(super) bad: Vec<BadRecord>,
     /// Bytes of all of them as received.
     pub(super) bytes: usize,
@@ -181,13 +181,13 @@ impl ChunkReader {
     ) -> Chunk {
         let Gathered { records: raw, mut bad, bytes } = std::mem::take(&mut self.gathered);
         let mut records = Vec::with_capacity(raw.len());
-        for record in raw {
-            match parse(&record) {
-                Ok((id, value)) => {
-                    let value = record::mount(value, &self.record_path);
-                    records.push(Record { id, value, byte_size: record.len() });
+        for bytes in raw {
+            match parse(&bytes) {
+                Ok((id, record)) => {
+                    let record = record.mounted(&self.record_path);
+                    records.push(Identified { id, record });
                 }
-                Err(reason) => bad.push(BadRecord { reason, payload: record }),
+                Err(reason) => bad.push(BadRecord { reason, payload: bytes }),
             }
         }
         Chunk { records, bad, bytes, parsed: Arc::new(parsed), share }
@@ -208,14 +208,14 @@ fn bad_record(fault: RecordFault) -> Result<BadRecord, RecordFault> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<(RecordId, Value), String> {
-    let value = record::parse(bytes)?;
-    Ok((RecordId::new(&record::id(&value)), value))
+fn parse(bytes: &[u8]) -> Result<(RecordId, Record), String> {
+    let record = record::parse(bytes)?;
+    Ok((RecordId::new(&record::id(record.value())), record))
 }
 
 /// The event of a record that once was bad, if it is one that can be sent.
 pub(super) fn read_again(record: &[u8], record_path: &OwnedValuePath) -> Option<Value> {
-    parse(record).ok().map(|(_, value)| record::mount(value, record_path))
+    parse(record).ok().map(|(_, record)| record.mounted(record_path).into_value())
 }
 
 #[cfg(test)]
@@ -255,10 +255,10 @@ mod tests {
     #[test]
     fn a_record_is_mounted_whole() {
         let path = vrl::path::parse_value_path("o365.audit").unwrap();
-        let (_, value) = parse(br#"{"Id":"a","CreationTime":"t"}"#).unwrap();
-        let mounted = record::mount(value.clone(), &path);
-        assert_eq!(mounted.get(&path), Some(&value));
-        assert_eq!(record::mount(value.clone(), &OwnedValuePath::root()), value);
+        let (_, record) = parse(br#"{"Id":"a","CreationTime":"t"}"#).unwrap();
+        let mounted = record.clone().mounted(&path);
+        assert_eq!(mounted.value().get(&path), Some(record.value()));
+        assert_eq!(record.clone().mounted(&OwnedValuePath::root()), record);
     }
 
     #[test]

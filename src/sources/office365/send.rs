@@ -10,7 +10,7 @@ use pipeline_core::{AckGroup, Batch, DeadLetter, ErrorStage, Event, Origin, Outc
 
 use super::{
     blob::Attempt,
-    chunk::{BadRecord, Chunk, Record},
+    chunk::{BadRecord, Chunk, Identified},
     duplicates::{Claim, Claims},
     ledger::{Counts, Sighting},
     plan::backoff,
@@ -105,7 +105,7 @@ impl Attempt {
 
     async fn send(
         &self,
-        records: Vec<Record>,
+        records: Vec<Identified>,
         origin: Arc<Origin>,
         claims: Claims<'_>,
         tally: &mut Tally,
@@ -117,10 +117,10 @@ impl Attempt {
         let (group, receipt) = AckGroup::new(records.len());
         let mut ids = VecDeque::with_capacity(records.len());
         let mut events = Vec::with_capacity(records.len());
-        for (index, record) in records.into_iter().enumerate() {
-            ids.push_back(record.id);
+        for (index, Identified { id, record }) in records.into_iter().enumerate() {
+            ids.push_back(id);
             let origin = Arc::clone(&origin);
-            events.push(Event::new(record.value, record.byte_size, origin, group.ack(index)));
+            events.push(Event::of(record, origin, group.ack(index)));
         }
         drop((group, origin));
         if shared.outlet.send(Batch::from(events)).await.is_err() {

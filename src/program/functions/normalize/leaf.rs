@@ -16,19 +16,13 @@ pub(super) enum Read {
     Fit(Value),
     /// It says nothing: empty text where there should be a number.
     Nothing,
-    /// It is not of the type.
-    Unfit,
-}
-
-impl From<Option<Value>> for Read {
-    fn from(value: Option<Value>) -> Read {
-        value.map_or(Read::Unfit, Read::Fit)
-    }
+    /// It is not of the type; the value as it was.
+    Unfit(Value),
 }
 
 impl Leaf {
     /// Reads one value that is no null. Arrays and objects do not fit.
-    pub(super) fn read(self, value: &Value) -> Read {
+    pub(super) fn read(self, value: Value) -> Read {
         match self.field_type {
             Type::Keyword
             | Type::ConstantKeyword
@@ -37,7 +31,10 @@ impl Leaf {
             | Type::Wildcard
             // A description never has these as the type of a value; text is what they would be.
             | Type::Flattened
-            | Type::Object => text(value).map(Value::Bytes).into(),
+            | Type::Object => match value {
+                nested @ (Value::Array(_) | Value::Object(_) | Value::Null) => Read::Unfit(nested),
+                scalar => text(scalar).map_or(Read::Nothing, |text| Read::Fit(Value::Bytes(text))),
+            },
             Type::Boolean => typed(value, boolean),
             Type::Code => typed(value, |value| self.code(value)),
             Type::Date => typed(value, date),
@@ -56,19 +53,19 @@ impl Leaf {
     }
 }
 
-fn typed(value: &Value, read: impl Fn(&Value) -> Option<Value>) -> Read {
-    match value {
+fn typed(value: Value, read: impl Fn(&Value) -> Option<Value>) -> Read {
+    match &value {
         Value::Bytes(text) if text.trim_ascii().is_empty() => Read::Nothing,
         Value::String(text) if text.trim().is_empty() => Read::Nothing,
-        value => read(value).into(),
+        _ => read(&value).map_or_else(|| Read::Unfit(value), Read::Fit),
     }
 }
 
 /// A value that is not made of others as text, without a copy where it is text.
-pub(super) fn text(value: &Value) -> Option<Bytes> {
+pub(super) fn text(value: Value) -> Option<Bytes> {
     match value {
-        Value::Bytes(text) => Some(text.clone()),
-        Value::String(text) => Some(text.as_bytes().clone()),
+        Value::Bytes(text) => Some(text),
+        Value::String(text) => Some(text.into_bytes()),
         Value::Integer(_)
         | Value::Float(_)
         | Value::Boolean(_)
@@ -141,7 +138,7 @@ fn date(value: &Value) -> Option<Value> {
     }
     let text = value.to_str()?;
     if is_iso(text) && parse_utc(text).is_some() {
-        return Some(Value::Bytes(super::leaf::text(value)?));
+        return Some(value.clone());
     }
     let text = text.trim();
     let time = parse_utc(text).or_else(|| day(text)).or_else(|| invariant(text));

@@ -2,7 +2,8 @@
 //!
 //! One walk over the record and, beside it, over what `vrl/ecs/fields.csv` says of its fields. Invariants: it never
 //! fails; nothing that the record says is lost without a mark; two normal records never differ in what a field is; a
-//! normal record stays as it is. It gives no value a meaning: that is what the programs do.
+//! normal record stays as it is. It gives no value a meaning: that is what the programs do. What is normal is not copied,
+//! but stays where it is.
 
 mod asked;
 mod codes;
@@ -18,7 +19,7 @@ mod walk;
 use vrl::prelude::*;
 
 use self::walk::Walk;
-use super::call::call;
+use super::call::Argument;
 use crate::program::surroundings::ProgramText;
 
 /// `normalize_record(value)`.
@@ -92,11 +93,28 @@ impl Function for NormalizeRecord {
     ) -> Compiled {
         let program = context.get_external_context::<ProgramText>();
         let kinds = schema::kinds(program.map_or("", |text| &text.0));
-        Ok(call(&arguments, normalize_record, TypeDef::object(kinds)))
+        let record = Argument::new(&arguments, "value");
+        Ok(Call { record, result: TypeDef::object(kinds).infallible() }.as_expr())
     }
 }
 
-fn normalize_record(value: &Value) -> Value {
+#[derive(Clone, Debug)]
+struct Call {
+    record: Argument,
+    result: TypeDef,
+}
+
+impl FunctionExpression for Call {
+    fn resolve(&self, context: &mut Context) -> Resolved {
+        self.record.value(context).map(normalize_record)
+    }
+
+    fn type_def(&self, _state: &TypeState) -> TypeDef {
+        self.result.clone()
+    }
+}
+
+fn normalize_record(value: Value) -> Value {
     Value::Object(Walk::default().record(value, schema::record()))
 }
 

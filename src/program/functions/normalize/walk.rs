@@ -33,7 +33,7 @@ pub(super) struct Walk {
 
 impl Walk {
     /// The whole record.
-    pub(super) fn record(mut self, value: &Value, names: &Names) -> ObjectMap {
+    pub(super) fn record(mut self, value: Value, names: &Names) -> ObjectMap {
         let mut record = match value {
             Value::Object(fields) => self.fields(fields, names, &Path::ROOT),
             other => self.unnamed(other, &Path::ROOT),
@@ -63,35 +63,47 @@ impl Walk {
     }
 
     /// The fields of one object, of which `names` says what they are.
-    pub(super) fn fields(&mut self, from: &ObjectMap, names: &Names, at: &Path<'_>) -> ObjectMap {
-        let mut made = Vec::with_capacity(from.len());
+    pub(super) fn fields(
+        &mut self,
+        mut object: ObjectMap,
+        names: &Names,
+        at: &Path<'_>,
+    ) -> ObjectMap {
         let mut renamed = Vec::new();
         let mut surplus = ObjectMap::new();
         let mut others = 0;
-        for (key, value) in from {
-            if let Some(rule) = names.get(key.as_str()) {
-                let normal = self.known(value, rule, &at.field(key));
-                made.extend(normal.map(|normal| (key.clone(), normal)));
-                continue;
-            }
-            let name = safe(key);
-            let here = at.field(&name);
-            if !self.allowance.allows(&here, others) {
-                surplus.insert(key.clone(), value.clone());
-                continue;
-            }
-            others += usize::from(!here.is_ours());
-            let Some(normal) = self.other(value, &here) else { continue };
-            if name == key.as_str() {
-                made.push((key.clone(), normal));
-            } else if names.contains_key(&*name) {
-                renamed.push((format!("_{name}").into(), normal));
+        let mut left_out: Vec<KeyString> = Vec::new();
+        for (key, place) in &mut object {
+            let value = std::mem::replace(place, Value::Null);
+            let normal = if let Some(rule) = names.get(key.as_str()) {
+                self.known(value, rule, &at.field(key))
             } else {
-                renamed.push((name.into_owned().into(), normal));
+                let name = safe(key);
+                let here = at.field(&name);
+                if self.allowance.allows(&here, others) {
+                    others += usize::from(!here.is_ours());
+                    let normal = self.other(value, &here);
+                    if name == key.as_str() {
+                        normal
+                    } else {
+                        let is_taken = names.contains_key(&*name);
+                        let name = if is_taken { format!("_{name}") } else { name.into_owned() };
+                        renamed.extend(normal.map(|normal| (name.into(), normal)));
+                        None
+                    }
+                } else {
+                    surplus.insert(key.clone(), value);
+                    None
+                }
+            };
+            match normal {
+                Some(normal) => *place = normal,
+                None => left_out.push(key.clone()),
             }
         }
-        // Made in order, and so cheaper than field by field.
-        let mut object: ObjectMap = made.into_iter().collect();
+        for key in left_out {
+            object.remove(&key);
+        }
         for (name, value) in renamed {
             merge(&mut object, name, value);
         }
@@ -105,7 +117,7 @@ impl Walk {
     }
 
     /// The value of a field that is described.
-    fn known(&mut self, value: &Value, rule: &Rule, at: &Path<'_>) -> Option<Value> {
+    fn known(&mut self, value: Value, rule: &Rule, at: &Path<'_>) -> Option<Value> {
         if value.is_null() {
             return None;
         }
@@ -120,19 +132,20 @@ impl Walk {
         }
     }
 
-    fn one(&mut self, value: &Value, leaf: Leaf, at: &Path<'_>) -> Option<Value> {
-        if let Value::Array(elements) = value
-            && let [element] = elements.as_slice()
-        {
-            return self.one(element, leaf, at);
-        }
+    fn one(&mut self, value: Value, leaf: Leaf, at: &Path<'_>) -> Option<Value> {
+        let value = match value {
+            Value::Array(mut elements) if elements.len() == 1 => {
+                return self.one(elements.pop()?, leaf, at);
+            }
+            value => value,
+        };
         match leaf.read(value) {
             Read::Fit(Value::Bytes(text)) if leaf.field_type != Type::MatchOnlyText => {
                 Some(Value::Bytes(self.cut(text, at)))
             }
             Read::Fit(value) => Some(value),
             Read::Nothing => None,
-            Read::Unfit => {
+            Read::Unfit(value) => {
                 if let Some(kept) = self.loose(value, at) {
                     merge_at(&mut self.unparsed, &at.names(), kept);
                 }
@@ -141,79 +154,83 @@ impl Walk {
         }
     }
 
-    fn many(&mut self, value: &Value, leaf: Leaf, at: &Path<'_>) -> Option<Value> {
+    fn many(&mut self, value: Value, leaf: Leaf, at: &Path<'_>) -> Option<Value> {
         let parsed = value.to_str().and_then(json::parsed);
-        let array = match parsed.as_ref().unwrap_or(value) {
-            Value::Array(elements) => {
-                elements.iter().filter_map(|element| self.one(element, leaf, at)).collect()
+        let array = match (parsed, value) {
+            (Some(Value::Array(elements)), _) | (None, Value::Array(elements)) => {
+                elements.into_iter().filter_map(|element| self.one(element, leaf, at)).collect()
             }
-            _ => Vec::from_iter(self.one(value, leaf, at)),
+            (_, value) => Vec::from_iter(self.one(value, leaf, at)),
         };
         (!array.is_empty()).then_some(Value::Array(array))
     }
 
     /// A value as an object; what is none goes where names are missing.
-    fn object(&mut self, value: &Value, names: &Names, at: &Path<'_>) -> ObjectMap {
+    fn object(&mut self, value: Value, names: &Names, at: &Path<'_>) -> ObjectMap {
         match value {
             Value::Object(fields) => self.fields(fields, names, at),
             other => match other.to_str().and_then(json::parsed) {
-                Some(Value::Object(fields)) => self.fields(&fields, names, at),
+                Some(Value::Object(fields)) => self.fields(fields, names, at),
                 _ => self.unnamed(other, at),
             },
         }
     }
 
-    fn objects(&mut self, value: &Value, names: &Names, at: &Path<'_>) -> Option<Value> {
+    fn objects(&mut self, value: Value, names: &Names, at: &Path<'_>) -> Option<Value> {
         let parsed = value.to_str().and_then(json::parsed);
-        let value = parsed.as_ref().unwrap_or(value);
-        let elements = value.as_array().unwrap_or(std::slice::from_ref(value));
+        let elements = match parsed.unwrap_or(value) {
+            Value::Array(elements) => elements,
+            one => vec![one],
+        };
         let at = at.element();
-        let made = elements.iter().filter(|element| !element.is_null());
+        let made = elements.into_iter().filter(|element| !element.is_null());
         let made = made.filter_map(|element| filled(self.object(element, names, &at)));
         let array: Vec<Value> = made.collect();
         (!array.is_empty()).then_some(Value::Array(array))
     }
 
     /// A value that has no name where names are wanted.
-    pub(super) fn unnamed(&mut self, value: &Value, at: &Path<'_>) -> ObjectMap {
+    pub(super) fn unnamed(&mut self, value: Value, at: &Path<'_>) -> ObjectMap {
         let kept = self.loose(value, &at.field(UNNAMED));
         kept.map(|kept| (UNNAMED.into(), kept)).into_iter().collect()
     }
 
     /// A value of which nobody said what it is, but that it is text most often: numbers are made text, too.
-    pub(super) fn loose(&mut self, value: &Value, at: &Path<'_>) -> Option<Value> {
+    pub(super) fn loose(&mut self, value: Value, at: &Path<'_>) -> Option<Value> {
         match value {
             Value::Array(elements) if at.depth() < DEPTH_MAX => {
                 let at = at.element();
-                let made = elements.iter().filter_map(|element| self.loose(element, &at));
+                let made = elements.into_iter().filter_map(|element| self.loose(element, &at));
                 let array: Vec<Value> = made.collect();
                 (!array.is_empty()).then_some(Value::Array(array))
             }
-            Value::Array(_) | Value::Object(_) | Value::Null => self.other(value, at),
+            nested @ (Value::Array(_) | Value::Object(_) | Value::Null) => self.other(nested, at),
             scalar => Some(Value::Bytes(self.cut(text(scalar)?, at))),
         }
     }
 
     /// A value of which nobody said what it is.
-    pub(super) fn other(&mut self, value: &Value, at: &Path<'_>) -> Option<Value> {
+    pub(super) fn other(&mut self, value: Value, at: &Path<'_>) -> Option<Value> {
         match value {
             Value::Null => None,
-            Value::Bytes(_) | Value::String(_) => Some(Value::Bytes(self.cut(text(value)?, at))),
-            Value::Array(_) | Value::Object(_) if at.depth() >= DEPTH_MAX => {
-                self.loose(&json::written(value), at)
+            string @ (Value::Bytes(_) | Value::String(_)) => {
+                Some(Value::Bytes(self.cut(text(string)?, at)))
+            }
+            nested @ (Value::Array(_) | Value::Object(_)) if at.depth() >= DEPTH_MAX => {
+                self.loose(json::written(&nested), at)
             }
             Value::Array(elements) => {
                 let at = at.element();
-                let made = elements.iter().filter_map(|element| self.other(element, &at));
+                let made = elements.into_iter().filter_map(|element| self.other(element, &at));
                 let array: Vec<Value> = made.collect();
                 (!array.is_empty()).then_some(Value::Array(array))
             }
             Value::Object(fields) => filled(self.fields(fields, &Names::default(), at)),
-            Value::Integer(_)
+            scalar @ (Value::Integer(_)
             | Value::Float(_)
             | Value::Boolean(_)
             | Value::Timestamp(_)
-            | Value::Regex(_) => Some(value.clone()),
+            | Value::Regex(_)) => Some(scalar),
         }
     }
 

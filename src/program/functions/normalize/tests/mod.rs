@@ -12,9 +12,9 @@ use super::{super::tests::fits, *};
 
 /// A record as it is made normal, and that making it normal once more changes nothing.
 fn normal(record: &serde_json::Value) -> serde_json::Value {
-    let record: Value = serde_json::from_value(record.clone()).expect("JSON");
-    let once = normalize_record(&record);
-    assert_eq!(normalize_record(&once), once, "{record}");
+    let value: Value = serde_json::from_value(record.clone()).expect("JSON");
+    let once = normalize_record(value);
+    assert_eq!(normalize_record(once.clone()), once, "{record}");
     json!(once)
 }
 

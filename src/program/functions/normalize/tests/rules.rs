@@ -265,6 +265,6 @@ fn json_in_text_is_read_where_it_is_described_so() {
 
 #[test]
 fn what_is_no_record_is_kept() {
-    assert_eq!(json!(normalize_record(&Value::from("text"))), json!({ "_raw": "text" }));
-    assert_eq!(json!(normalize_record(&Value::Null)), json!({}));
+    assert_eq!(json!(normalize_record(Value::from("text"))), json!({ "_raw": "text" }));
+    assert_eq!(json!(normalize_record(Value::Null)), json!({}));
 }
