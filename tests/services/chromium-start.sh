@@ -16,48 +16,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 data_dir=$(realpath -m "${1:?usage: chromium-start.sh DATA_DIR}")
 
-# Below the range from which the system takes the ports of outgoing connections.
-readonly port_min=20000 port_max=32000 attempts=20
-
-answers() { curl --silent --fail --noproxy '*' --max-time 5 --output /dev/null "$url/status"; }
-
-# is_up: whether the server, just started, got its port and answers.
-is_up() {
-    local deadline=$((SECONDS + 30))
-    while is_running "$data_dir/pid" && ((SECONDS <= deadline)); do
-        # Whoever had the port before may answer: the server that lost ends at once.
-        if answers && sleep 0.2 && is_running "$data_dir/pid"; then
-            return
-        fi
-        sleep 0.1
-    done
-    return 1
-}
-
 command -v chromedriver >/dev/null || fail "found no chromedriver (run $here/packages.sh test)"
 mkdir -p "$data_dir/home"
 if is_running "$data_dir/pid"; then
     fail "a server already runs in $data_dir"
 fi
-trap 'stop "$data_dir/pid" 5' EXIT
 # It runs as whoever starts it: a browser writes where it is told to, and reads one page of this machine.
+# shellcheck disable=SC2034 # `launch` reads it
 become_service=()
-for ((attempt = 1; attempt <= attempts; attempt++)); do
-    port=$((port_min + (RANDOM * 32768 + RANDOM) % (port_max - port_min)))
-    url=http://127.0.0.1:$port
-    HOME=$data_dir/home launch "$data_dir/pid" "$data_dir/log" chromedriver "--port=$port"
-    if is_up; then
-        break
-    fi
-    stop "$data_dir/pid" 5
-done
-if ! is_running "$data_dir/pid"; then
-    tail -n 30 "$data_dir/log" >&2
-    fail "chromedriver did not start (log: $data_dir/log)"
-fi
-trap - EXIT
+HOME=$data_dir/home serve_on_free_port "$data_dir" chromedriver /status chromedriver "--port={port}"
 if [[ -n ${CHROMIUM_OWNER_PID:-} ]]; then
     after_owner "$CHROMIUM_OWNER_PID" "$here/chromium-stop.sh" "$data_dir"
 fi
-echo "$url" >"$data_dir/url"
 cat "$data_dir/url"

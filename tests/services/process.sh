@@ -86,6 +86,40 @@ stop() {
     rm -f "$pid_file"
 }
 
+# serve_on_free_port DATA_DIR NAME PATH COMMAND...: launches COMMAND, in whose words {port} stands for a free port of
+# 127.0.0.1, and returns when it answers a GET of PATH there. Writes `pid`, `log` and `url` in DATA_DIR.
+serve_on_free_port() {
+    local data_dir=$1 name=$2 path=$3 attempt port
+    shift 3
+    trap 'stop "$data_dir/pid" 5' EXIT
+    for ((attempt = 1; attempt <= 20; attempt++)); do
+        # Below the range from which the system takes the ports of outgoing connections.
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        launch "$data_dir/pid" "$data_dir/log" "${@//\{port\}/$port}"
+        if answers_in_time "$data_dir/pid" "http://127.0.0.1:$port$path"; then
+            trap - EXIT
+            echo "http://127.0.0.1:$port" >"$data_dir/url"
+            return
+        fi
+        stop "$data_dir/pid" 5
+    done
+    tail -n 30 "$data_dir/log" >&2
+    fail "$name did not start (log: $data_dir/log)"
+}
+
+# answers_in_time PID_FILE URL: whether the server, just started, got its port and answers.
+answers_in_time() {
+    local deadline=$((SECONDS + 30))
+    while is_running "$1" && ((SECONDS <= deadline)); do
+        # Whoever had the port before may answer: the server that lost ends at once.
+        if curl --silent --fail --noproxy '*' --max-time 5 --output /dev/null "$2" && sleep 0.2 && is_running "$1"; then
+            return
+        fi
+        sleep 0.1
+    done
+    return 1
+}
+
 # after_owner PID COMMAND...: runs COMMAND in the background once the process PID has ended, however.
 after_owner() {
     # shellcheck disable=SC2016 # expanded by the shell that waits
