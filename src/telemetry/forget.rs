@@ -5,44 +5,21 @@ use std::collections::BTreeSet;
 
 use metrics::{Label, gauge};
 
+use super::snapshot::Snapshot;
+
 /// Takes the value from every gauge in `scrape` that has the label `component_id` with this value.
 pub(super) fn forget(scrape: &str, component_id: &str) {
-    let is_gauge =
+    let gauge_of =
         |line: &str| Some(line.strip_prefix("# TYPE ")?.strip_suffix(" gauge")?.to_owned());
-    let gauges: BTreeSet<String> = scrape.lines().filter_map(is_gauge).collect();
-    for line in scrape.lines().filter(|line| !line.starts_with('#')) {
-        let Some((name, rest)) = line.split_once('{') else { continue };
-        let Some((labels, _)) = rest.rsplit_once('}') else { continue };
-        let labels = labels_in(labels);
-        let is_its = |label: &Label| label.key() == "component_id" && label.value() == component_id;
-        if gauges.contains(name) && labels.iter().any(is_its) {
-            gauge!(name.to_owned(), labels).set(f64::NAN);
+    let gauges: BTreeSet<String> = scrape.lines().filter_map(gauge_of).collect();
+    for sample in Snapshot::parse(scrape).samples() {
+        if gauges.contains(&sample.name)
+            && sample.label("component_id").as_deref() == Some(component_id)
+        {
+            let labels = sample.labels().map(|(name, value)| Label::new(name.to_owned(), value));
+            gauge!(sample.name.clone(), labels.collect::<Vec<Label>>()).set(f64::NAN);
         }
     }
-}
-
-/// The labels in `key="value",…`, in which a value has `\\`, `\"` and `\n` for what it can't hold.
-fn labels_in(mut text: &str) -> Vec<Label> {
-    let mut labels = Vec::new();
-    while let Some((key, rest)) = text.split_once("=\"") {
-        let mut value = String::new();
-        let mut characters = rest.char_indices();
-        let end = loop {
-            match characters.next() {
-                Some((_, '\\')) => match characters.next() {
-                    Some((_, 'n')) => value.push('\n'),
-                    Some((_, escaped)) => value.push(escaped),
-                    None => break rest.len(),
-                },
-                Some((at, '"')) => break at + 1,
-                Some((_, character)) => value.push(character),
-                None => break rest.len(),
-            }
-        };
-        labels.push(Label::new(key.trim_start_matches(',').to_owned(), value));
-        text = &rest[end..];
-    }
-    labels
 }
 
 #[cfg(test)]

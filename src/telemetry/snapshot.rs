@@ -17,28 +17,31 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The value of a label, as it stands in the scrape but for what is escaped there.
+    /// The value of a label.
     pub fn label(&self, name: &str) -> Option<String> {
+        self.labels().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Names and values of the labels. In the text a value has `\\`, `\"` and `\n` for what it cannot hold.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&str, String)> {
         let mut rest = self.labels.as_str();
-        loop {
-            let (key, value) = rest.split_once("=\"")?;
-            let mut text = String::new();
-            let mut letters = value.char_indices();
+        std::iter::from_fn(move || {
+            let (name, text) = rest.split_once("=\"")?;
+            let mut value = String::new();
+            let mut letters = text.char_indices();
             let end = loop {
                 match letters.next()? {
                     (at, '"') => break at,
                     (_, '\\') => match letters.next()?.1 {
-                        'n' => text.push('\n'),
-                        letter => text.push(letter),
+                        'n' => value.push('\n'),
+                        letter => value.push(letter),
                     },
-                    (_, letter) => text.push(letter),
+                    (_, letter) => value.push(letter),
                 }
             };
-            if key == name {
-                return Some(text);
-            }
-            rest = value[end + 1..].trim_start_matches(',');
-        }
+            rest = text.get(end + 1..)?.trim_start_matches(',');
+            Some((name, value))
+        })
     }
 }
 
@@ -67,8 +70,8 @@ impl Snapshot {
 
     /// The sum over all series of `name` that have every one of `labels`.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let has = |sample: &Sample, (key, value): &(&str, &str)| {
-            sample.labels.contains(&format!("{key}=\"{value}\""))
+        let has = |sample: &Sample, (name, value): &(&str, &str)| {
+            sample.label(name).as_deref() == Some(value)
         };
         let of_name = self.0.iter().filter(|sample| sample.name == name);
         let chosen = of_name.filter(|sample| labels.iter().all(|label| has(sample, label)));
@@ -104,6 +107,7 @@ mod tests {
         let snapshot = Snapshot::parse(text);
         assert_eq!(snapshot.sum("a_total", &[]), 7);
         assert_eq!(snapshot.sum("a_total", &[("state", "y"), ("t", "1")]), 4);
+        assert_eq!(snapshot.sum("a_total", &[("te", "y")]), 0, "the end of a name is no name");
         assert_eq!(snapshot.sum("b", &[]), 5);
         assert_eq!(snapshot.sum("c", &[]), 0);
     }

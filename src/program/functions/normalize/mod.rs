@@ -41,7 +41,8 @@ impl Function for NormalizeRecord {
          that are text become what they are; arrays of names and values become objects; JSON in text is read where a \
          field is described as `json`. What is no such value is kept under `_unparsed`. Null, and empty arrays and \
          objects, are left out. Names become such as an index takes. What is too much for an index is kept as JSON \
-         text under `_more`; text of more than 32,766 bytes is cut, and `_truncated` says so."
+         text under `_more`; text of more than 32,766 bytes is cut, and `_truncated` says so. \
+         `normalize_record(del(.))` needs no copy of the record."
     }
 
     fn category(&self) -> &'static str {
