@@ -37,7 +37,8 @@ pub fn compile_condition(
     let surroundings = Surroundings::new(BTreeMap::new(), tables.clone());
     let place = Place::Option(option.to_owned());
     let source = Source::plain(source, &place);
-    let program = compile_limited(source, input, &surroundings, CompileConfig::set_read_only)?;
+    let program =
+        compile_limited(source, input, &surroundings, CompileConfig::set_read_only, true)?;
     let refuse = |message: String, detail: &str| {
         Err(CompileError { message, diagnostic: detail.to_owned(), findings: Vec::new() })
     };

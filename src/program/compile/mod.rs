@@ -151,7 +151,7 @@ pub fn compile_source(
     input: &Schema,
     surroundings: &Surroundings,
 ) -> Result<Program, CompileError> {
-    compile_limited(source, input, surroundings, |_| ())
+    compile_limited(source, input, surroundings, |_| (), false)
 }
 
 /// Compiles as [`compile_source`] does, so that [`Coverage`](super::Coverage) and [`profile`](super::profile) can tell
@@ -171,9 +171,10 @@ pub fn compile_observed(
     functions.push(Box::new(Mark(Arc::clone(&observations))));
     let source = &program.source;
     let config = || configuration(source, surroundings);
-    let compiled = PieceCompiler { source, functions: &functions, config: &config }
-        .compile_parsed(ast, &state(input))
-        .map_err(|findings| describe(source, findings))?;
+    let compiled =
+        PieceCompiler { source, functions: &functions, config: &config, is_asked: false }
+            .compile_parsed(ast, &state(input))
+            .map_err(|findings| describe(source, findings))?;
     program.pieces = compiled.pieces;
     program.observations = Some(observations);
     Ok(program)
@@ -194,7 +195,7 @@ pub(super) fn compile_statement(
         config.disable_unused_expression_check();
         config
     };
-    PieceCompiler { source, functions, config: &config }
+    PieceCompiler { source, functions, config: &config, is_asked: true }
         .compile(types)
         .map(|compiled| (compiled.pieces, compiled.end.state))
         .map_err(|findings| describe(source, findings))
@@ -214,12 +215,14 @@ fn state(input: &Schema) -> TypeState {
     TypeState { local: LocalEnv::default(), external }
 }
 
-/// Compiles as [`compile_source`] does, with what `limit` says of what the program may do.
+/// Compiles as [`compile_source`] does, with what `limit` says of what the program may do, and whether its last
+/// expression is its answer to a question.
 pub(super) fn compile_limited(
     source: Source,
     input: &Schema,
     surroundings: &Surroundings,
     limit: impl Fn(&mut CompileConfig),
+    is_asked: bool,
 ) -> Result<Program, CompileError> {
     let config = || {
         let mut config = configuration(&source, surroundings);
@@ -227,7 +230,7 @@ pub(super) fn compile_limited(
         config
     };
     let Compiled { pieces, end, warnings } =
-        PieceCompiler { source: &source, functions: &functions(), config: &config }
+        PieceCompiler { source: &source, functions: &functions(), config: &config, is_asked }
             .compile(&state(input))
             .map_err(|findings| describe(&source, findings))?;
     let Some(output) = output(&end, input) else {

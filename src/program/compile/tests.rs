@@ -126,3 +126,11 @@ fn a_warning_is_not_an_error() {
     expect!["source line 1: unused result for function call `upcase(.Id)` (E900)"]
         .assert_eq(&warnings.message);
 }
+
+#[test]
+fn nobody_asks_for_the_value_of_the_last_statement() {
+    for source in [". = { \"a\": . }", "if .Id == \"1\" { .a = . }", ".a = 1\n.b = ."] {
+        let program = compile(source, &Place::Inline, &record_schema()).expect("it compiles");
+        assert!(program.result.kind().is_null(), "{source}");
+    }
+}

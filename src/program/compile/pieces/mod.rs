@@ -16,7 +16,11 @@ use vrl::{
         unused_expression_checker::check_for_unused_results,
     },
     diagnostic::{Diagnostic, DiagnosticList, DiagnosticMessage},
-    parser::{Program as Ast, parse},
+    parser::{
+        Program as Ast,
+        ast::{Expr, Literal, Node, RootExpr},
+        parse,
+    },
     path::{OwnedSegment, PathPrefix},
     value::{
         Kind,
@@ -43,6 +47,8 @@ pub(super) struct PieceCompiler<'a> {
     pub(super) functions: &'a [Box<dyn Function>],
     /// Makes the same configuration every time.
     pub(super) config: &'a dyn Fn() -> CompileConfig,
+    /// Whether anybody looks at the value of the last expression.
+    pub(super) is_asked: bool,
 }
 
 impl PieceCompiler<'_> {
@@ -64,7 +70,11 @@ impl PieceCompiler<'_> {
         let is_checked = (self.config)().unused_expression_check_enabled();
         let unused = is_checked.then(|| check_for_unused_results(&ast));
         let unused = unused.into_iter().flatten().filter(|finding| !is_fill(finding));
-        let pieces = self.cut(ast.clone());
+        let mut pieces = self.cut(ast.clone());
+        let mut ast = ast;
+        if !self.is_asked {
+            pieces.iter_mut().chain([&mut ast]).for_each(drop_value);
+        }
         let compiled = match pieces.len() {
             0 | 1 => self.compile_one(ast, state),
             _ => self.compile_pieces(pieces, state.clone()).and_then(|compiled| {
@@ -151,6 +161,19 @@ impl PieceCompiler<'_> {
         let start = piece.0.first().map_or(0, |root| root.span().start());
         let end = piece.0.last().map_or(0, |root| root.span().end());
         self.source.text().get(start..end).unwrap_or(self.source.text())
+    }
+}
+
+/// Lets a program end with null where it ends with an assignment or an `if`. The value of the last expression is made
+/// even if nobody asks for it: of `. = …` that is a copy of the event.
+fn drop_value(ast: &mut Ast) {
+    let Some(last) = ast.0.last() else { return };
+    if let RootExpr::Expr(expression) = last.inner()
+        && matches!(expression.inner(), Expr::Assignment(_) | Expr::IfStatement(_))
+    {
+        let span = last.span();
+        let null = Expr::Literal(Node::new(span, Literal::Null));
+        ast.0.push(Node::new(span, RootExpr::Expr(Node::new(span, null))));
     }
 }
 
