@@ -36,8 +36,8 @@ fn a_file_is_mapped_and_what_fails_is_told_with_its_line() {
         {"n":3}
         --
         r.ndjson:3: p.vrl:2: int!(.n): expected integer, got string
-        r.ndjson:5: not a JSON object
-        r.ndjson:7: not JSON: EOF while parsing a value at line 1 column 5
+        r.ndjson:5: not an object
+        r.ndjson:7: not valid JSON: EOF while parsing a value at line 1 column 5
         6 records: 3 events, 1 aborted, 3 failed"#]]
     .assert_eq(&run(&[]));
     expect![[r#"
@@ -45,8 +45,8 @@ fn a_file_is_mapped_and_what_fails_is_told_with_its_line() {
 
         --
         r.ndjson:3: p.vrl:2: int!(.n): expected integer, got string
-        r.ndjson:5: not a JSON object
-        r.ndjson:7: not JSON: EOF while parsing a value at line 1 column 5"#]]
+        r.ndjson:5: not an object
+        r.ndjson:7: not valid JSON: EOF while parsing a value at line 1 column 5"#]]
     .assert_eq(&run(&["--quiet", "--output", "out.ndjson"]));
     let written = std::fs::read_to_string(folder.path().join("out.ndjson")).expect("a file");
     expect![[r#"

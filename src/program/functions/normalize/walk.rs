@@ -72,37 +72,31 @@ impl Walk {
         let mut renamed = Vec::new();
         let mut surplus = ObjectMap::new();
         let mut others = 0;
-        let mut left_out: Vec<KeyString> = Vec::new();
         for (key, place) in &mut object {
+            // What does not stay here is null from now on, which nothing normal is.
             let value = std::mem::replace(place, Value::Null);
-            let normal = if let Some(rule) = names.get(key.as_str()) {
-                self.known(value, rule, &at.field(key))
+            if let Some(rule) = names.get(key.as_str()) {
+                *place = self.known(value, rule, &at.field(key)).unwrap_or(Value::Null);
+                continue;
+            }
+            let name = safe(key);
+            let here = at.field(&name);
+            if !self.allowance.allows(&here, others) {
+                surplus.insert(key.clone(), value);
+                continue;
+            }
+            others += usize::from(!here.is_ours());
+            let Some(normal) = self.other(value, &here) else { continue };
+            if name == key.as_str() {
+                *place = normal;
+            } else if names.contains_key(&*name) {
+                renamed.push((format!("_{name}").into(), normal));
             } else {
-                let name = safe(key);
-                let here = at.field(&name);
-                if self.allowance.allows(&here, others) {
-                    others += usize::from(!here.is_ours());
-                    let normal = self.other(value, &here);
-                    if name == key.as_str() {
-                        normal
-                    } else {
-                        let is_taken = names.contains_key(&*name);
-                        let name = if is_taken { format!("_{name}") } else { name.into_owned() };
-                        renamed.extend(normal.map(|normal| (name.into(), normal)));
-                        None
-                    }
-                } else {
-                    surplus.insert(key.clone(), value);
-                    None
-                }
-            };
-            match normal {
-                Some(normal) => *place = normal,
-                None => left_out.push(key.clone()),
+                renamed.push((name.into_owned().into(), normal));
             }
         }
-        for key in left_out {
-            object.remove(&key);
+        if object.values().any(Value::is_null) {
+            object.retain(|_, value| !value.is_null());
         }
         for (name, value) in renamed {
             merge(&mut object, name, value);
