@@ -62,7 +62,7 @@ impl PieceCompiler<'_> {
     /// Compiles `ast`, which is the source's text or was made of it.
     pub(super) fn compile_parsed(
         &self,
-        ast: Ast,
+        mut ast: Ast,
         state: &TypeState,
     ) -> Result<Compiled, DiagnosticList> {
         // At a prompt every result is used: it is shown. The check knows no variables but those of the text, and logs
@@ -71,7 +71,6 @@ impl PieceCompiler<'_> {
         let unused = is_checked.then(|| check_for_unused_results(&ast));
         let unused = unused.into_iter().flatten().filter(|finding| !is_fill(finding));
         let mut pieces = self.cut(ast.clone());
-        let mut ast = ast;
         if !self.is_asked {
             pieces.iter_mut().chain([&mut ast]).for_each(drop_value);
         }
